@@ -1,0 +1,6 @@
+//! Settings, one struct a topic: a field is a flag, an environment variable and a line of the reference at once.
+//! Reading them touches nothing: no file is opened, no name resolved.
+
+pub mod nats;
+
+pub use nats::{NatsConfig, SystemConfig};

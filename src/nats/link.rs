@@ -1,0 +1,104 @@
+//! Whether the connection stands, since when, and what was last heard of it.
+
+use tokio::sync::watch;
+
+use crate::clock::{Clock, Timestamp};
+
+/// What is known of a connection at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkState {
+    /// Whether it is connected.
+    pub is_connected: bool,
+    /// Since when that is so.
+    pub since: Timestamp,
+    /// What was last heard, in words.
+    pub reason: String,
+}
+
+/// A handle to the state of a connection; clones see the same.
+#[derive(Debug, Clone)]
+pub struct Link {
+    state: watch::Sender<LinkState>,
+    clock: Clock,
+}
+
+/// Two handles to a link that is not up yet: one to keep, one for the client's events.
+pub(super) fn new(clock: Clock) -> (Link, Link) {
+    let start = LinkState { is_connected: false, since: clock.now(), reason: "not connected yet".to_owned() };
+    let link = Link { state: watch::Sender::new(start), clock };
+    (link.clone(), link)
+}
+
+impl Link {
+    /// The state now.
+    pub fn state(&self) -> LinkState {
+        self.state.borrow().clone()
+    }
+
+    /// Follows the state as it changes.
+    pub fn watch(&self) -> watch::Receiver<LinkState> {
+        self.state.subscribe()
+    }
+
+    /// Notes that the first connection stands; the client's event for it may come later.
+    pub(super) fn connected(&self) {
+        self.set(true, "connected");
+    }
+
+    /// Takes an event of the client and writes its log line.
+    pub(super) fn heard(&self, event: &async_nats::Event) {
+        use async_nats::Event;
+        match event {
+            Event::Connected => {
+                tracing::info!("connected to NATS");
+                self.set(true, "connected");
+            }
+            Event::Disconnected => {
+                tracing::warn!("lost the connection to NATS; connecting again");
+                self.set(false, "connection lost, connecting again");
+            }
+            Event::Closed => self.set(false, "connection closed"),
+            Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down; it asks us to move"),
+            Event::SlowConsumer(subscription) => {
+                tracing::error!(subscription, "messages were dropped: a subscription's queue is full");
+            }
+            Event::ServerError(error) => tracing::warn!(%error, "NATS says"),
+            Event::ClientError(error) => tracing::warn!(%error, "NATS client says"),
+            Event::Draining => {}
+        }
+    }
+
+    fn set(&self, is_connected: bool, reason: &str) {
+        let now = self.clock.now();
+        self.state.send_if_modified(|state| {
+            let changed = state.is_connected != is_connected || state.reason != reason;
+            if state.is_connected != is_connected {
+                state.since = now;
+            }
+            if changed {
+                *state = LinkState { is_connected, since: state.since, reason: reason.to_owned() };
+            }
+            changed
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_link_says_since_when_it_is_as_it_is() {
+        let clock = Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap());
+        let (link, events) = new(clock.clone());
+        link.connected();
+        clock.advance(Duration::from_secs(10));
+        events.heard(&async_nats::Event::Connected);
+        assert_eq!(link.state().since.age(clock.now()).0, Duration::from_secs(10));
+        events.heard(&async_nats::Event::Disconnected);
+        assert!(!link.state().is_connected);
+        assert_eq!(link.state().since, clock.now());
+    }
+}
