@@ -129,6 +129,8 @@ pub struct Message {
     pub time: Option<Timestamp>,
     /// The span that published it.
     pub trace: Option<TraceParent>,
+    /// What tracing vendors add to the trace; passed on unread.
+    pub trace_state: Option<String>,
     /// Every header that is not one of the fields above.
     pub headers: Vec<(String, String)>,
     /// The payload.
@@ -171,12 +173,14 @@ pub struct Cause {
     pub message: Option<MessageId>,
     /// The span in which it is handled.
     pub trace: Option<TraceParent>,
+    /// What tracing vendors add to the trace.
+    pub trace_state: Option<String>,
 }
 
 impl Cause {
     /// A cause from outside, such as an HTTP request: nothing was published before it.
     pub fn outside(correlation: CorrelationId, trace: Option<TraceParent>) -> Self {
-        Self { correlation, message: None, trace }
+        Self { correlation, message: None, trace, trace_state: None }
     }
 }
 

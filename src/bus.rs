@@ -1,0 +1,116 @@
+//! NATS as used: typed messages out, stored messages back, and the streams that hold them.
+
+pub mod codec;
+mod headers;
+mod memory;
+mod publish;
+pub mod settle;
+pub mod topology;
+
+use std::sync::Arc;
+
+use async_nats::jetstream;
+
+use crate::{clock::Clock, message::Message, name::Subject, nats::Connection, telemetry::Telemetry};
+
+pub use codec::{CodecError, Payload};
+pub(crate) use headers::{read as read_message, write as write_headers};
+use memory::Memory;
+pub use publish::{Publish, PublishError, Receipt};
+
+/// A handle to publish with; clones are the same bus.
+#[derive(Debug, Clone)]
+pub struct Bus(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    wire: Wire,
+    source: String,
+    telemetry: Telemetry,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+enum Wire {
+    Nats(Box<Connection>),
+    Memory(Memory),
+}
+
+/// Why a stored message cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("reading the last {kind} of {key} in stream {stream}")]
+pub struct ReadError {
+    kind: &'static str,
+    key: String,
+    stream: &'static str,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl Bus {
+    /// A bus over NATS. `source` is the service that publishes.
+    pub fn new(connection: Connection, source: &str, telemetry: Telemetry, clock: Clock) -> Self {
+        Self(Arc::new(Inner { wire: Wire::Nats(Box::new(connection)), source: source.to_owned(), telemetry, clock }))
+    }
+
+    /// A bus that keeps in memory what is published, so that a handler runs in a unit test with no server.
+    pub fn in_memory() -> Self {
+        let (telemetry, clock) = (Telemetry::unexported(), Clock::system());
+        Self(Arc::new(Inner { wire: Wire::Memory(Memory::default()), source: "test".to_owned(), telemetry, clock }))
+    }
+
+    /// What was published on a bus in memory, in order; nothing for a bus over NATS.
+    pub fn published(&self) -> Vec<Message> {
+        match &self.0.wire {
+            Wire::Memory(memory) => memory.all(),
+            Wire::Nats(_) => Vec::new(),
+        }
+    }
+
+    /// Publishes `payload` on its subject; see [`Publish`] for what can be said before awaiting it.
+    pub fn publish<'a, P: Payload>(&'a self, payload: &'a P) -> Publish<'a, P> {
+        Publish::new(self, payload)
+    }
+
+    /// The message of type `P` under `key` that is last on its subject, or `None` where there is none.
+    ///
+    /// # Errors
+    /// When the stream does not answer or the key does not make a subject.
+    pub async fn last<P: Payload>(&self, key: &str) -> Result<Option<Message>, ReadError> {
+        let fail = |source| ReadError { kind: P::KIND, key: key.to_owned(), stream: P::STREAM, source };
+        let subject = codec::subject_of::<P>(key).map_err(|error| fail(error.into()))?;
+        match &self.0.wire {
+            Wire::Memory(memory) => Ok(memory.last(&subject)),
+            Wire::Nats(connection) => last_on(&connection.jetstream, P::STREAM, &subject).await.map_err(fail),
+        }
+    }
+
+    /// The telemetry that messages are told to.
+    pub fn telemetry(&self) -> &Telemetry {
+        &self.0.telemetry
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The service that publishes.
+    pub fn source(&self) -> &str {
+        &self.0.source
+    }
+}
+
+async fn last_on(
+    jetstream: &jetstream::Context,
+    stream: &str,
+    subject: &Subject,
+) -> Result<Option<Message>, Box<dyn std::error::Error + Send + Sync>> {
+    use jetstream::stream::DirectGetErrorKind;
+    let stream = jetstream.get_stream_no_info(stream).await?;
+    match stream.direct_get_last_for_subject(subject.as_str()).await {
+        Ok(stored) => Ok(Some(headers::read(subject.clone(), Some(&stored.headers), stored.payload))),
+        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}

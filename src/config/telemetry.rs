@@ -1,0 +1,32 @@
+//! What a process says about itself, and how. Traces follow the standard `OTEL_*` environment variables.
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Readable on a terminal, JSON elsewhere
+    #[default]
+    Auto,
+    /// One JSON object a line
+    Json,
+    /// For people
+    Text,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Telemetry")]
+pub struct TelemetryConfig {
+    /// How log lines are written
+    #[arg(long, env = "STREAMGAUGE_LOG_FORMAT", value_enum, default_value_t, value_name = "FORMAT")]
+    pub log_format: LogFormat,
+
+    /// Which log lines are written: a level, or levels by module as in `warn,streamgauge=debug`
+    #[arg(long, env = "STREAMGAUGE_LOG", default_value = "info", value_name = "FILTER")]
+    pub log: String,
+}
+
+impl Default for TelemetryConfig {
+    fn default() -> Self {
+        Self { log_format: LogFormat::Auto, log: "info".to_owned() }
+    }
+}

@@ -1,0 +1,58 @@
+//! The durable consumer on the server: made if it is missing, updated if it differs.
+
+use async_nats::jetstream::{
+    consumer::{AckPolicy, DeliverPolicy, pull},
+    context::GetStreamError,
+    stream::ConsumerError,
+};
+
+use super::{Worker, status::Status};
+use crate::nats::Connection;
+
+/// Messages that all workers of a consumer may hold together; far above any sum of credits, so that the workers' own bounds decide.
+const MAX_ACK_PENDING: i64 = 10_000;
+
+/// Why the consumer is not there.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DeclareError {
+    #[error("stream {stream} cannot be read: is it declared, and may this user see it?")]
+    Stream {
+        stream: String,
+        #[source]
+        source: GetStreamError,
+    },
+    #[error("consumer {consumer} of stream {stream} cannot be made or updated")]
+    Consumer {
+        stream: String,
+        consumer: String,
+        #[source]
+        source: ConsumerError,
+    },
+}
+
+/// Makes sure that the consumer exists as the worker wants it.
+pub(super) async fn declare(connection: &Connection, worker: &Worker, status: &Status) -> Result<(), DeclareError> {
+    let name = status.stream.as_str();
+    let stream = connection.jetstream.get_stream_no_info(name).await;
+    let stream = stream.map_err(|source| DeclareError::Stream { stream: name.to_owned(), source })?;
+    match stream.create_consumer(config(worker, status)).await {
+        Ok(_) => Ok(()),
+        Err(source) => {
+            Err(DeclareError::Consumer { stream: name.to_owned(), consumer: status.consumer.to_string(), source })
+        }
+    }
+}
+
+/// No `max_deliver`, no `backoff`: retries are the worker's, and a message that the server gave up on would look processed.
+fn config(worker: &Worker, status: &Status) -> pull::Config {
+    pull::Config {
+        durable_name: Some(status.consumer.to_string()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: worker.ack_wait,
+        max_deliver: -1,
+        max_ack_pending: MAX_ACK_PENDING,
+        filter_subjects: worker.routes.patterns(),
+        ..pull::Config::default()
+    }
+}

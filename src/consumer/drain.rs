@@ -1,0 +1,41 @@
+//! The end of a worker: nothing new, time for what runs, the rest back to the stream.
+
+use async_nats::Subscriber;
+use futures_util::StreamExt;
+
+use super::pull::Shared;
+use crate::bus::settle;
+
+/// How long a cancelled handler may take to settle its message.
+const SETTLE_LIMIT: std::time::Duration = std::time::Duration::from_secs(3);
+
+/// Empties the subscription before anything is handed back: a NAK into a pull that is still open would come straight back to us.
+pub(super) async fn drain(shared: &Shared, subscriber: Option<Subscriber>) {
+    let consumer = &shared.status.consumer;
+    shared.status.pulled(false, "draining");
+    if let Some(subscriber) = subscriber {
+        let handed_back = hand_back(shared, subscriber).await;
+        tracing::info!(%consumer, handed_back, running = shared.status.running(), "worker drains");
+    }
+    if !shared.handlers.ended(shared.grace).await {
+        tracing::warn!(%consumer, running = shared.status.running(), "handlers outlived the grace; their messages go back");
+        shared.handlers.stop(SETTLE_LIMIT).await;
+    }
+    shared.status.pulled(false, "drained");
+}
+
+async fn hand_back(shared: &Shared, mut subscriber: Subscriber) -> usize {
+    let client = &shared.connection.client;
+    if subscriber.drain().await.is_err() {
+        return 0;
+    }
+    let mut unstarted = Vec::new();
+    while let Ok(Some(message)) = tokio::time::timeout(SETTLE_LIMIT, subscriber.next()).await {
+        unstarted.extend(message.reply.filter(|_| message.status.is_none()));
+    }
+    let mut handed_back = 0;
+    for reply in &unstarted {
+        handed_back += usize::from(settle::hand_back(client, reply).await.is_ok());
+    }
+    handed_back
+}

@@ -1,0 +1,108 @@
+//! Leases: the server's `ack_wait` is extended for every message that is held, because it runs from delivery, not from the handler's
+//! start.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use async_nats::{Client, Subject};
+use tokio_util::sync::CancellationToken;
+
+use crate::{bus::settle, telemetry::Metrics};
+
+/// Extensions within one `ack_wait`: two may be lost before the message goes to another worker.
+const EXTENSIONS: u32 = 3;
+
+/// The messages that a worker holds.
+#[derive(Debug, Clone)]
+pub(super) struct Leases {
+    held: Arc<Mutex<Held>>,
+    every: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    next_id: u64,
+    leases: HashMap<u64, (Subject, Instant)>,
+}
+
+/// One held message; dropping it ends the lease.
+#[derive(Debug)]
+pub(super) struct Lease {
+    id: u64,
+    held: Arc<Mutex<Held>>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        lock(&self.held).leases.remove(&self.id);
+    }
+}
+
+impl Leases {
+    pub(super) fn new(ack_wait: Duration) -> Self {
+        Self { held: Arc::default(), every: (ack_wait / EXTENSIONS).max(Duration::from_millis(10)) }
+    }
+
+    /// Begins to hold the message whose reply subject is `reply`.
+    pub(super) fn hold(&self, reply: Subject) -> Lease {
+        let mut held = lock(&self.held);
+        let id = held.next_id;
+        held.next_id += 1;
+        held.leases.insert(id, (reply, Instant::now() + self.every));
+        Lease { id, held: self.held.clone() }
+    }
+
+    /// Extends what is due until `stop`. Looks four times in the length between two extensions.
+    pub(super) async fn keep(self, client: Client, metrics: Metrics, consumer: String, stop: CancellationToken) {
+        let mut beat = tokio::time::interval(self.every / 4);
+        loop {
+            tokio::select! {
+                _ = beat.tick() => {}
+                () = stop.cancelled() => return,
+            }
+            let due = self.due(Instant::now());
+            let mut extended = 0;
+            for reply in &due {
+                extended += u64::from(settle::extend(&client, reply).await.is_ok());
+            }
+            if extended > 0 {
+                metrics.count_leases(&consumer, extended);
+            }
+        }
+    }
+
+    fn due(&self, now: Instant) -> Vec<Subject> {
+        let mut held = lock(&self.held);
+        let due = held.leases.values_mut().filter(|(_, at)| *at <= now);
+        due.map(|(reply, at)| {
+            *at = now + self.every;
+            reply.clone()
+        })
+        .collect()
+    }
+}
+
+fn lock(held: &Mutex<Held>) -> MutexGuard<'_, Held> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_held_message_is_due_thrice_within_its_ack_wait_and_never_after_it_was_dropped() {
+        let leases = Leases::new(Duration::from_secs(3));
+        let start = Instant::now();
+        let lease = leases.hold("reply".into());
+        assert!(leases.due(start).is_empty());
+        assert_eq!(leases.due(start + Duration::from_millis(1_001)).len(), 1);
+        assert!(leases.due(start + Duration::from_millis(1_900)).is_empty());
+        assert_eq!(leases.due(start + Duration::from_millis(2_100)).len(), 1);
+        drop(lease);
+        assert!(leases.due(start + Duration::from_secs(60)).is_empty());
+    }
+}

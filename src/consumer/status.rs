@@ -1,0 +1,200 @@
+//! What a worker is doing, as its probes and its presence tell it.
+
+use std::{
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use crate::{
+    clock::{Age, Clock, Timestamp},
+    name::{ConsumerName, StreamName},
+    presence,
+};
+
+/// How many of the latest handlers the percentiles are taken over.
+const DURATIONS_KEPT: usize = 512;
+
+/// Whether the worker gets messages when there are any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullState {
+    /// Whether the server has taken its pull requests.
+    pub is_pulling: bool,
+    /// What was last heard, in words.
+    pub reason: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// A worker's numbers and state; written by the worker, read by anyone.
+#[derive(Debug)]
+pub struct Status {
+    /// The stream that it reads.
+    pub stream: StreamName,
+    /// The consumer that it pulls from.
+    pub consumer: ConsumerName,
+    concurrency: u32,
+    clock: Clock,
+    running: AtomicU32,
+    handled: AtomicU64,
+    failed: AtomicU64,
+    durations: Mutex<Durations>,
+    pull: Mutex<PullState>,
+    tick: Mutex<Timestamp>,
+}
+
+impl Status {
+    pub(super) fn new(stream: StreamName, consumer: ConsumerName, concurrency: u32, clock: Clock) -> Self {
+        let now = clock.now();
+        let pull = PullState { is_pulling: false, reason: "has not pulled yet".to_owned(), since: now };
+        Self {
+            stream,
+            consumer,
+            concurrency,
+            clock,
+            running: AtomicU32::new(0),
+            handled: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            durations: Mutex::default(),
+            pull: Mutex::new(pull),
+            tick: Mutex::new(now),
+        }
+    }
+
+    /// Handlers running now.
+    pub fn running(&self) -> u32 {
+        self.running.load(Relaxed)
+    }
+
+    /// Handlers that may run at once.
+    pub fn concurrency(&self) -> u32 {
+        self.concurrency
+    }
+
+    /// Whether it gets messages.
+    pub fn pull(&self) -> PullState {
+        lock(&self.pull).clone()
+    }
+
+    /// When its loop last turned.
+    pub fn last_tick(&self) -> Timestamp {
+        *lock(&self.tick)
+    }
+
+    /// All of it, as presence tells it.
+    pub fn told(&self) -> presence::Worker {
+        let durations = lock(&self.durations).sorted();
+        presence::Worker {
+            stream: self.stream.clone(),
+            consumer: self.consumer.clone(),
+            concurrency: self.concurrency,
+            running: self.running(),
+            handled: self.handled.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            p50_seconds: percentile(&durations, 50),
+            p99_seconds: percentile(&durations, 99),
+        }
+    }
+
+    /// How long nothing has moved, and what the worker was last heard to do, for a probe.
+    pub fn pull_age(&self) -> Age {
+        self.pull().since.age(self.clock.now())
+    }
+
+    pub(super) fn ticked(&self) {
+        *lock(&self.tick) = self.clock.now();
+    }
+
+    pub(super) fn started(&self) {
+        self.running.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn freed(&self) {
+        self.running.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn ended(&self, took: Duration, is_done: bool) {
+        self.handled.fetch_add(1, Relaxed);
+        self.failed.fetch_add(u64::from(!is_done), Relaxed);
+        lock(&self.durations).push(took);
+    }
+
+    /// Notes whether pulling works; `true` if that is news.
+    pub(super) fn pulled(&self, is_pulling: bool, reason: &str) -> bool {
+        let mut pull = lock(&self.pull);
+        let is_news = pull.is_pulling != is_pulling || pull.reason != reason;
+        if pull.is_pulling != is_pulling {
+            pull.since = self.clock.now();
+        }
+        if is_news {
+            pull.is_pulling = is_pulling;
+            reason.clone_into(&mut pull.reason);
+        }
+        is_news
+    }
+}
+
+/// The latest handlers' durations, the oldest overwritten first.
+#[derive(Debug, Default)]
+struct Durations {
+    kept: Vec<Duration>,
+    next: usize,
+}
+
+impl Durations {
+    fn push(&mut self, took: Duration) {
+        if self.kept.len() < DURATIONS_KEPT {
+            self.kept.push(took);
+        } else {
+            self.kept[self.next] = took;
+        }
+        self.next = (self.next + 1) % DURATIONS_KEPT;
+    }
+
+    fn sorted(&self) -> Vec<Duration> {
+        let mut sorted = self.kept.clone();
+        sorted.sort_unstable();
+        sorted
+    }
+}
+
+/// The value that `percent` of 100 are no greater than (nearest rank); `None` of nothing.
+fn percentile(sorted: &[Duration], percent: usize) -> Option<f64> {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.checked_sub(1)?).map(Duration::as_secs_f64)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(millis: &[u64], percent: usize, expected: Option<f64>) {
+        let durations: Vec<Duration> = millis.iter().copied().map(Duration::from_millis).collect();
+        assert_eq!(percentile(&durations, percent), expected);
+    }
+
+    #[test]
+    fn percentiles_are_by_nearest_rank() {
+        check(&[], 50, None);
+        check(&[10], 99, Some(0.01));
+        check(&[10, 20, 30, 40], 50, Some(0.02));
+        check(&[10, 20, 30, 40], 99, Some(0.04));
+    }
+
+    #[test]
+    fn only_the_latest_durations_are_kept() {
+        let mut durations = Durations::default();
+        for millis in 0..600 {
+            durations.push(Duration::from_millis(millis));
+        }
+        let sorted = durations.sorted();
+        assert_eq!(sorted.len(), DURATIONS_KEPT);
+        assert_eq!(sorted[0], Duration::from_millis(88));
+    }
+}

@@ -1,0 +1,159 @@
+//! Handlers: what a service does with one message, as an async function of a context and a typed payload.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use crate::{
+    message::{Cause, CorrelationId, Delivery, Message},
+    telemetry::Remote,
+};
+
+/// What a handler is told beside the payload.
+#[derive(Debug, Clone)]
+pub struct Context {
+    message: Arc<Message>,
+    delivery: Option<Arc<Delivery>>,
+}
+
+impl Context {
+    /// The context of a message that was delivered, or in a unit test of one that was made up.
+    pub fn new(message: Message, delivery: Option<Delivery>) -> Self {
+        Self { message: Arc::new(message), delivery: delivery.map(Arc::new) }
+    }
+
+    /// The message.
+    pub fn message(&self) -> &Message {
+        &self.message
+    }
+
+    /// Where it lies and how often it was delivered; `None` in a unit test that did not say.
+    pub fn delivery(&self) -> Option<&Delivery> {
+        self.delivery.as_deref()
+    }
+
+    /// What the message belongs to; a message that does not say belongs to itself.
+    pub fn correlation(&self) -> CorrelationId {
+        let own = || CorrelationId(self.message.id.as_ref().map_or_else(String::new, |id| id.0.clone()));
+        self.message.correlation.clone().unwrap_or_else(own)
+    }
+
+    /// The cause to publish with, so that what follows carries on the correlation and the trace.
+    pub fn cause(&self) -> Cause {
+        let remote = Remote::current().or_else(|| Remote::of(&self.message));
+        Cause {
+            correlation: self.correlation(),
+            message: self.message.id.clone(),
+            trace: remote.as_ref().map(|remote| remote.parent),
+            trace_state: remote.and_then(|remote| remote.state),
+        }
+    }
+}
+
+/// How a handler ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a handler's outcome settles its message"]
+pub enum Outcome {
+    /// The message is processed.
+    Done,
+    /// It failed, and may succeed later.
+    Retry {
+        /// Why, in words.
+        reason: String,
+        /// When to try again; `None` leaves it to the worker.
+        after: Option<Duration>,
+    },
+    /// It cannot succeed, however often it is tried.
+    Reject {
+        /// Why, in words.
+        reason: String,
+    },
+}
+
+impl Outcome {
+    /// Try again when the worker thinks fit.
+    pub fn retry(reason: impl fmt::Display) -> Self {
+        Self::Retry { reason: reason.to_string(), after: None }
+    }
+
+    /// Never try again.
+    pub fn reject(reason: impl fmt::Display) -> Self {
+        Self::Reject { reason: reason.to_string() }
+    }
+
+    /// The outcome in one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Retry { .. } => "retry",
+            Self::Reject { .. } => "reject",
+        }
+    }
+
+    /// Why, where it was not done.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Done => "",
+            Self::Retry { reason, .. } | Self::Reject { reason } => reason,
+        }
+    }
+}
+
+/// What a handler may return: an [`Outcome`], or a `Result` whose error means [`Outcome::Retry`].
+pub trait IntoOutcome {
+    /// The outcome.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for Outcome {
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+impl<T: IntoOutcome, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutcome for Result<T, E> {
+    fn into_outcome(self) -> Outcome {
+        match self {
+            Ok(ended) => ended.into_outcome(),
+            Err(error) => Outcome::retry(crate::errors::ErrorChain(error.into().as_ref())),
+        }
+    }
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Outcome::Done
+    }
+}
+
+/// Processes messages with a payload of type `T`. Every async function of a [`Context`] and a `T` is one.
+pub trait Handler<T>: Send + Sync + 'static {
+    /// Processes one message.
+    fn handle(&self, context: Context, payload: T) -> impl Future<Output = Outcome> + Send;
+}
+
+impl<T, F, Fut> Handler<T> for F
+where
+    T: Send + 'static,
+    F: Fn(Context, T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: IntoOutcome> + Send,
+{
+    async fn handle(&self, context: Context, payload: T) -> Outcome {
+        self(context, payload).await.into_outcome()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ended: impl IntoOutcome, expected: &Outcome) {
+        assert_eq!(&ended.into_outcome(), expected);
+    }
+
+    #[test]
+    fn an_error_means_try_again_and_says_why() {
+        check((), &Outcome::Done);
+        check(Ok::<_, std::io::Error>(()), &Outcome::Done);
+        check(Err::<(), _>(std::io::Error::other("no room")), &Outcome::retry("no room"));
+        check(Ok::<_, std::io::Error>(Outcome::reject("no such sku")), &Outcome::reject("no such sku"));
+    }
+}

@@ -1,0 +1,5 @@
+//! What a service remembers, in stores that survive it.
+
+pub mod documents;
+
+pub use documents::{Documents, Versioned};

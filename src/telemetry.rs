@@ -1,0 +1,111 @@
+//! What a process says about itself: log lines, spans and metrics, from one `init`.
+//!
+//! A collector that is down or slow costs dropped spans, never a handler's time: spans go to a bounded queue that a thread of its
+//! own empties.
+
+pub mod events;
+mod export;
+mod ids;
+mod logs;
+pub mod messaging;
+pub mod metrics;
+mod span;
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogFormat, TelemetryConfig};
+
+pub use ids::Ids;
+pub use metrics::Metrics;
+pub use span::{Remote, Span};
+
+/// The name under which our spans are made.
+const SCOPE: &str = "streamgauge";
+
+/// How long the last spans may take to leave when the process ends.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// The telemetry of a process; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Telemetry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    provider: SdkTracerProvider,
+    tracer: SdkTracer,
+    metrics: Metrics,
+}
+
+/// Why telemetry cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The log filter does not parse.
+    #[error("`{filter}` is not a log filter: give a level like info, or levels by module like warn,streamgauge=debug")]
+    Filter {
+        /// The text.
+        filter: String,
+    },
+    /// Something else in the process already writes its logs.
+    #[error("logging was set up twice in this process")]
+    Twice(#[source] tracing_subscriber::util::TryInitError),
+    /// The exporter of traces refuses its settings.
+    #[error("traces cannot be exported: {why}; check the OTEL_EXPORTER_OTLP_* variables")]
+    Export {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// Sets up logs, spans and metrics for the process. Traces are exported when `OTEL_EXPORTER_OTLP_ENDPOINT` (or its `_TRACES_` form)
+/// is set; ids are made and passed on either way.
+///
+/// # Errors
+/// When the log filter or the exporter's settings are wrong, or logging was set up before.
+pub fn init(config: &TelemetryConfig, service: &str, instance: &str) -> Result<Telemetry, TelemetryError> {
+    let filter = EnvFilter::try_new(&config.log).map_err(|_| TelemetryError::Filter { filter: config.log.clone() })?;
+    let provider = export::provider(service, instance)?;
+    let telemetry = Telemetry::over(provider);
+    let is_terminal = std::io::stderr().is_terminal();
+    let is_json = config.log_format == LogFormat::Json || (config.log_format == LogFormat::Auto && !is_terminal);
+    let lines = logs::Lines { is_json, service: service.to_owned(), instance: instance.to_owned() };
+    let log = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_terminal).with_writer(std::io::stderr);
+    let spans = tracing_opentelemetry::layer().with_tracer(telemetry.0.tracer.clone());
+    tracing_subscriber::registry().with(filter).with(log).with(spans).try_init().map_err(TelemetryError::Twice)?;
+    opentelemetry::global::set_tracer_provider(telemetry.0.provider.clone());
+    Ok(telemetry)
+}
+
+impl Telemetry {
+    /// Telemetry that goes nowhere: spans have ids, metrics count, nothing is written. For tests.
+    pub fn unexported() -> Self {
+        Self::over(SdkTracerProvider::builder().build())
+    }
+
+    fn over(provider: SdkTracerProvider) -> Self {
+        let tracer = provider.tracer(SCOPE);
+        Self(Arc::new(Inner { provider, tracer, metrics: Metrics::default() }))
+    }
+
+    /// The process's metrics.
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    fn tracer(&self) -> &SdkTracer {
+        &self.0.tracer
+    }
+
+    /// Sends what spans are left, for as long as that is worth waiting for.
+    pub async fn shutdown(&self) {
+        let provider = self.0.provider.clone();
+        // The SDK waits on its own thread here, which would deadlock with a runtime of one thread.
+        let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT)).await;
+        if let Ok(Err(error)) = flushed {
+            tracing::debug!(%error, "the last spans did not reach the collector");
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Where spans go: to an OTLP collector over HTTP when the standard environment variables name one, else nowhere.
+//!
+//! Convention: <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>; the SDK itself reads the sampler's, the limits' and the
+//! batch processor's variables.
+
+use std::env;
+
+use opentelemetry::KeyValue;
+use opentelemetry_otlp::SpanExporter;
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+
+use super::TelemetryError;
+
+/// What the environment asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Wanted {
+    Nothing,
+    Otlp,
+    Unknown(String),
+}
+
+pub(super) fn provider(service: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
+    let resource = resource(service, instance);
+    let builder = SdkTracerProvider::builder().with_resource(resource);
+    match wanted(|name| env::var(name).ok().filter(|value| !value.is_empty())) {
+        Wanted::Nothing => Ok(builder.build()),
+        Wanted::Unknown(why) => Err(TelemetryError::Export { why }),
+        Wanted::Otlp => {
+            let exporter = SpanExporter::builder().with_http().build();
+            let exporter = exporter.map_err(|error| TelemetryError::Export { why: error.to_string() })?;
+            Ok(builder.with_batch_exporter(exporter).build())
+        }
+    }
+}
+
+/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over what we would say ourselves.
+fn resource(service: &str, instance: &str) -> Resource {
+    let resource = Resource::builder().with_attributes([
+        KeyValue::new("service.instance.id", instance.to_owned()),
+        KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+    ]);
+    match env::var("OTEL_SERVICE_NAME") {
+        Ok(name) if !name.is_empty() => resource.build(),
+        _ => resource.with_service_name(service.to_owned()).build(),
+    }
+}
+
+fn wanted(var: impl Fn(&str) -> Option<String>) -> Wanted {
+    let is_disabled = var("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let endpoint = var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| var("OTEL_EXPORTER_OTLP_ENDPOINT"));
+    if is_disabled || endpoint.is_none() {
+        return Wanted::Nothing;
+    }
+    match var("OTEL_TRACES_EXPORTER").as_deref() {
+        None | Some("otlp") => {}
+        Some("none") => return Wanted::Nothing,
+        Some(other) => return Wanted::Unknown(format!("OTEL_TRACES_EXPORTER is `{other}`; otlp and none are known")),
+    }
+    match var("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| var("OTEL_EXPORTER_OTLP_PROTOCOL")).as_deref() {
+        None | Some("http/protobuf") => Wanted::Otlp,
+        Some(other) => {
+            Wanted::Unknown(format!("the OTLP protocol is `{other}`; http/protobuf is spoken, usually on port 4318"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(variables: &[(&str, &str)], expected: &Wanted) {
+        let found = wanted(|name| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()));
+        assert_eq!(&found, expected, "{variables:?}");
+    }
+
+    #[test]
+    fn the_standard_variables_decide() {
+        const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318");
+        check(&[], &Wanted::Nothing);
+        check(&[ENDPOINT], &Wanted::Otlp);
+        check(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a/v1/traces")], &Wanted::Otlp);
+        check(&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")], &Wanted::Nothing);
+        check(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], &Wanted::Nothing);
+        check(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], &Wanted::Otlp);
+        let refused = wanted(|name| match name {
+            "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://a".into()),
+            "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("grpc".into()),
+            _ => None,
+        });
+        assert!(matches!(refused, Wanted::Unknown(why) if why.contains("grpc")));
+    }
+}

@@ -1,0 +1,151 @@
+//! Spans built by the OpenTelemetry API itself: a `tracing` span for each message costs several times as much.
+
+use std::{borrow::Cow, fmt, time::SystemTime};
+
+use opentelemetry::{
+    Context, KeyValue, Value,
+    trace::{
+        FutureExt, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
+        TraceState, Tracer,
+    },
+};
+use opentelemetry_sdk::trace::SdkTracer;
+
+use super::ids::Ids;
+use crate::trace::TraceParent;
+
+/// A span, and the context in which it is the current one. It ends when the last clone is dropped, or by [`Span::end`].
+#[derive(Clone)]
+pub struct Span(Context);
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Span").field(&self.trace_parent().map(|parent| parent.to_string())).finish()
+    }
+}
+
+/// What a span begins with.
+pub(super) struct Beginning {
+    pub(super) name: Cow<'static, str>,
+    pub(super) kind: SpanKind,
+    pub(super) parent: Option<Remote>,
+    pub(super) is_linked: bool,
+}
+
+/// A span elsewhere that sent us something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remote {
+    /// Its identity.
+    pub parent: TraceParent,
+    /// What tracing vendors add.
+    pub state: Option<String>,
+}
+
+impl Remote {
+    /// The span that is current where this is called, as others will see it.
+    pub fn current() -> Option<Self> {
+        Context::map_current(|context| {
+            let span = context.span();
+            let parent = trace_parent_of(span.span_context())?;
+            let state = span.span_context().trace_state().header();
+            Some(Self { parent, state: (!state.is_empty()).then_some(state) })
+        })
+    }
+
+    fn context(&self) -> SpanContext {
+        let state = self.state.as_deref().and_then(|text| text.parse::<TraceState>().ok()).unwrap_or_default();
+        SpanContext::new(
+            TraceId::from_bytes(self.parent.trace_id),
+            SpanId::from_bytes(self.parent.span_id),
+            TraceFlags::new(self.parent.flags),
+            true,
+            state,
+        )
+    }
+}
+
+impl Span {
+    /// Begins a span. Its attributes are made only if it is recorded: at one sampled trace in a hundred they would be most of the cost.
+    pub(super) fn begin(tracer: &SdkTracer, beginning: Beginning, attributes: impl FnOnce() -> Vec<KeyValue>) -> Self {
+        let current = Context::current();
+        let remote = beginning.parent.as_ref().map(Remote::context);
+        let parent = parent_context(current, remote.clone());
+        let links = remote.filter(|_| beginning.is_linked).map(|context| vec![Link::new(context, Vec::new(), 0)]);
+        let mut builder = SpanBuilder::from_name(beginning.name).with_kind(beginning.kind);
+        builder.links = links;
+        let span = tracer.build_with_context(builder, &parent);
+        let context = parent.with_span(span);
+        if context.span().is_recording() {
+            context.span().set_attributes(attributes());
+        }
+        Self(context)
+    }
+
+    /// Which span this is, as it travels; `None` without a tracer.
+    pub fn trace_parent(&self) -> Option<TraceParent> {
+        trace_parent_of(self.0.span().span_context())
+    }
+
+    /// What tracing vendors added, as it travels.
+    pub fn trace_state(&self) -> Option<String> {
+        let state = self.0.span().span_context().trace_state().header();
+        (!state.is_empty()).then_some(state)
+    }
+
+    /// Adds an attribute.
+    pub fn set(&self, key: &'static str, value: impl Into<Value>) {
+        self.0.span().set_attribute(KeyValue::new(key, value.into()));
+    }
+
+    /// Marks the span as failed: by `kind`, one of few, and in words.
+    pub fn fail(&self, kind: &'static str, words: impl Into<Cow<'static, str>>) {
+        let span = self.0.span();
+        span.set_attribute(KeyValue::new("error.type", kind));
+        span.set_status(Status::error(words));
+    }
+
+    /// Adds an event at this moment.
+    pub fn event(&self, name: &'static str) {
+        self.0.span().add_event(name, Vec::new());
+    }
+
+    /// Makes `ids` part of every log line written within the span.
+    #[must_use]
+    pub fn with_ids(&self, ids: Ids) -> Self {
+        Self(self.0.with_value(ids))
+    }
+
+    /// Runs `future` with this span as the current one.
+    pub async fn around<F: Future>(&self, future: F) -> F::Output {
+        future.with_context(self.0.clone()).await
+    }
+
+    /// Runs `work` with this span as the current one.
+    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
+        let _current = self.0.clone().attach();
+        work()
+    }
+
+    /// Ends the span now.
+    pub fn end(&self) {
+        self.0.span().end_with_timestamp(SystemTime::now());
+    }
+}
+
+/// A span that is current here and belongs to the remote one's trace is nearer to what happens than the remote one.
+fn parent_context(current: Context, remote: Option<SpanContext>) -> Context {
+    match remote {
+        Some(remote) if current.span().span_context().trace_id() != remote.trace_id() => {
+            current.with_remote_span_context(remote)
+        }
+        _ => current,
+    }
+}
+
+fn trace_parent_of(context: &SpanContext) -> Option<TraceParent> {
+    context.is_valid().then(|| TraceParent {
+        trace_id: context.trace_id().to_bytes(),
+        span_id: context.span_id().to_bytes(),
+        flags: context.trace_flags().to_u8(),
+    })
+}
