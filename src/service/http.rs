@@ -8,6 +8,7 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
+    http::HeaderMap,
     middleware::{self, Next},
     response::Response,
 };
@@ -79,9 +80,7 @@ async fn serve_until(listener: tokio::net::TcpListener, router: Router, stop: Ca
 /// Runs a request within a span that continues the caller's trace. A `traceparent` that is none begins a new trace, as W3C asks.
 async fn traced(State(telemetry): State<Telemetry>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or("*", MatchedPath::as_str).to_owned();
-    let said = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let parent = said(header::TRACEPARENT).and_then(|text| text.parse().ok());
-    let remote = parent.map(|parent| Remote { parent, state: said(header::TRACESTATE).map(str::to_owned) });
+    let remote = remote_of(request.headers());
     let span = telemetry.serving_http(request.method().as_str(), &route, remote);
     let response = span.around(next.run(request)).await;
     let status = response.status();
@@ -91,4 +90,10 @@ async fn traced(State(telemetry): State<Telemetry>, request: Request, next: Next
     }
     span.end();
     response
+}
+
+fn remote_of(headers: &HeaderMap) -> Option<Remote> {
+    let said = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let parent = said(header::TRACEPARENT)?.parse().ok()?;
+    Some(Remote { parent, state: said(header::TRACESTATE).map(str::to_owned) })
 }
