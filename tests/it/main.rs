@@ -1,4 +1,7 @@
 //! Every integration test, in one binary: it links once, and all of it shares `support`.
-#![expect(unreachable_pub, reason = "no other crate sees a test; `pub` here means seen by the files beside")]
+#![expect(unreachable_pub, reason = "no other crate sees a test; `pub` means seen by the files beside")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test fails and speaks by these")]
 
+mod support;
 mod tidy;
+mod tools;

@@ -33,7 +33,8 @@ fn every_module_has_a_floor() {
 
 #[test]
 fn files_are_short_and_say_what_they_are_for() {
-    for folder in ["src", "tests", "benches", "examples"].iter().filter(|folder| Path::new(ROOT).join(folder).is_dir()) {
+    for folder in ["src", "tests", "benches", "examples"].iter().filter(|folder| Path::new(ROOT).join(folder).is_dir())
+    {
         keeps(folder, rules::shape);
     }
 }

@@ -88,7 +88,10 @@ fn outside(mention: &Mention) -> Option<&str> {
 pub fn placed(file: &File<'_>) -> Vec<String> {
     let top = file.top();
     let known = OUTSIDE_FLOORS.contains(&top.as_str()) || place_of(&top).is_some();
-    (!known).then(|| format!("`{top}` stands on no floor: add it to FLOORS in tests/it/tidy/house.rs")).into_iter().collect()
+    (!known)
+        .then(|| format!("`{top}` stands on no floor: add it to FLOORS in tests/it/tidy/house.rs"))
+        .into_iter()
+        .collect()
 }
 
 /// A file opens by saying what it is for, is short, and is named after its module.

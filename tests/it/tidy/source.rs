@@ -320,12 +320,10 @@ mod tests {
     #[test]
     fn an_import_is_taken_apart() {
         check("use crate::web;", &["crate::web"]);
-        check("use crate::{web, bus::{self, settle as s}, name::*};", &[
-            "crate::web",
-            "crate::bus",
-            "crate::bus::settle",
-            "crate::name::*",
-        ]);
+        check(
+            "use crate::{web, bus::{self, settle as s}, name::*};",
+            &["crate::web", "crate::bus", "crate::bus::settle", "crate::name::*"],
+        );
         check("pub use axum::Router;", &["pub axum::Router"]);
         check("pub(crate) use axum as web;", &["pub axum"]);
         check("use ::axum::Router;", &["axum::Router"]);
@@ -348,10 +346,10 @@ mod tests {
         check("use super::format;", &["here::views::format"]);
         check("use super::super::web;", &["above::web"]);
         check("use self::parts::x;", &["here::views::overview::parts::x"]);
-        check("mod tests { use super::*; mod deep { fn f() { super::super::g() } } }", &[
-            "here::views::overview::*",
-            "here::views::overview::g",
-        ]);
+        check(
+            "mod tests { use super::*; mod deep { fn f() { super::super::g() } } }",
+            &["here::views::overview::*", "here::views::overview::g"],
+        );
         check("mod a { fn f() {} } use super::super::web;", &["above::web"]);
     }
 
