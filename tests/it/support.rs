@@ -2,6 +2,7 @@
 
 pub mod http;
 pub mod nats_server;
+pub mod nats_wire;
 pub mod otlp;
 pub mod page;
 pub mod port;

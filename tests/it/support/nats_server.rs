@@ -62,7 +62,12 @@ impl NatsServer {
 
     /// Where clients connect.
     pub fn url(&self) -> String {
-        format!("nats://{}", self.port.address())
+        format!("nats://{}", self.address())
+    }
+
+    /// The address that clients connect to.
+    pub fn address(&self) -> String {
+        self.port.address().to_string()
     }
 
     /// Starts the server after it was stopped or killed: same port, same data. Returns once it answers.

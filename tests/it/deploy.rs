@@ -1,0 +1,116 @@
+//! What `deploy/` ships: the demo's NATS users may do what their programs do and no more, and every file fits the others.
+
+use std::path::Path;
+
+use crate::support::{nats_server::NatsServer, nats_wire::Wire};
+
+const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/nats/demo.conf");
+const PASSWORD: &str = "d3m0";
+const USERS: [&str; 9] =
+    ["storefront", "pricing", "orders", "inventory", "payments", "load", "observer", "topology", "system"];
+
+async fn demo_nats() -> NatsServer {
+    NatsServer::start_with(Some(Path::new(CONFIG)), &[("STREAMGAUGE_DEMO_PASSWORD", PASSWORD)]).await
+}
+
+async fn login(server: &NatsServer, user: &str) -> Wire {
+    Wire::connect(&server.address(), user, PASSWORD).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_demos_users_log_in_with_its_password_only() {
+    let server = demo_nats().await;
+    for user in USERS {
+        login(&server, user).await;
+    }
+    for (user, password) in [("orders", "guess"), ("orders", ""), ("", ""), ("root", PASSWORD)] {
+        let refusal = Wire::connect(&server.address(), user, password).await.unwrap_err();
+        assert!(refusal.contains("Authorization Violation"), "{user} {password}: {refusal}");
+    }
+}
+
+#[tokio::test]
+async fn each_user_hears_its_own_answers_and_no_others() {
+    let server = demo_nats().await;
+    for user in USERS {
+        let mut wire = login(&server, user).await;
+        for other in USERS {
+            let refusal = wire.refusal_to_subscribe(&format!("_INBOX_{other}.1.2")).await;
+            assert_eq!(refusal.is_none(), user == other, "{user} listening to {other}: {refusal:?}");
+        }
+        for everything in [">", "_INBOX.>", "orders.>", "$KV.>"] {
+            assert!(wire.refusal_to_subscribe(everything).await.is_some(), "{user} listening to {everything}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_user_publishes_what_its_program_owns() {
+    let server = demo_nats().await;
+    for (user, may, may_not) in [
+        (
+            "storefront",
+            "orders.placed.1 pricing.quote $KV.idempotency.k $JS.ACK.x",
+            "inventory.reserved.1 payments.charged.1",
+        ),
+        ("pricing", "$KV.presence.pricing.1", "orders.placed.1 _INBOX_storefront.1 $JS.API.CONSUMER.CREATE.ORDERS.c"),
+        (
+            "orders",
+            "orders.completed.1 $KV.records.order.1 $JS.API.CONSUMER.CREATE.ORDERS.c",
+            "payments.charged.1 $KV.stock.a",
+        ),
+        (
+            "inventory",
+            "inventory.reserved.1 $KV.stock.a $JS.API.CONSUMER.MSG.NEXT.ORDERS.c",
+            "orders.placed.1 $KV.records.order.1",
+        ),
+        ("payments", "payments.charged.1 $KV.presence.payments.1", "orders.completed.1 $KV.presence.orders.1"),
+        ("load", "$KV.presence.load.1", "orders.placed.1 $JS.API.CONSUMER.CREATE.ORDERS.c"),
+        ("topology", "$JS.API.STREAM.CREATE.ORDERS $KV.stock.a", "orders.placed.1"),
+        (
+            "system",
+            "$SYS.REQ.SERVER.PING.JSZ $SYS.REQ.ACCOUNT.APP.CONNZ",
+            "$SYS.REQ.SERVER.X.KICK $SYS.REQ.SERVER.X.RELOAD",
+        ),
+    ] {
+        let mut wire = login(&server, user).await;
+        for subject in may.split(' ') {
+            assert_eq!(wire.refusal_to_publish(subject).await, None, "{user} publishing on {subject}");
+        }
+        for subject in may_not.split(' ').chain(["$JS.API.STREAM.DELETE.ORDERS", "$JS.API.STREAM.PURGE.ORDERS"]) {
+            let is_refused = wire.refusal_to_publish(subject).await.is_some();
+            assert!(is_refused || user == "topology" && subject.starts_with("$JS"), "{user} publishing on {subject}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_observer_asks_and_never_tells() {
+    let server = demo_nats().await;
+    let mut wire = login(&server, "observer").await;
+    for question in [
+        "$JS.API.STREAM.LIST",
+        "$JS.API.CONSUMER.LIST.ORDERS",
+        "$JS.API.DIRECT.GET.KV_presence",
+        "$JS.API.DIRECT.GET.ORDERS.orders.placed.1",
+        "$JS.API.STREAM.MSG.GET.ORDERS",
+        "$SRV.STATS.pricing",
+        "$SYS.REQ.USER.INFO",
+    ] {
+        assert_eq!(wire.refusal_to_publish(question).await, None, "{question}");
+    }
+    assert_eq!(wire.refusal_to_subscribe("$JS.EVENT.ADVISORY.>").await, None);
+    for deed in [
+        "orders.placed.1",
+        "$KV.presence.orders.1",
+        "$JS.ACK.ORDERS.c.1.1.1.1.1",
+        "$JS.API.CONSUMER.CREATE.ORDERS.c",
+        "$JS.API.CONSUMER.DELETE.ORDERS.c",
+        "$JS.API.CONSUMER.MSG.NEXT.ORDERS.c",
+        "$JS.API.CONSUMER.PAUSE.ORDERS.c",
+        "$JS.API.STREAM.MSG.DELETE.ORDERS",
+        "$JS.API.STREAM.UPDATE.ORDERS",
+    ] {
+        assert!(wire.refusal_to_publish(deed).await.is_some(), "{deed}");
+    }
+}
