@@ -1,8 +1,15 @@
 //! What `deploy/` ships: the demo's NATS users may do what their programs do and no more, and every file fits the others.
 
-use std::path::Path;
+use std::{fs, path::Path, process::Command};
 
-use crate::support::{nats_server::NatsServer, nats_wire::Wire};
+use serde_json::Value;
+
+use crate::support::{
+    nats_server::{NatsServer, program},
+    nats_wire::Wire,
+    process::run,
+    tool::tool,
+};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/nats/demo.conf");
 const PASSWORD: &str = "d3m0";
@@ -112,5 +119,53 @@ async fn the_observer_asks_and_never_tells() {
         "$JS.API.STREAM.UPDATE.ORDERS",
     ] {
         assert!(wire.refusal_to_publish(deed).await.is_some(), "{deed}");
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn yaml(file: &str) -> Value {
+    serde_saphyr::from_str(&fs::read_to_string(root().join(file)).unwrap()).unwrap()
+}
+
+fn texts(list: &Value) -> impl Iterator<Item = &str> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str)
+}
+
+#[test]
+fn every_path_that_compose_names_exists() {
+    let compose = yaml("deploy/compose/compose.yaml");
+    let here = root().join("deploy/compose");
+    let services = compose["services"].as_object().unwrap();
+    assert_eq!(services.len(), 2, "two processes are all that is needed");
+    for service in services.values() {
+        let mounts = texts(&service["volumes"]).filter_map(|volume| volume.split(':').next());
+        for source in mounts.filter(|source| source.starts_with('.')) {
+            assert!(here.join(source).is_file(), "{source}");
+        }
+        if let Some(context) = service["build"]["context"].as_str() {
+            let context = here.join(context).canonicalize().unwrap();
+            assert_eq!(context, root().canonicalize().unwrap());
+            assert!(context.join(service["build"]["dockerfile"].as_str().unwrap()).is_file());
+        }
+        for volume in texts(&service["volumes"]).filter(|volume| !volume.starts_with('.')) {
+            let name = volume.split(':').next().unwrap();
+            assert!(compose["volumes"].as_object().unwrap().contains_key(name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_servers_accept_their_configurations() {
+    for (file, password) in [
+        ("deploy/nats/demo.conf", "STREAMGAUGE_DEMO_PASSWORD"),
+        ("deploy/compose/nats.conf", "STREAMGAUGE_SYSTEM_PASSWORD"),
+    ] {
+        run(Command::new(program()).args(["-t", "-c", file]).current_dir(root()).env(password, PASSWORD));
+    }
+    if let Some(promtool) = tool("promtool", "deploy/prometheus/prometheus.yml") {
+        run(Command::new(promtool).args(["check", "config", "deploy/prometheus/prometheus.yml"]).current_dir(root()));
     }
 }

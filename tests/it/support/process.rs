@@ -53,6 +53,15 @@ pub fn streamgauge(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs a program to its end, which must be a good one; returns what it printed.
+#[track_caller]
+pub fn run(command: &mut Command) -> String {
+    let output = command.output().unwrap_or_else(|error| panic!("starting {command:?}: {error}"));
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?} ended with {}:\n{said}", output.status);
+    said
+}
+
 impl Process {
     /// Starts `command`.
     pub fn start(command: &mut Command) -> Self {
