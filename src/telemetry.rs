@@ -27,7 +27,7 @@ pub use span::{Remote, Span};
 const SCOPE: &str = "streamgauge";
 
 /// How long the last spans may take to leave when the process ends.
-const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The telemetry of a process; clones are the same.
 #[derive(Debug, Clone)]

@@ -74,6 +74,10 @@ pub struct SystemConfig {
     /// File with the seed of an nkey
     #[arg(long, env = "NATS_SYSTEM_NKEY", value_name = "FILE")]
     pub system_nkey: Option<PathBuf>,
+
+    /// Prefix of the inboxes that answers come to
+    #[arg(long, env = "NATS_SYSTEM_INBOX_PREFIX", value_name = "PREFIX")]
+    pub system_inbox_prefix: Option<String>,
 }
 
 impl SystemConfig {
@@ -88,7 +92,7 @@ impl SystemConfig {
             password: self.system_password.clone(),
             creds: self.system_creds.clone(),
             nkey: self.system_nkey.clone(),
-            inbox_prefix: None,
+            inbox_prefix: self.system_inbox_prefix.clone(),
             ..app.clone()
         })
     }

@@ -4,6 +4,7 @@
 
 mod deploy;
 mod grafana;
+mod library;
 mod support;
 mod tidy;
 mod tools;

@@ -1,0 +1,62 @@
+//! What the demo shows its user: steps while it starts, one block of addresses, and what happens after that.
+
+use std::{
+    io::Write,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+use super::plan::{Plan, Rank};
+use crate::{clock::Age, config::DemoConfig};
+
+/// The terminal; clones write to the same one, line by line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Screen(Arc<Mutex<()>>);
+
+impl Screen {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes a line. A reader that has gone away is no reason to end: the services run on.
+    pub(super) fn say(&self, line: &str) {
+        let _whole = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let _written = writeln!(std::io::stdout(), "{line}");
+    }
+
+    pub(super) fn title(&self, nats_version: &str) {
+        self.say(&format!("streamgauge {} with nats-server {nats_version}\n", env!("CARGO_PKG_VERSION")));
+    }
+
+    /// A step that is done, and how long after the start.
+    pub(super) fn step(&self, began: Instant, what: &str) {
+        self.say(&format!("  {:>6}  {what}", Age(began.elapsed()).to_string()));
+    }
+
+    /// Where everything is.
+    pub(super) fn block(&self, plan: &Plan, folder: &Path, config: &DemoConfig) {
+        let storefront = plan.url(Rank::Storefront);
+        let provider = plan.url(Rank::Provider);
+        let order = r#"{"customer":"ada","lines":[{"sku":"TEA-EARL-GREY","quantity":2}]}"#;
+        let nats = plan.nats_url().replace("nats://", &format!("nats://observer:{}@", plan.password));
+        let traces = match (std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT"), &config.trace_url) {
+            (None, _) => "set OTEL_EXPORTER_OTLP_ENDPOINT (say, http://127.0.0.1:4318) to send them to a collector".to_owned(),
+            (Some(to), None) => format!("sent to {}; --trace-url links to them", to.display()),
+            (Some(to), Some(link)) => format!("sent to {}, linked as {link}", to.display()),
+        };
+        self.say(&format!(
+            "\n  Dashboard   {dashboard}\n\
+             \n  Orders      {storefront}/orders\
+             \n  Place one   curl -i {storefront}/orders -H 'content-type: application/json' -d '{order}'\
+             \n  Slow down   curl -X PUT {provider}/settings -H 'content-type: application/json' -d '{{\"latency_ms\":2000}}'\
+             \n  NATS        nats -s {nats} --inbox-prefix _INBOX_observer stream ls\
+             \n  Metrics     {storefront}/metrics, and so every process\
+             \n  Traces      {traces}\
+             \n  Logs        {logs}\
+             \n\n  Kill a process and watch: it is started again. Ctrl-C ends everything.\n",
+            dashboard = plan.url(Rank::Dashboard),
+            logs = folder.join("logs").display(),
+        ));
+    }
+}

@@ -1,0 +1,92 @@
+//! The library against a real server: what is published, processed, settled and asked.
+
+mod bus;
+mod requests;
+mod service;
+mod worker;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use streamgauge::{
+    bus::{
+        Bus, Payload,
+        topology::{StreamSpec, Topology},
+    },
+    clock::Clock,
+    config::NatsConfig,
+    nats::{self, Connection},
+    telemetry::Telemetry,
+};
+
+use crate::support::nats_server::NatsServer;
+
+/// Longer than anything here takes on a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// What these tests publish.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Pinged {
+    key: String,
+    number: u32,
+}
+
+impl Payload for Pinged {
+    const KIND: &'static str = "Pinged";
+    const STREAM: &'static str = "PINGS";
+    const SUBJECT: &'static str = "pings.*";
+
+    fn key(&self) -> String {
+        self.key.clone()
+    }
+}
+
+fn ping(number: u32) -> Pinged {
+    Pinged { key: format!("k{number}"), number }
+}
+
+/// A server, a stream on it, and a bus to it.
+struct World {
+    server: NatsServer,
+    connection: Connection,
+    bus: Bus,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = NatsServer::start().await;
+        let connection = connect(&server).await;
+        topology().apply(&connection.jetstream).await.unwrap();
+        let bus = Bus::new(connection.clone(), "test", Telemetry::unexported(), Clock::system());
+        Self { server, connection, bus }
+    }
+
+    async fn publish(&self, numbers: impl Iterator<Item = u32>) {
+        for number in numbers {
+            self.bus.publish(&ping(number)).await.unwrap();
+        }
+    }
+
+    async fn consumer_info(&self, name: &str) -> async_nats::jetstream::consumer::Info {
+        let stream = self.connection.jetstream.get_stream("PINGS").await.unwrap();
+        stream.consumer_info(name).await.unwrap()
+    }
+}
+
+async fn connect(server: &NatsServer) -> Connection {
+    let config = NatsConfig { url: Some(server.url()), nats_wait: 10, ..NatsConfig::default() };
+    nats::connect(&config, "test", &Clock::system()).await.unwrap()
+}
+
+fn topology() -> Topology {
+    let stream = StreamSpec {
+        name: "PINGS",
+        owner: "test",
+        subjects: &["pings.>"],
+        max_age: Duration::from_secs(3_600),
+        max_bytes: 64 << 20,
+        duplicate_window: Duration::from_secs(120),
+        replicas: 1,
+    };
+    Topology { streams: vec![stream], buckets: Vec::new() }
+}
