@@ -1,4 +1,48 @@
 //! Event-driven services on NATS JetStream that can be seen.
+//!
+//! Three things that stand alone: this **library** to build services from, the **order mesh** ([`mesh`]) as a running example of it, and
+//! the **observer** ([`web`]), which watches any NATS system.
+//!
+//! # A complete service
+//! It is told apart from its other instances, answers its probes, continues the trace of what it handles, retries what fails, and hands
+//! back what it did not begin when it is asked to end.
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use streamgauge::{bus::Payload, consumer::Worker, handler::Context, service::{Service, ServiceError}};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct OrderPlaced { order: String, email: String }
+//!
+//! impl Payload for OrderPlaced {
+//!     const KIND: &'static str = "OrderPlaced";
+//!     const STREAM: &'static str = "ORDERS";
+//!     const SUBJECT: &'static str = "orders.placed.*";
+//!     fn key(&self) -> String { self.order.clone() }
+//! }
+//!
+//! async fn greet(_: Context, placed: OrderPlaced) -> Result<(), std::io::Error> {
+//!     tracing::info!(order = placed.order, "thanked {}", placed.email);
+//!     Ok(())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), ServiceError> {
+//!     let service = Service::builder("greeter").start().await?;
+//!     service.worker(Worker::new("greeter").on(greet))?.run().await
+//! }
+//! ```
+//!
+//! # Map
+//! Modules stand on floors and import only from floors below their own; `ARCHITECTURE.md` has the plan.
+//!
+//! | floor | modules |
+//! |---|---|
+//! | words | [`name`], [`clock`], [`errors`] |
+//! | facts | [`trace`], [`message`], [`presence`], [`record`] |
+//! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
+//! | edge | [`nats`] |
+//! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`], [`mesh`] |
 
 pub mod bus;
 pub mod clock;
