@@ -10,28 +10,9 @@ use std::{
 };
 
 use serde_json::Value;
+use streamgauge::telemetry::metrics::{FAMILIES, Kind};
 
 use crate::support::{process::run, tool::tool};
-
-/// The families of our processes and their labels.
-const FAMILIES: &[(&str, &[&str])] = &[
-    (
-        "messaging_client_operation_duration_seconds",
-        &["messaging_operation_name", "messaging_destination_template", "error_type"],
-    ),
-    ("messaging_client_sent_messages_total", &["messaging_destination_template", "error_type"]),
-    ("messaging_client_consumed_messages_total", &["messaging_destination_template", "messaging_consumer_group_name"]),
-    (
-        "messaging_process_duration_seconds",
-        &["messaging_destination_template", "messaging_consumer_group_name", "error_type"],
-    ),
-    ("streamgauge_worker_outcomes_total", &["consumer", "outcome"]),
-    ("streamgauge_worker_running", &["consumer"]),
-    ("streamgauge_worker_concurrency", &["consumer"]),
-    ("streamgauge_leases_extended_total", &["consumer"]),
-    ("streamgauge_settle_unconfirmed_total", &["consumer"]),
-    ("streamgauge_connected", &[]),
-];
 
 /// Labels that Prometheus itself puts on every series, and the one of a histogram's buckets.
 const LABELS_OF_PROMETHEUS: [&str; 3] = ["job", "instance", "le"];
@@ -65,9 +46,10 @@ fn faults(expression: &str) -> Vec<String> {
     let names = promql::names(expression);
     let own = process_families();
     let labels_of = |metric: &str| {
-        let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end)).unwrap_or(metric);
-        let family = FAMILIES.iter().find(|(name, _)| *name == metric || base.ends_with("_seconds") && *name == base);
-        family.map(|(_, labels)| *labels).or_else(|| own.contains(metric).then_some(&[] as &[&str]))
+        let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
+        let exposed = |kind| if kind == Kind::Histogram { histogram } else { Some(metric) };
+        let family = FAMILIES.iter().find(|family| exposed(family.kind) == Some(family.name));
+        family.map(|family| family.labels).or_else(|| own.contains(metric).then_some(&[]))
     };
     let unknown = names.metrics.iter().filter(|metric| labels_of(metric).is_none());
     let known: BTreeSet<&str> = names
@@ -122,6 +104,7 @@ fn a_name_that_does_not_exist_is_found() {
     assert_eq!(faults("process_resident_memory_bytes"), Vec::<String>::new());
     assert_eq!(faults("streamgauge_worker_outcome_total"), ["no process exposes `streamgauge_worker_outcome_total`"]);
     assert_eq!(faults("streamgauge_connected_bucket").len(), 1);
+    assert_eq!(faults("messaging_process_duration_seconds").len(), 1, "of a histogram, only its parts are exposed");
     assert_eq!(faults("sum by (stream) (streamgauge_connected)"), ["none of these metrics has a label `stream`"]);
 }
 

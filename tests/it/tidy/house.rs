@@ -10,7 +10,7 @@ pub enum Tower {
 }
 
 /// The modules by floor. A module imports only from floors below its own. Where a floor has several rows of one tower they
-/// are steps: facts are made of other facts, and a row may import the rows before it.
+/// are steps: facts are made of other facts, telemetry is set up from settings. A row may import the rows before it.
 #[rustfmt::skip]
 pub const FLOORS: &[(u8, Tower, &[&str])] = &[
     (0, Tower::Ground,   &["name", "clock", "errors"]),
