@@ -3,10 +3,14 @@
 
 mod demo;
 mod nats;
+#[cfg(feature = "dashboard")]
+mod observer;
 mod service;
 mod telemetry;
 
 pub use demo::DemoConfig;
 pub use nats::{NatsConfig, SystemConfig};
+#[cfg(feature = "dashboard")]
+pub use observer::{NotLoopback, ObserverConfig, TraceUrl};
 pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};

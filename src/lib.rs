@@ -1,7 +1,7 @@
 //! Event-driven services on NATS JetStream that can be seen.
 //!
-//! Three things that stand alone: this **library** to build services from, the **order mesh** ([`mesh`]) as a running example of it, and
-//! the **observer** ([`web`]), which watches any NATS system.
+//! Three things that stand alone: this **library** to build services from, the **order mesh** (`mesh`) as a running example of it, and
+//! the **observer** (`web`), which watches any NATS system.
 //!
 //! # A complete service
 //! It is told apart from its other instances, answers its probes, continues the trace of what it handles, retries what fails, and hands
@@ -39,13 +39,19 @@
 //! | floor | modules |
 //! |---|---|
 //! | words | [`name`], [`clock`], [`errors`] |
-//! | facts | [`trace`], [`message`], [`presence`], [`record`] |
+//! | facts | [`trace`], [`message`], [`presence`], [`record`], [`snapshot`] |
 //! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
 //! | edge | [`nats`] |
-//! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`], [`mesh`] |
+//! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`] |
 
+#[cfg(feature = "dashboard")]
+pub mod broker;
 pub mod bus;
+#[cfg(all(feature = "dashboard", feature = "mesh"))]
+pub mod cli;
 pub mod clock;
+#[cfg(feature = "dashboard")]
+pub mod collector;
 pub mod config;
 pub mod consumer;
 pub mod errors;
@@ -58,7 +64,12 @@ pub mod record;
 pub mod resilience;
 pub mod rpc;
 pub mod service;
+pub mod snapshot;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;
 pub mod trace;
+#[cfg(feature = "dashboard")]
+pub mod views;
+#[cfg(feature = "dashboard")]
+pub mod web;

@@ -1,0 +1,99 @@
+//! The consumers of a stream, by the list that the leaders of the consumers answer.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::Client;
+
+use super::{
+    ask::{Page, ask_pages},
+    streams::{leader_or, limit, read_cluster},
+    wire::{ConsumerInfo, ConsumerPage},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    name::{ConsumerName, StreamName},
+    snapshot::{Acks, Consumer, ConsumerState, Listing, Mode, Reading, Why},
+};
+
+impl Page for ConsumerPage {
+    type Row = ConsumerInfo;
+
+    fn total(&self) -> usize {
+        self.total
+    }
+
+    fn into_rows(self) -> (Vec<ConsumerInfo>, Vec<String>) {
+        (self.consumers.unwrap_or_default(), self.missing.unwrap_or_default())
+    }
+}
+
+/// Lists the consumers of `stream`. `server` is who answers where there is no cluster.
+pub(super) async fn list(
+    client: &Client,
+    stream: &StreamName,
+    server: &Arc<str>,
+    clock: &Clock,
+) -> Reading<Listing<Consumer>> {
+    let (infos, mut missing) = match ask_pages::<ConsumerPage>(client, &format!("$JS.API.CONSUMER.LIST.{stream}")).await
+    {
+        Ok(pages) => pages,
+        Err(error) => return error.into_reading(),
+    };
+    let now = clock.now();
+    let mut rows = Vec::with_capacity(infos.len());
+    for info in infos {
+        let name = info.name.clone();
+        match read(info, stream, server, now) {
+            Some(consumer) => rows.push(consumer),
+            None => missing.push(name),
+        }
+    }
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Reading::known(Listing { rows, missing }, server.clone(), now)
+}
+
+/// `None` when the name is not one that we could ask for.
+fn read(info: ConsumerInfo, stream: &StreamName, server: &Arc<str>, now: Timestamp) -> Option<Consumer> {
+    let config = info.config;
+    let filters = config.filter_subjects.filter(|filters| !filters.is_empty());
+    let single = || config.filter_subject.filter(|filter| !filter.is_empty()).into_iter().collect();
+    let cluster = info.cluster.map(read_cluster);
+    let source = leader_or(cluster.as_ref(), server);
+    let has_leader = cluster.as_ref().is_none_or(|cluster| cluster.leader.is_some());
+    let state = ConsumerState {
+        pending: info.num_pending,
+        ack_pending: info.num_ack_pending,
+        redelivered: info.num_redelivered,
+        waiting: info.num_waiting,
+        delivered: info.delivered.consumer_seq,
+        last_delivered: info.delivered.last_active,
+        ack_floor: info.ack_floor.consumer_seq,
+        last_acked: info.ack_floor.last_active,
+        is_paused: info.paused,
+        has_listener: info.push_bound,
+        cluster,
+    };
+    Some(Consumer {
+        stream: stream.clone(),
+        name: ConsumerName::try_from(info.name).ok()?,
+        is_durable: config.durable_name.is_some_and(|name| !name.is_empty()),
+        mode: if config.deliver_subject.is_some() { Mode::Push } else { Mode::Pull },
+        filters: filters.unwrap_or_else(single),
+        acks: match config.ack_policy.as_str() {
+            "none" => Acks::None,
+            "all" => Acks::All,
+            _ => Acks::Explicit,
+        },
+        ack_wait: Duration::from_nanos(limit(config.ack_wait).unwrap_or_default()),
+        max_deliver: limit(config.max_deliver),
+        max_ack_pending: limit(config.max_ack_pending),
+        created: info.created,
+        // Only the leader knows how much is pending; followers answer 0.
+        state: if has_leader {
+            Reading::known(state, source, now)
+        } else {
+            Reading::unknown(Why::Failed, "the consumer has no leader, and only a leader knows its counts")
+        },
+        trend: None,
+    })
+}

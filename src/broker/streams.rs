@@ -1,0 +1,132 @@
+//! Streams, by the list of the account, each with its consumers.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::Client;
+use futures_util::{StreamExt, stream};
+
+use super::{
+    AskError,
+    ask::{Page, ask_pages},
+    consumers,
+    wire::{ClusterInfo, StreamInfo, StreamPage},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    name::StreamName,
+    snapshot::{Cluster, Held, Listing, Reading, Replica, Retention, Stream, StreamState},
+};
+
+/// Streams whose consumers are asked for at once. The API drops all that it has queued when the queue is full, so this stays low.
+const IN_FLIGHT: usize = 32;
+
+impl Page for StreamPage {
+    type Row = StreamInfo;
+
+    fn total(&self) -> usize {
+        self.total
+    }
+
+    fn into_rows(self) -> (Vec<StreamInfo>, Vec<String>) {
+        (self.streams.unwrap_or_default(), self.missing.unwrap_or_default())
+    }
+}
+
+/// Lists the streams with their consumers. `server` is who answers where there is no cluster.
+pub(super) async fn list(client: &Client, server: &Arc<str>, clock: &Clock) -> Result<Listing<Stream>, AskError> {
+    let (infos, mut missing) = ask_pages::<StreamPage>(client, "$JS.API.STREAM.LIST").await?;
+    let now = clock.now();
+    let mut rows = Vec::with_capacity(infos.len());
+    for info in infos {
+        let name = info.config.name.clone();
+        match read(info, server, now) {
+            Some(stream) => rows.push(stream),
+            None => missing.push(name),
+        }
+    }
+    let ask_consumers = |mut stream: Stream| async move {
+        let has_some = stream.state.value().is_none_or(|state| state.consumers > 0);
+        if has_some {
+            stream.consumers = consumers::list(client, &stream.name, server, clock).await;
+        }
+        stream
+    };
+    let mut rows: Vec<Stream> = stream::iter(rows).map(ask_consumers).buffer_unordered(IN_FLIGHT).collect().await;
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(Listing { rows, missing })
+}
+
+/// `None` when the name is not one that we could ask for.
+fn read(info: StreamInfo, server: &Arc<str>, now: Timestamp) -> Option<Stream> {
+    let StreamInfo { config, created, state, cluster } = info;
+    let subjects = config.subjects.unwrap_or_default();
+    let cluster = cluster.map(read_cluster);
+    let source = leader_or(cluster.as_ref(), server);
+    let state = StreamState {
+        messages: state.messages,
+        bytes: state.bytes,
+        first_sequence: state.first_seq,
+        last_sequence: state.last_seq,
+        last_stored: state.last_ts.filter(|_| state.last_seq > 0),
+        subjects: state.num_subjects,
+        consumers: state.consumer_count,
+        cluster,
+    };
+    Some(Stream {
+        held: held(&config.name),
+        name: StreamName::try_from(config.name).ok()?,
+        description: config.description.filter(|text| !text.is_empty()),
+        subjects,
+        retention: match config.retention.as_str() {
+            "workqueue" => Retention::WorkQueue,
+            "interest" => Retention::Interest,
+            _ => Retention::Limits,
+        },
+        is_in_memory: config.storage == "memory",
+        replicas: config.num_replicas,
+        max_age: limit(config.max_age).map(Duration::from_nanos),
+        max_bytes: limit(config.max_bytes),
+        max_messages: limit(config.max_msgs),
+        allows_direct: config.allow_direct,
+        created,
+        consumers: Reading::known(Listing::default(), source.clone(), now),
+        state: Reading::known(state, source, now),
+        trend: None,
+    })
+}
+
+/// Convention: buckets and object stores are streams whose names begin so (NATS ADR-8 and ADR-20).
+fn held(name: &str) -> Held {
+    match name.split_once('_') {
+        Some(("KV", _)) => Held::KeyValue,
+        Some(("OBJ", _)) => Held::Objects,
+        _ => Held::Messages,
+    }
+}
+
+/// A limit, where there is one: the API says 0 or less for none.
+pub(super) fn limit(value: i64) -> Option<u64> {
+    u64::try_from(value).ok().filter(|value| *value > 0)
+}
+
+/// Who holds it, as its leader tells.
+pub(super) fn read_cluster(info: ClusterInfo) -> Cluster {
+    let peers = info.replicas.unwrap_or_default();
+    let leader = info.leader.filter(|name| !name.is_empty());
+    let replicas = peers.into_iter().map(|peer| Replica {
+        name: peer.name,
+        is_current: peer.current,
+        is_offline: peer.offline,
+        heard_ago: Duration::from_nanos(limit(peer.active).unwrap_or_default()),
+        behind: peer.lag,
+    });
+    Cluster { leader, replicas: replicas.collect() }
+}
+
+/// Who vouches for a row: its leader, or `server` where there is no cluster.
+pub(super) fn leader_or(cluster: Option<&Cluster>, server: &Arc<str>) -> Arc<str> {
+    match cluster.and_then(|cluster| cluster.leader.as_deref()) {
+        Some(leader) => leader.into(),
+        None => server.clone(),
+    }
+}

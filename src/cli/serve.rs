@@ -1,0 +1,102 @@
+//! `streamgauge serve`: the observer alone, against any NATS.
+
+use std::{sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    collector::{self, Snapshots},
+    config::{NatsConfig, ObserverConfig, SystemConfig, TelemetryConfig},
+    nats::Link,
+    service::{Health, probes},
+    tasks::{self, Tasks},
+    telemetry, web,
+};
+
+/// How long the collector and open pages may take to end.
+const STOP_LIMIT: Duration = Duration::from_secs(4);
+
+/// Settings of the observer.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    observer: ObserverConfig,
+    #[command(flatten)]
+    nats: NatsConfig,
+    #[command(flatten)]
+    system: SystemConfig,
+    #[command(flatten)]
+    telemetry: TelemetryConfig,
+}
+
+/// Looks at NATS and shows what it sees until it is asked to end. NATS need not be there yet: the pages say so until it is.
+///
+/// # Errors
+/// When the address is taken or not ours, a setting is unusable, or NATS refuses the login.
+pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
+    let Serve { observer, nats, system, telemetry } = serve;
+    let telemetry = telemetry::init(&telemetry, "observer", "observer")?;
+    let clock = Clock::system();
+    let listener = web::bind(observer.address()?).await?;
+    let address = listener.local_addr().context("asking for our own address")?;
+    let settings = collector::Settings { interval: observer.interval, system: system.over(&nats), app: nats };
+    let (collector, snapshots) = collector::new(settings, clock.clone())?;
+
+    let health = Arc::new(Health::new(clock.clone()));
+    health.started();
+    let tasks = Tasks::default();
+    let (told, link) = (health.clone(), collector.link());
+    let followed = snapshots.clone();
+    tasks.spawn(move |stop| tell_health(told, link, followed, stop));
+
+    let stop = CancellationToken::new();
+    let pages = web::Web::new(snapshots, observer.trace_url, clock, stop.clone());
+    let router = web::router(pages, probes::router(health.clone(), telemetry.metrics().clone()));
+    tracing::info!("the pages are at http://{address}/");
+    let mut serving = std::pin::pin!(web::serve(listener, router, stop.clone()));
+    let mut collecting = std::pin::pin!(collector.run(stop.clone()));
+    let ended = tokio::select! {
+        ended = &mut collecting => ended.map_err(anyhow::Error::from),
+        ended = &mut serving => ended.context("serving the pages"),
+        asked = tasks::asked_to_end() => asked.context("waiting for the signal to end"),
+    };
+    health.drains();
+    stop.cancel();
+    if ended.is_ok() {
+        serving.await.context("ending the pages")?;
+    }
+    tasks.stop(STOP_LIMIT).await;
+    telemetry.shutdown().await;
+    ended
+}
+
+/// Tells the probes of the connection once it was opened, and of the rounds.
+async fn tell_health(
+    health: Arc<Health>,
+    mut link: watch::Receiver<Option<Link>>,
+    mut snapshots: Snapshots,
+    stop: CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            opened = link.changed() => match opened {
+                Ok(()) => link.borrow_and_update().iter().for_each(|link| health.linked(link.clone())),
+                Err(_) => return,
+            },
+            changed = snapshots.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                let round = snapshots.borrow_and_update().clone();
+                match round.streams.reason() {
+                    None => health.say("rounds", true, "the streams were read"),
+                    Some(reason) => health.say("rounds", false, reason),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
+
+mod links;
+mod merge;
+mod trend;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    broker::Answers,
+    clock::Clock,
+    config::NatsConfig,
+    nats::{ConnectError, Link},
+    snapshot::{Contact, Snapshot},
+};
+
+use links::Links;
+
+/// The newest snapshot; clones see the same one.
+pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
+
+/// A round ends after this long, whatever has been answered by then.
+const ROUND_LIMIT: Duration = Duration::from_secs(10);
+
+/// The wait for the next round while there is no connection: whoever has just started NATS looks at the page now.
+const WAIT_WHILE_AWAY: Duration = Duration::from_secs(1);
+
+/// The wait before a round that a lost or new connection set off; several such changes make one round.
+const SETTLE: Duration = Duration::from_millis(50);
+
+/// What a collector needs to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// From the end of a round to the start of the next.
+    pub interval: Duration,
+    /// The account that is watched, and a user of it.
+    pub app: NatsConfig,
+    /// A user of the system account, if there is one.
+    pub system: Option<NatsConfig>,
+}
+
+/// Goes round after round until it is asked to stop.
+#[derive(Debug)]
+pub struct Collector {
+    links: Links,
+    interval: Duration,
+    clock: Clock,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+}
+
+/// A collector that has not looked yet, and the place where its snapshots will appear.
+///
+/// # Errors
+/// When a file that the settings name cannot be read.
+pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), ConnectError> {
+    let links = Links::new(settings.app, settings.system, clock.clone())?;
+    let first = Snapshot::before_the_first(links.contact(), settings.interval, clock.now());
+    let (sender, snapshots) = watch::channel(Arc::new(first));
+    Ok((Collector { links, interval: settings.interval, clock, snapshots: sender }, snapshots))
+}
+
+impl Collector {
+    /// Where the state of the connection to the watched account can be followed once it was opened.
+    pub fn link(&self) -> watch::Receiver<Option<Link>> {
+        self.links.opened()
+    }
+
+    /// Looks until `stop` is cancelled. While no server answers it goes on trying, and its snapshots say so.
+    ///
+    /// # Errors
+    /// When a login is refused or a setting is unusable: nothing would change by trying again.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), ConnectError> {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                ended = self.round() => ended?,
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.wait() => {}
+            }
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), ConnectError> {
+        self.links.connect().await?;
+        let answers = self.links.ask_all(ROUND_LIMIT).await;
+        self.publish(self.links.contact(), answers);
+        Ok(())
+    }
+
+    fn publish(&self, contact: Contact, answers: Answers) {
+        let now = self.clock.now();
+        let next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
+        if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {
+            tell_what_was_found(&next);
+        }
+        self.snapshots.send_replace(Arc::new(next));
+    }
+
+    async fn wait(&mut self) {
+        let interval = if self.links.is_connected() { self.interval } else { self.interval.min(WAIT_WHILE_AWAY) };
+        tokio::select! {
+            () = tokio::time::sleep(interval) => {}
+            () = self.links.changed() => tokio::time::sleep(SETTLE).await,
+        }
+    }
+}
+
+/// The line at start: what is watched, as whom, and what stays hidden.
+fn tell_what_was_found(snapshot: &Snapshot) {
+    let app = &snapshot.app;
+    let user = app.user.as_deref().unwrap_or("nobody in particular");
+    let Some((server, version)) = app.server.as_ref().filter(|_| app.is_connected) else {
+        tracing::warn!(
+            reason = app.reason,
+            "NATS at {} does not answer; the pages say so, and it is asked again",
+            app.url
+        );
+        return;
+    };
+    let streams = match snapshot.streams.reason() {
+        Some(reason) => format!("streams unknown: {reason}"),
+        None => format!("{} streams, {} consumers", snapshot.known_streams().len(), snapshot.known_consumers().count()),
+    };
+    let servers = match (snapshot.servers.value(), snapshot.servers.reason()) {
+        (Some(servers), _) => format!("{} servers", servers.len()),
+        (None, reason) => format!("servers unknown: {}", reason.unwrap_or_default()),
+    };
+    tracing::info!("watching {} as {user}: server {server} {version}; {streams}; {servers}", app.url);
+}

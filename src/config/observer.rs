@@ -1,0 +1,150 @@
+//! How the observer looks at NATS and where it shows what it sees.
+
+use std::{net::SocketAddr, time::Duration};
+
+use url::Url;
+
+/// How the observer looks and shows.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Observer")]
+pub struct ObserverConfig {
+    /// Address of the pages
+    #[arg(long, env = "STREAMGAUGE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
+    pub listen: SocketAddr,
+
+    /// Let whoever reaches the address read the pages; needed for an address beyond this machine, as there is no login
+    #[arg(long, env = "STREAMGAUGE_INSECURE")]
+    pub insecure: bool,
+
+    /// Seconds between two looks at NATS, for all viewers together
+    #[arg(long, env = "STREAMGAUGE_INTERVAL", value_name = "SECONDS", default_value = "10", value_parser = interval)]
+    pub interval: Duration,
+
+    /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
+    #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
+    pub trace_url: Option<TraceUrl>,
+}
+
+/// The address is reachable from other machines and nobody said that this is meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{0} is reachable from other machines and the pages have no login: give --insecure if that is meant, or listen on 127.0.0.1"
+)]
+pub struct NotLoopback(SocketAddr);
+
+impl ObserverConfig {
+    /// The address to listen on.
+    ///
+    /// # Errors
+    /// When it is reachable from other machines and `--insecure` was not given.
+    pub fn address(&self) -> Result<SocketAddr, NotLoopback> {
+        if self.insecure || self.listen.ip().to_canonical().is_loopback() {
+            Ok(self.listen)
+        } else {
+            Err(NotLoopback(self.listen))
+        }
+    }
+}
+
+/// Where a trace is shown: an `http` or `https` address that holds a place for the trace's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceUrl(String);
+
+/// What stands for the id.
+const PLACE: &str = "{trace_id}";
+
+impl std::str::FromStr for TraceUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if !text.contains(PLACE) {
+            return Err(format!("it has no {PLACE} where the id of the trace goes"));
+        }
+        let filled = text.replace(PLACE, "4bf92f3577b34da6a3ce929d0e0e4736");
+        let url = Url::parse(&filled).map_err(|error| format!("it is not an address: {error}"))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err("it does not begin with http:// or https://".to_owned());
+        }
+        let host = url.host_str().unwrap_or_default();
+        if text.split(host).next().is_some_and(|before| before.contains(PLACE)) {
+            return Err("the id of the trace may only stand after the host".to_owned());
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TraceUrl {
+    /// The address of a trace; `None` when the text is not the id of one (32 hex digits).
+    pub fn of(&self, trace_id: &str) -> Option<String> {
+        let is_id = trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        is_id.then(|| self.0.replace(PLACE, trace_id))
+    }
+}
+
+/// A tenth of a second to an hour.
+fn interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
+    if (0.1..=3_600.0).contains(&seconds) {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err("give 0.1 to 3600 seconds".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_url(text: &str, accepted: bool) {
+        assert_eq!(text.parse::<TraceUrl>().is_ok(), accepted, "{text}");
+    }
+
+    #[test]
+    fn a_trace_url_is_http_and_has_a_place_for_the_id() {
+        check_url("http://localhost:16686/trace/{trace_id}", true);
+        check_url("https://g/explore?left={\"q\":\"{trace_id}\"}", true);
+        check_url("http://localhost:16686/trace/", false);
+        check_url("javascript:alert('{trace_id}')", false);
+        check_url("data:text/html,{trace_id}", false);
+        check_url("/trace/{trace_id}", false);
+        check_url("http://{trace_id}.example.org/", false);
+        check_url("{trace_id}", false);
+    }
+
+    #[test]
+    fn only_an_id_makes_a_link() {
+        let url: TraceUrl = "http://t/{trace_id}".parse().unwrap();
+        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
+        assert_eq!(url.of(id), Some(format!("http://t/{id}")));
+        assert_eq!(url.of("\" onclick=alert(1) x=\"aaaaaaaaaaaaaaaa"), None);
+        assert_eq!(url.of(""), None);
+    }
+
+    fn check_listen(listen: &str, insecure: bool, accepted: bool) {
+        let config = ObserverConfig {
+            listen: listen.parse().unwrap(),
+            insecure,
+            interval: Duration::from_secs(1),
+            trace_url: None,
+        };
+        assert_eq!(config.address().is_ok(), accepted, "{listen} {insecure}");
+    }
+
+    #[test]
+    fn only_loopback_is_open_without_being_told() {
+        check_listen("127.0.0.1:7070", false, true);
+        check_listen("[::1]:7070", false, true);
+        check_listen("[::ffff:127.0.0.1]:7070", false, true);
+        check_listen("0.0.0.0:7070", false, false);
+        check_listen("192.0.2.1:7070", false, false);
+        check_listen("0.0.0.0:7070", true, true);
+    }
+
+    #[test]
+    fn an_interval_is_a_number_of_seconds_in_reason() {
+        assert_eq!(interval("2.5"), Ok(Duration::from_millis(2_500)));
+        for bad in ["0", "-1", "NaN", "inf", "3601", "2s", ""] {
+            assert!(interval(bad).is_err(), "{bad}");
+        }
+    }
+}

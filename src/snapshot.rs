@@ -1,0 +1,68 @@
+//! What the broker looked like at one moment: plain facts, each with who said it and when. What nobody said is unknown, never zero.
+
+mod consumer;
+mod contact;
+mod entry;
+mod listing;
+mod reading;
+mod server;
+mod stream;
+
+use std::time::Duration;
+
+use crate::{clock::Timestamp, presence::Presence, record::Record};
+
+pub use consumer::{Acks, Consumer, ConsumerState, ConsumerTrend, Mode};
+pub use contact::Contact;
+pub use entry::{Bucket, Entry};
+pub use listing::Listing;
+pub use reading::{Fact, Reading, Why};
+pub use server::{Cluster, Replica, Server};
+pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
+
+/// What one round of looking found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Snapshot {
+    /// Which round it was, counted from 1; 0 before the first has ended.
+    pub round: u64,
+    /// When the round ended.
+    pub taken: Timestamp,
+    /// How long after it the next one begins.
+    pub interval: Duration,
+    /// The connection to the account that is watched.
+    pub app: Contact,
+    /// The servers; only a user of the system account may ask them.
+    pub servers: Reading<Vec<Server>>,
+    /// The streams of the account, by name.
+    pub streams: Reading<Listing<Stream>>,
+    /// What instances of services say of themselves.
+    pub presence: Reading<Bucket<Presence>>,
+    /// Things with a life that services tell of, the newest first.
+    pub records: Reading<Bucket<Record>>,
+}
+
+impl Snapshot {
+    /// What there is before the first round: nothing is known.
+    pub fn before_the_first(app: Contact, interval: Duration, now: Timestamp) -> Self {
+        Self {
+            round: 0,
+            taken: now,
+            interval,
+            app,
+            servers: Reading::not_yet(),
+            streams: Reading::not_yet(),
+            presence: Reading::not_yet(),
+            records: Reading::not_yet(),
+        }
+    }
+
+    /// The streams that are known, fresh or stale.
+    pub fn known_streams(&self) -> &[Stream] {
+        self.streams.value().map_or(&[], |streams| &streams.rows)
+    }
+
+    /// The consumers that are known, fresh or stale, stream by stream.
+    pub fn known_consumers(&self) -> impl Iterator<Item = &Consumer> {
+        self.known_streams().iter().filter_map(|stream| stream.consumers.value()).flat_map(|consumers| &consumers.rows)
+    }
+}

@@ -1,0 +1,27 @@
+//! What a key-value bucket held.
+
+use crate::clock::Timestamp;
+
+/// The entries of a bucket, as far as they were read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bucket<T> {
+    /// The entries that could be understood.
+    pub entries: Vec<Entry<T>>,
+    /// How many more there were that could not.
+    pub malformed: usize,
+    /// Whether there were older ones that were not read.
+    pub is_cut: bool,
+}
+
+/// The last value under one key.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry<T> {
+    /// The key.
+    pub key: String,
+    /// The sequence of the value in the bucket's stream.
+    pub revision: u64,
+    /// When the bucket took it.
+    pub written: Timestamp,
+    /// The value.
+    pub value: T,
+}

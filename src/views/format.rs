@@ -1,0 +1,167 @@
+//! Numbers, sizes, rates and moments as people read them.
+
+use crate::clock::{Age, Timestamp};
+
+/// `12,345`.
+pub(super) fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 stream`, `2 streams`.
+pub(super) fn counted(value: usize, one: &str) -> String {
+    let text = count(value as u64);
+    if value == 1 { format!("{text} {one}") } else { format!("{text} {}", plural(one)) }
+}
+
+/// `order` → `orders`, `dead_letter` → `dead letters`.
+pub(super) fn plural(one: &str) -> String {
+    let one = one.replace(['_', '-'], " ");
+    match one.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
+        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => format!("{one}es"),
+        _ => format!("{one}s"),
+    }
+}
+
+/// The same with a capital first letter.
+pub(super) fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+/// `1.2 MB`: powers of 1000, two figures at least.
+pub(super) fn bytes(value: u64) -> String {
+    const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
+    if value < 1_000 {
+        return format!("{value} B");
+    }
+    let (mut size, mut unit) = (value, 0);
+    while size >= 999_950 && unit + 1 < UNITS.len() {
+        size /= 1_000;
+        unit += 1;
+    }
+    let tenths = (size + 50) / 100;
+    if tenths < 100 {
+        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+    } else {
+        format!("{} {}", (size + 500) / 1_000, UNITS[unit])
+    }
+}
+
+/// `4.8/s`: one decimal below 100, as many as it takes to see that it is not nothing.
+pub(super) fn rate(per_second: f64) -> String {
+    match per_second {
+        rate if rate <= 0.0 => "0/s".to_owned(),
+        rate if rate < 0.01 => "< 0.01/s".to_owned(),
+        rate if rate < 0.95 => format!("{rate:.2}/s"),
+        rate if rate < 99.5 => format!("{rate:.1}/s"),
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, and `as` saturates")]
+        rate => format!("{}/s", count(rate.round() as u64)),
+    }
+}
+
+/// `3 s ago`; `now` within the second.
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    match at.age(now) {
+        age if age.0.as_secs() == 0 => "now".to_owned(),
+        age => format!("{age} ago"),
+    }
+}
+
+/// `3 s`; `0 s` within the second.
+pub(super) fn length(at: Timestamp, now: Timestamp) -> String {
+    match at.age(now) {
+        age if age.0.as_secs() == 0 => "0 s".to_owned(),
+        age => age.to_string(),
+    }
+}
+
+/// A time that a handler took: `12 ms`, `1.2 s`.
+pub(super) fn took(seconds: f64) -> String {
+    match seconds {
+        taken if !taken.is_finite() || taken < 0.0 => "?".to_owned(),
+        taken if taken < 0.001 => "< 1 ms".to_owned(),
+        taken if taken < 1.0 => format!("{:.0} ms", taken * 1_000.0),
+        taken if taken < 60.0 => format!("{taken:.1} s"),
+        taken => Age(std::time::Duration::from_secs_f64(taken.min(1e9))).to_string(),
+    }
+}
+
+/// An age that somebody else told: `3 s`.
+pub(super) fn since_seconds(seconds: f64) -> String {
+    match std::time::Duration::try_from_secs_f64(seconds) {
+        Ok(age) if age.as_secs() == 0 => "0 s".to_owned(),
+        Ok(age) => Age(age).to_string(),
+        Err(_) => "?".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_have_groups_of_three() {
+        let check = |value, expected: &str| assert_eq!(count(value), expected);
+        check(0, "0");
+        check(999, "999");
+        check(1_000, "1,000");
+        check(12_345_678, "12,345,678");
+        check(u64::MAX, "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn sizes_have_two_figures_at_least() {
+        let check = |value, expected: &str| assert_eq!(bytes(value), expected);
+        check(0, "0 B");
+        check(999, "999 B");
+        check(1_000, "1.0 kB");
+        check(9_949, "9.9 kB");
+        check(9_950, "10 kB");
+        check(123_456, "123 kB");
+        check(999_949, "1000 kB");
+        check(1_234_567, "1.2 MB");
+        check(u64::MAX, "18 EB");
+    }
+
+    #[test]
+    fn a_small_rate_is_not_nothing() {
+        let check = |value, expected: &str| assert_eq!(rate(value), expected);
+        check(0.0, "0/s");
+        check(0.001, "< 0.01/s");
+        check(0.05, "0.05/s");
+        check(4.84, "4.8/s");
+        check(120.4, "120/s");
+        check(12_345.6, "12,346/s");
+    }
+
+    #[test]
+    fn kinds_become_headings() {
+        let check = |kind, expected: &str| assert_eq!(capital(&plural(kind)), expected);
+        check("order", "Orders");
+        check("dead_letter", "Dead letters");
+        check("reply", "Replies");
+        check("outbox", "Outboxes");
+        check("day", "Days");
+    }
+
+    #[test]
+    fn a_time_that_makes_no_sense_is_not_shown_as_one() {
+        let check = |value, expected: &str| assert_eq!(took(value), expected);
+        check(0.0, "< 1 ms");
+        check(0.0124, "12 ms");
+        check(1.25, "1.2 s");
+        check(90.0, "1 min 30 s");
+        check(f64::NAN, "?");
+        check(-1.0, "?");
+        check(f64::INFINITY, "?");
+    }
+}

@@ -1,0 +1,216 @@
+//! The overview's first sentence: what matters most right now.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look, format,
+    pieces::{Level, Moment, Sign},
+    standing,
+};
+use crate::snapshot::{Consumer, Reading, Snapshot, Why};
+
+/// One thing that is said at the top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) level: Level,
+    /// The whole of it in one sentence.
+    pub(super) sentence: String,
+    /// Since when, where that is known.
+    pub(super) since: Option<Moment>,
+    /// Which things, and why.
+    pub(super) details: Vec<Detail>,
+}
+
+impl Finding {
+    fn sign(&self) -> Sign {
+        Sign::new(self.level, word(self.level))
+    }
+}
+
+/// One of the things that a sentence sums up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Detail {
+    pub(super) name: String,
+    pub(super) why: String,
+    pub(super) href: String,
+}
+
+/// The headline: the worst finding as a sentence, the others below it.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "parts/headline.html")]
+pub(super) struct Headline {
+    pub(super) sign: Sign,
+    pub(super) first: Finding,
+    pub(super) others: Vec<Finding>,
+}
+
+impl HtmlSafe for Headline {}
+
+/// Things named under one sentence; the pages name the rest.
+const DETAILS_MOST: usize = 5;
+
+impl Headline {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        let mut findings: Vec<Finding> =
+            [away(look), unread_streams(look), instances(look), consumers(look), unread_rest(look)]
+                .into_iter()
+                .flatten()
+                .collect();
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
+        if findings.is_empty() {
+            findings.push(all_is_well(look.snapshot));
+        }
+        let first = findings.remove(0);
+        Self { sign: first.sign(), first, others: findings }
+    }
+
+    /// The overview's title, which a tab in the background shows too.
+    pub(super) fn title(&self) -> String {
+        match self.first.level {
+            Level::Ok | Level::Idle | Level::Busy => "Overview".to_owned(),
+            _ => self.first.sentence.clone(),
+        }
+    }
+}
+
+fn word(level: Level) -> &'static str {
+    match level {
+        Level::Ok => "ok",
+        Level::Idle => "idle",
+        Level::Busy => "starting",
+        Level::Unknown => "unknown",
+        Level::Warning => "warning",
+        Level::Critical => "critical",
+    }
+}
+
+/// NATS does not answer. With it everything else is old, so nothing else is worth a sentence of its own.
+fn away(look: &Look<'_>) -> Option<Finding> {
+    let app = &look.snapshot.app;
+    if app.is_connected {
+        return None;
+    }
+    let is_first = look.snapshot.round == 0;
+    let sentence = match (is_first, app.server.is_some()) {
+        (true, _) => format!("Connecting to NATS at {}", app.url),
+        (_, true) => "NATS does not answer".to_owned(),
+        (_, false) => format!("NATS at {} has not answered yet", app.url),
+    };
+    Some(Finding {
+        level: if is_first { Level::Busy } else { Level::Critical },
+        sentence,
+        since: (!is_first).then(|| Moment::length(app.since, look)),
+        details: vec![Detail { name: String::new(), why: app.reason.clone(), href: String::new() }],
+    })
+}
+
+fn unread_streams(look: &Look<'_>) -> Option<Finding> {
+    let snapshot = look.snapshot;
+    let reason = snapshot.streams.reason().filter(|_| snapshot.app.is_connected)?;
+    let (level, sentence) = match &snapshot.streams {
+        Reading::Unknown { why: Why::NotYet, .. } => (Level::Busy, "Looking at NATS for the first time"),
+        Reading::Stale { .. } => (Level::Critical, "The streams could not be read again; what is shown is old"),
+        _ => (Level::Critical, "The streams could not be read"),
+    };
+    let detail = Detail { name: String::new(), why: reason.to_owned(), href: String::new() };
+    Some(Finding { level, sentence: sentence.to_owned(), since: None, details: vec![detail] })
+}
+
+fn instances(look: &Look<'_>) -> Option<Finding> {
+    let bucket = look.snapshot.presence.fresh()?;
+    let troubled = bucket.entries.iter().filter_map(|entry| {
+        let standing = standing::of_instance(entry, look);
+        let detail = Detail {
+            name: format!("{} {}", entry.value.service, super::pieces::short(&entry.value.instance)),
+            why: format!("{}: {}", standing.sign.word, standing.why),
+            href: "/services".to_owned(),
+        };
+        standing.is_trouble().then_some((standing.level(), detail))
+    });
+    let (levels, details): (Vec<Level>, Vec<Detail>) = troubled.unzip();
+    let level = levels.into_iter().max()?;
+    let sentence = match details.len() {
+        1 => "1 instance is not ready".to_owned(),
+        many => format!("{many} of {} instances are not ready", bucket.entries.len()),
+    };
+    Some(Finding { level, sentence, since: None, details: cut(details) })
+}
+
+fn consumers(look: &Look<'_>) -> Option<Finding> {
+    look.snapshot.streams.fresh()?;
+    let troubled = look.snapshot.known_consumers().filter_map(|consumer| {
+        let standing = standing::of_consumer(consumer);
+        let detail = Detail {
+            name: format!("{} on {}", consumer.name, consumer.stream),
+            why: format!("{}: {}", standing.sign.word, standing.why),
+            href: "/streams".to_owned(),
+        };
+        standing.is_trouble().then_some((standing.level(), detail))
+    });
+    let (levels, details): (Vec<Level>, Vec<Detail>) = troubled.unzip();
+    let level = levels.into_iter().max()?;
+    let sentence = match details.len() {
+        1 => "1 consumer does not keep up".to_owned(),
+        many => format!("{many} consumers do not keep up"),
+    };
+    Some(Finding { level, sentence, since: None, details: cut(details) })
+}
+
+/// Parts of the snapshot that were asked for and not answered, beside the streams.
+fn unread_rest(look: &Look<'_>) -> Option<Finding> {
+    let snapshot = look.snapshot;
+    snapshot.streams.fresh()?;
+    let parts = [
+        ("servers", failed(&snapshot.servers)),
+        ("presence of services", failed(&snapshot.presence)),
+        ("records", failed(&snapshot.records)),
+    ];
+    let of_consumers = snapshot.known_streams().iter().filter_map(|stream| {
+        let reason = failed(&stream.consumers)?;
+        Some((format!("consumers of {}", stream.name), reason))
+    });
+    let rest = parts.into_iter().filter_map(|(name, reason)| Some((name.to_owned(), reason?)));
+    let details: Vec<Detail> =
+        rest.chain(of_consumers).map(|(name, why)| Detail { name, why: why.to_owned(), href: String::new() }).collect();
+    let sentence = match details.as_slice() {
+        [] => return None,
+        [one] => format!("The {} could not be read", one.name),
+        many => format!("{} readings are missing or old", many.len()),
+    };
+    Some(Finding { level: Level::Warning, sentence, since: None, details: cut(details) })
+}
+
+fn failed<T>(reading: &Reading<T>) -> Option<&str> {
+    match reading {
+        Reading::Stale { reason, .. } | Reading::Unknown { why: Why::Failed, reason } => Some(reason),
+        _ => None,
+    }
+}
+
+fn cut(mut details: Vec<Detail>) -> Vec<Detail> {
+    let more = details.len().saturating_sub(DETAILS_MOST);
+    if more > 0 {
+        details.truncate(DETAILS_MOST);
+        let href = details[0].href.clone();
+        details.push(Detail { name: format!("and {more} more"), why: String::new(), href });
+    }
+    details
+}
+
+/// The sentence when nobody has to do anything.
+fn all_is_well(snapshot: &Snapshot) -> Finding {
+    let standings: Vec<_> =
+        snapshot.known_consumers().map(|consumer: &Consumer| standing::of_consumer(consumer)).collect();
+    let keep_up = standings.iter().filter(|standing| matches!(standing.level(), Level::Ok)).count();
+    let (level, sentence) = match (snapshot.known_streams().len(), standings.len()) {
+        (0, _) => (Level::Idle, "NATS answers and holds no stream yet".to_owned()),
+        (streams, 0) => (Level::Idle, format!("{} and no consumer yet", format::counted(streams, "stream"))),
+        (_, 1) if keep_up == 1 => (Level::Ok, "The one consumer keeps up".to_owned()),
+        (_, all) if keep_up == all => (Level::Ok, format!("All {} keep up", format::counted(all, "consumer"))),
+        (_, all) => (
+            Level::Ok,
+            format!("{keep_up} of {} keep up, nothing is wrong with the others", format::counted(all, "consumer")),
+        ),
+    };
+    Finding { level, sentence, since: None, details: Vec::new() }
+}

@@ -1,0 +1,104 @@
+//! What stands around every page: the frame, the status line, and the page for what went wrong.
+
+use askama::Template;
+
+use super::{
+    Look, Main, Page, Site,
+    pieces::{Level, Moment, Sign},
+};
+
+/// The frame around a page.
+#[derive(Debug, Template)]
+#[template(path = "layout.html")]
+pub struct Frame<'a> {
+    /// What all pages share.
+    pub site: &'a Site,
+    /// Lets the page's own script run and no other.
+    pub nonce: &'a str,
+    /// Which page it is; `None` on a page that tells of an error, which is not live.
+    pub page: Option<&'a Page>,
+    /// What changes.
+    pub main: &'a Main,
+    /// The round that `main` shows, as the stream of updates names it.
+    pub event: &'a str,
+}
+
+impl Frame<'_> {
+    /// Whether a link of the navigation is where we are.
+    fn is_here(&self, path: &str) -> bool {
+        self.page.is_some_and(|page| match page {
+            Page::Records(_) => path == "/records",
+            page => page.to_string() == path,
+        })
+    }
+
+    fn page_path(&self) -> String {
+        self.page.map(Page::to_string).unwrap_or_default()
+    }
+}
+
+/// The `<main>` element with the status line on top.
+#[derive(Template)]
+#[template(path = "parts/main.html")]
+struct MainElement<'a> {
+    title: &'a str,
+    now_millis: i128,
+    status: Status,
+    body: &'a str,
+}
+
+/// What is watched, and how fresh that is.
+struct Status {
+    sign: Sign,
+    url: String,
+    user: Option<String>,
+    server: Option<(String, String)>,
+    since: Moment,
+    taken: Option<Moment>,
+    interval: String,
+    /// After how many milliseconds without a round the page calls itself stale.
+    stale_after_millis: u128,
+}
+
+/// Rounds that may fail to come before what is shown counts as stale, and a little for the way.
+const ROUNDS_MISSED: u32 = 3;
+
+pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<String, askama::Error> {
+    let snapshot = look.snapshot;
+    let app = &snapshot.app;
+    let sign = match (app.is_connected, snapshot.round) {
+        (true, _) => Sign::new(Level::Ok, "connected"),
+        (false, 0) => Sign::new(Level::Busy, "connecting"),
+        (false, _) => Sign::new(Level::Critical, "not connected"),
+    };
+    let element = MainElement {
+        title,
+        now_millis: look.now.0.unix_timestamp_nanos() / 1_000_000,
+        status: Status {
+            sign,
+            url: app.url.clone(),
+            user: app.user.clone(),
+            server: app.server.clone(),
+            since: Moment::length(app.since, look),
+            taken: (snapshot.round > 0).then(|| Moment::ago(snapshot.taken, look)),
+            interval: crate::clock::Age(snapshot.interval).to_string(),
+            stale_after_millis: (snapshot.interval * ROUNDS_MISSED).as_millis() + 1_000,
+        },
+        body,
+    };
+    element.render()
+}
+
+/// The page for something that did not work.
+///
+/// # Errors
+/// When the template fails.
+pub fn failure(title: &str, sentence: &str) -> Result<Main, askama::Error> {
+    #[derive(Template)]
+    #[template(path = "pages/failure.html")]
+    struct Failure<'a> {
+        title: &'a str,
+        sentence: &'a str,
+    }
+    Ok(Main { title: title.to_owned(), html: Failure { title, sentence }.render()? })
+}

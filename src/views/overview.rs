@@ -1,0 +1,110 @@
+//! The page that answers at a glance whether all is well.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look, format,
+    headline::Headline,
+    pieces::{Level, Number},
+    records::RecordList,
+    services::ServiceList,
+    standing,
+    streams::{ConsumerTable, StreamTable},
+};
+use crate::snapshot::Held;
+
+/// Records shown of each kind; the page of the kind has more.
+const RECORDS_MOST: usize = 10;
+
+#[derive(Template)]
+#[template(path = "pages/overview.html")]
+pub(super) struct Overview {
+    pub(super) headline: Headline,
+    figures: Vec<Figure>,
+    streams: StreamTable,
+    consumers: ConsumerTable,
+    services: ServiceList,
+    records: Vec<RecordList>,
+}
+
+/// One large number.
+#[derive(Template)]
+#[template(path = "parts/figure.html")]
+struct Figure {
+    id: &'static str,
+    label: &'static str,
+    number: Number,
+    note: String,
+}
+
+impl HtmlSafe for Figure {}
+
+impl Overview {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        Self {
+            headline: Headline::of(look),
+            figures: vec![stored(look), pending(look), in_flight(look), ready(look)],
+            streams: StreamTable::of(look),
+            consumers: ConsumerTable::of(look),
+            services: ServiceList::of(look),
+            records: RecordList::all(look, RECORDS_MOST),
+        }
+    }
+}
+
+/// Messages stored a second, in streams of messages: buckets are written to by the mere telling of presence.
+fn stored(look: &Look<'_>) -> Figure {
+    let streams = look.snapshot.known_streams().iter().filter(|stream| stream.held == Held::Messages);
+    let rates: Vec<f64> =
+        streams.clone().filter_map(|stream| Some(stream.trend.as_ref()?.stored_per_second())).collect();
+    let all = streams.count();
+    let number = match look.snapshot.streams.reason() {
+        Some(reason) => Number::unknown(reason),
+        None if all > 0 && rates.is_empty() => Number::rate(None),
+        None => Number::rate(Some(rates.iter().sum())),
+    };
+    Figure {
+        id: "figure-stored",
+        label: "Stored",
+        number,
+        note: format!("in {}", format::counted(all, "message stream")),
+    }
+}
+
+fn pending(look: &Look<'_>) -> Figure {
+    let number = sum_over_consumers(look, |consumer| consumer.pending);
+    Figure { id: "figure-pending", label: "Pending", number, note: "not yet delivered".to_owned() }
+}
+
+fn in_flight(look: &Look<'_>) -> Figure {
+    let number = sum_over_consumers(look, |consumer| consumer.ack_pending);
+    Figure { id: "figure-ack-pending", label: "Ack pending", number, note: "delivered, not yet acked".to_owned() }
+}
+
+/// A sum is known only when each of its parts is.
+fn sum_over_consumers(look: &Look<'_>, of: fn(&crate::snapshot::ConsumerState) -> u64) -> Number {
+    if let Some(reason) = look.snapshot.streams.reason() {
+        return Number::unknown(reason);
+    }
+    let lists = look.snapshot.known_streams().iter();
+    if let Some(reason) = lists.clone().find_map(|stream| stream.consumers.reason()) {
+        return Number::unknown(reason);
+    }
+    if lists.filter_map(|stream| stream.consumers.value()).any(|consumers| !consumers.missing.is_empty()) {
+        return Number::unknown("some consumers did not answer");
+    }
+    let states: Vec<_> = look.snapshot.known_consumers().map(|consumer| consumer.state.fresh()).collect();
+    match states.iter().copied().collect::<Option<Vec<_>>>() {
+        Some(states) => Number::known(format::count(states.into_iter().map(of).sum())),
+        None => Number::unknown("some consumers did not answer"),
+    }
+}
+
+fn ready(look: &Look<'_>) -> Figure {
+    let number = Number::of(&look.snapshot.presence, |bucket| {
+        let standings = bucket.entries.iter().map(|entry| standing::of_instance(entry, look));
+        let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
+        format!("{ready} / {}", bucket.entries.len())
+    });
+    Figure { id: "figure-ready", label: "Ready", number, note: "instances of services".to_owned() }
+}

@@ -1,0 +1,147 @@
+//! Records: things with a life that services tell of, by kind.
+
+use std::collections::BTreeMap;
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look, format,
+    pieces::{Gap, Level, Moment, Sign, Stamp, TraceLink, short},
+    services::unreadable,
+};
+use crate::{
+    clock::{Age, Timestamp},
+    record::{Phase, Record},
+    snapshot::Entry,
+};
+
+/// The newest records of one kind.
+#[derive(Template)]
+#[template(path = "parts/records.html")]
+pub(super) struct RecordList {
+    /// What the kind is called in the address of its page; empty where no record tells a kind.
+    kind: String,
+    heading: String,
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    note: Option<String>,
+    has_more: bool,
+    /// Whether each shows its steps without being asked.
+    is_page: bool,
+    rows: Vec<RecordRow>,
+}
+
+impl HtmlSafe for RecordList {}
+
+struct RecordRow {
+    key: String,
+    short: String,
+    id: String,
+    sign: Sign,
+    summary: String,
+    reason: Option<String>,
+    started: Moment,
+    since: Moment,
+    trace: Option<TraceLink>,
+    steps: Vec<StepRow>,
+}
+
+struct StepRow {
+    name: String,
+    by: String,
+    /// How long after the start.
+    after: String,
+    at: Timestamp,
+    message: Option<String>,
+}
+
+/// The page of one kind, or of all.
+#[derive(Template)]
+#[template(path = "pages/records.html")]
+pub(super) struct RecordsPage {
+    pub(super) title: String,
+    lists: Vec<RecordList>,
+}
+
+impl RecordsPage {
+    pub(super) fn of(kind: Option<&str>, look: &Look<'_>) -> Self {
+        let title = kind.map_or_else(|| "Records".to_owned(), |kind| format::capital(&format::plural(kind)));
+        let lists = match kind {
+            Some(kind) => vec![RecordList::of_kind(kind, of_kind(kind, look), look, usize::MAX)],
+            None => RecordList::all(look, usize::MAX),
+        };
+        let lists = lists.into_iter().map(|list| RecordList { is_page: true, ..list }).collect();
+        Self { title, lists }
+    }
+}
+
+impl RecordList {
+    /// One list for each kind that there is; a single empty one that says why there is none.
+    pub(super) fn all(look: &Look<'_>, most: usize) -> Vec<Self> {
+        let mut kinds = BTreeMap::<&str, Vec<&Entry<Record>>>::new();
+        for entry in entries(look) {
+            kinds.entry(&entry.value.kind).or_default().push(entry);
+        }
+        if kinds.is_empty() {
+            return vec![Self::of_kind("", Vec::new(), look, most)];
+        }
+        kinds.into_iter().map(|(kind, entries)| Self::of_kind(kind, entries, look, most)).collect()
+    }
+
+    fn of_kind(kind: &str, mut entries: Vec<&Entry<Record>>, look: &Look<'_>, most: usize) -> Self {
+        entries.sort_by(|a, b| b.value.started.cmp(&a.value.started).then_with(|| b.revision.cmp(&a.revision)));
+        let records = &look.snapshot.records;
+        let what = if kind.is_empty() { "records".to_owned() } else { format::plural(kind) };
+        let is_empty = entries.is_empty();
+        let gap = Gap::of(records, &format!("No {what} to show"));
+        let has_more = entries.len() > most || records.value().is_some_and(|bucket| bucket.is_cut);
+        Self {
+            kind: kind.to_owned(),
+            heading: format!("Recent {what}"),
+            gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),
+            stamp: Stamp::of(records, look),
+            note: unreadable(records.value().map_or(0, |bucket| bucket.malformed)),
+            has_more,
+            is_page: false,
+            rows: entries.into_iter().take(most).map(|entry| RecordRow::of(entry, look)).collect(),
+        }
+    }
+}
+
+fn entries<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Entry<Record>> {
+    look.snapshot.records.value().into_iter().flat_map(|bucket| &bucket.entries)
+}
+
+fn of_kind<'a>(kind: &str, look: &Look<'a>) -> Vec<&'a Entry<Record>> {
+    entries(look).filter(|entry| entry.value.kind == kind).collect()
+}
+
+impl RecordRow {
+    fn of(entry: &Entry<Record>, look: &Look<'_>) -> Self {
+        let record = &entry.value;
+        let level = match record.phase {
+            Phase::Open => Level::Busy,
+            Phase::Succeeded => Level::Ok,
+            Phase::Failed => Level::Warning,
+        };
+        let step = |step: &crate::record::Step| StepRow {
+            name: step.name.clone(),
+            by: step.by.clone(),
+            after: Age(record.started.age(step.at).0).to_string(),
+            at: step.at,
+            message: step.message.as_ref().map(ToString::to_string),
+        };
+        Self {
+            key: entry.key.clone(),
+            short: short(&record.id),
+            id: record.id.clone(),
+            sign: Sign::new(level, &*record.state),
+            summary: record.summary.clone(),
+            reason: record.reason.clone(),
+            started: Moment::ago(record.started, look),
+            since: Moment::length(record.since, look),
+            trace: record.trace_id.as_deref().map(|id| TraceLink::of(id, look)),
+            steps: record.steps.iter().map(step).collect(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Services: their instances with probes and workers, as they tell of themselves.
+
+use std::collections::BTreeMap;
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look, format,
+    pieces::{Gap, Level, Moment, Sign, Stamp, short},
+    standing,
+};
+use crate::{
+    presence::{Presence, Probe, Worker},
+    snapshot::Entry,
+};
+
+/// Services by name.
+#[derive(Template)]
+#[template(path = "parts/services.html")]
+pub(super) struct ServiceList {
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    note: Option<String>,
+    services: Vec<Service>,
+}
+
+impl HtmlSafe for ServiceList {}
+
+struct Service {
+    name: String,
+    summary: Sign,
+    instances: Vec<Instance>,
+}
+
+struct Instance {
+    key: String,
+    short: String,
+    version: String,
+    address: Option<String>,
+    sign: Sign,
+    why: String,
+    started: Moment,
+    written: Moment,
+    probes: Vec<ProbeView>,
+    workers: Vec<WorkerRow>,
+}
+
+struct ProbeView {
+    sign: Sign,
+    parts: Vec<PartRow>,
+}
+
+struct PartRow {
+    sign: Sign,
+    name: String,
+    reason: String,
+    age: String,
+}
+
+struct WorkerRow {
+    consumer: String,
+    stream: String,
+    running: String,
+    handled: String,
+    failed: String,
+    p50: String,
+    p99: String,
+}
+
+/// The page of services.
+#[derive(Template)]
+#[template(path = "pages/services.html")]
+pub(super) struct ServicesPage {
+    list: ServiceList,
+}
+
+impl ServicesPage {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        Self { list: ServiceList::of(look) }
+    }
+}
+
+impl ServiceList {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        let presence = &look.snapshot.presence;
+        let entries = presence.value().map(|bucket| bucket.entries.as_slice()).unwrap_or_default();
+        let mut services = BTreeMap::<&str, Vec<&Entry<Presence>>>::new();
+        for entry in entries {
+            services.entry(&entry.value.service).or_default().push(entry);
+        }
+        let malformed = presence.value().map_or(0, |bucket| bucket.malformed);
+        let is_empty = entries.is_empty() && malformed == 0;
+        let gap = Gap::of(presence, "No service tells of itself here");
+        Self {
+            gap: gap.or_else(|| is_empty.then(|| Gap::empty("No instance tells of itself at the moment."))),
+            stamp: Stamp::of(presence, look),
+            note: unreadable(malformed),
+            services: services.into_iter().map(|(name, entries)| Service::of(name, entries, look)).collect(),
+        }
+    }
+}
+
+/// What is said of entries that could not be understood.
+pub(super) fn unreadable(malformed: usize) -> Option<String> {
+    (malformed > 0).then(|| format!("{} could not be understood and is left out.", format::counted(malformed, "entry")))
+}
+
+impl Service {
+    fn of(name: &str, mut entries: Vec<&Entry<Presence>>, look: &Look<'_>) -> Self {
+        entries.sort_by(|a, b| a.value.started.cmp(&b.value.started).then_with(|| a.key.cmp(&b.key)));
+        let instances: Vec<Instance> = entries.into_iter().map(|entry| Instance::of(entry, look)).collect();
+        let worst = instances.iter().map(|instance| instance.sign.level).max().unwrap_or(Level::Unknown);
+        let ready = instances.iter().filter(|instance| instance.sign.level == Level::Ok).count();
+        let summary = Sign::new(worst, format!("{ready} of {} ready", instances.len()));
+        Self { name: name.to_owned(), summary, instances }
+    }
+}
+
+impl Instance {
+    fn of(entry: &Entry<Presence>, look: &Look<'_>) -> Self {
+        let presence = &entry.value;
+        let standing = standing::of_instance(entry, look);
+        let probes = &presence.probes;
+        Self {
+            key: entry.key.clone(),
+            short: short(&presence.instance),
+            version: presence.version.clone(),
+            address: presence.address.clone(),
+            sign: standing.sign,
+            why: standing.why,
+            started: Moment::length(presence.started, look),
+            written: Moment::ago(entry.written, look),
+            probes: vec![
+                ProbeView::of("live", &probes.live),
+                ProbeView::of("ready", &probes.ready),
+                ProbeView::of("startup", &probes.startup),
+            ],
+            workers: presence.workers.iter().map(WorkerRow::of).collect(),
+        }
+    }
+}
+
+impl ProbeView {
+    fn of(name: &str, probe: &Probe) -> Self {
+        let level = if probe.passes { Level::Ok } else { Level::Critical };
+        let parts = probe.parts.iter().map(|part| PartRow {
+            sign: if part.passes { Sign::new(Level::Ok, "passes") } else { Sign::new(Level::Critical, "fails") },
+            name: part.name.clone(),
+            reason: part.reason.clone(),
+            age: format::since_seconds(part.age_seconds),
+        });
+        Self { sign: Sign::new(level, name), parts: parts.collect() }
+    }
+}
+
+impl WorkerRow {
+    fn of(worker: &Worker) -> Self {
+        let took = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), format::took);
+        Self {
+            consumer: worker.consumer.to_string(),
+            stream: worker.stream.to_string(),
+            running: format!("{} of {}", worker.running, worker.concurrency),
+            handled: format::count(worker.handled),
+            failed: format::count(worker.failed),
+            p50: took(worker.p50_seconds),
+            p99: took(worker.p99_seconds),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! The web server of the observer: pages, their live updates, and the files that they need.
+
+mod assets;
+mod failure;
+mod headers;
+mod live;
+mod pages;
+mod state;
+
+use std::{net::SocketAddr, time::Duration};
+
+use axum::{Router, middleware, routing::get};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+
+pub use state::Web;
+
+/// How long open connections may take to finish when the server is asked to stop.
+const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+
+/// The server cannot listen where it should.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else listens there.
+    #[error("another program listens on {0}: stop it, or give another address with --listen")]
+    InUse(SocketAddr),
+    /// It is not ours to listen on.
+    #[error("cannot listen on {address}: give another address with --listen")]
+    Refused {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Opens the address that pages are served on; port 0 takes a free one.
+///
+/// # Errors
+/// When it is in use or not ours.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    TcpListener::bind(address).await.map_err(|source| match source.kind() {
+        std::io::ErrorKind::AddrInUse => BindError::InUse(address),
+        _ => BindError::Refused { address, source },
+    })
+}
+
+/// Every route of the observer. `extra` brings what other modules serve, such as probes; it stands beside the pages and has no fallback.
+pub fn router(web: Web, extra: Router) -> Router {
+    let pages = Router::new()
+        .route("/", get(pages::page))
+        .route("/streams", get(pages::page))
+        .route("/services", get(pages::page))
+        .route("/records", get(pages::page))
+        .route("/records/{kind}", get(pages::page))
+        .route("/live", get(live::live))
+        .route("/assets/{hash}/{name}", get(assets::asset))
+        .fallback(pages::not_found)
+        .method_not_allowed_fallback(pages::only_read)
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(headers::secure))
+        .with_state(web);
+    pages.merge(extra)
+}
+
+/// Serves until `stop` is cancelled, and then for as long as open connections need, within a limit.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
+    let asked = stop.clone();
+    let serving = axum::serve(listener, router).with_graceful_shutdown(async move { asked.cancelled().await });
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = overdue => Ok(()),
+    }
+}

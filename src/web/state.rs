@@ -1,0 +1,112 @@
+//! What the routes share: the newest snapshot, and pages that are drawn once for all who look at the same moment.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::assets;
+use crate::{
+    clock::{Clock, Timestamp},
+    collector::Snapshots,
+    config::TraceUrl,
+    views::{self, Main, Page, Site},
+};
+
+/// Streams of updates that may be open at once: one for each visible tab.
+const STREAMS_MOST: usize = 512;
+
+/// A drawing serves others for this long; its ages are off by no more.
+const FRESH: Duration = Duration::from_millis(300);
+
+/// Drawings kept; the kinds of records make the number of pages open-ended.
+const DRAWINGS_MOST: usize = 32;
+
+/// The state of the web server; clones share it.
+#[derive(Debug, Clone)]
+pub struct Web(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    snapshots: Snapshots,
+    site: Site,
+    clock: Clock,
+    stop: CancellationToken,
+    streams: Arc<Semaphore>,
+    drawings: Mutex<HashMap<Page, Drawing>>,
+    /// Tells this run of the program from others in the names of events.
+    run: String,
+}
+
+/// A page as it looked at one moment.
+#[derive(Debug, Clone)]
+pub(super) struct Drawing {
+    /// What names the round that it shows, in the stream of updates.
+    pub(super) event: String,
+    pub(super) main: Arc<Main>,
+    drawn: Timestamp,
+}
+
+impl Web {
+    /// A web server that shows `snapshots`. Its streams of updates end when `stop` is cancelled.
+    pub fn new(snapshots: Snapshots, trace_url: Option<TraceUrl>, clock: Clock, stop: CancellationToken) -> Self {
+        let run = format!("{:x}", clock.now().0.unix_timestamp_nanos());
+        Self(Arc::new(Shared {
+            snapshots,
+            site: assets::site(trace_url),
+            clock,
+            stop,
+            streams: Arc::new(Semaphore::new(STREAMS_MOST)),
+            drawings: Mutex::default(),
+            run,
+        }))
+    }
+
+    pub(super) fn site(&self) -> &Site {
+        &self.0.site
+    }
+
+    pub(super) fn snapshots(&self) -> Snapshots {
+        self.0.snapshots.clone()
+    }
+
+    pub(super) fn stop(&self) -> &CancellationToken {
+        &self.0.stop
+    }
+
+    pub(super) fn streams(&self) -> Arc<Semaphore> {
+        self.0.streams.clone()
+    }
+
+    /// The page as it looks now.
+    pub(super) fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
+        let snapshot = self.0.snapshots.borrow().clone();
+        let event = format!("{}-{}", self.0.run, snapshot.round);
+        let now = self.0.clock.now();
+        if let Some(drawing) = self.kept(page, &event, now) {
+            return Ok(drawing);
+        }
+        let main = Arc::new(views::draw(page, &snapshot, &self.0.site, now)?);
+        let drawing = Drawing { event, main, drawn: now };
+        self.keep(page, drawing.clone());
+        Ok(drawing)
+    }
+
+    fn kept(&self, page: &Page, event: &str, now: Timestamp) -> Option<Drawing> {
+        let drawings = self.0.drawings.lock().unwrap_or_else(PoisonError::into_inner);
+        let drawing = drawings.get(page)?;
+        (drawing.event == event && drawing.drawn.age(now).0 < FRESH).then(|| drawing.clone())
+    }
+
+    fn keep(&self, page: &Page, drawing: Drawing) {
+        let mut drawings = self.0.drawings.lock().unwrap_or_else(PoisonError::into_inner);
+        if drawings.len() >= DRAWINGS_MOST {
+            drawings.clear();
+        }
+        drawings.insert(page.clone(), drawing);
+    }
+}
