@@ -48,16 +48,19 @@ fn resource(service: &str, instance: &str) -> Resource {
 fn wanted(var: impl Fn(&str) -> Option<String>) -> Wanted {
     let is_disabled = var("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let endpoint = var("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT").or_else(|| var("OTEL_EXPORTER_OTLP_ENDPOINT"));
-    if is_disabled || endpoint.is_none() {
+    let Some(endpoint) = endpoint.filter(|_| !is_disabled) else {
         return Wanted::Nothing;
-    }
+    };
     match var("OTEL_TRACES_EXPORTER").as_deref() {
         None | Some("otlp") => {}
         Some("none") => return Wanted::Nothing,
         Some(other) => return Wanted::Unknown(format!("OTEL_TRACES_EXPORTER is `{other}`; otlp and none are known")),
     }
     match var("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL").or_else(|| var("OTEL_EXPORTER_OTLP_PROTOCOL")).as_deref() {
-        None | Some("http/protobuf") => Wanted::Otlp,
+        None | Some("http/protobuf") if endpoint.starts_with("http://") => Wanted::Otlp,
+        None | Some("http/protobuf") => Wanted::Unknown(format!(
+            "`{endpoint}` does not begin with http://; a collector on this machine can forward over TLS"
+        )),
         Some(other) => {
             Wanted::Unknown(format!("the OTLP protocol is `{other}`; http/protobuf is spoken, usually on port 4318"))
         }
@@ -79,6 +82,8 @@ mod tests {
         check(&[], &Wanted::Nothing);
         check(&[ENDPOINT], &Wanted::Otlp);
         check(&[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://a/v1/traces")], &Wanted::Otlp);
+        let over_tls = wanted(|name| (name == ENDPOINT.0).then(|| "https://a".to_owned()));
+        assert!(matches!(over_tls, Wanted::Unknown(why) if why.contains("https://a")));
         check(&[ENDPOINT, ("OTEL_SDK_DISABLED", "TRUE")], &Wanted::Nothing);
         check(&[ENDPOINT, ("OTEL_TRACES_EXPORTER", "none")], &Wanted::Nothing);
         check(&[ENDPOINT, ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")], &Wanted::Otlp);
