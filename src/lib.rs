@@ -73,3 +73,8 @@ pub mod trace;
 pub mod views;
 #[cfg(feature = "dashboard")]
 pub mod web;
+
+/// The README's service compiles as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

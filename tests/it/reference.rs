@@ -1,0 +1,74 @@
+//! The reference pages are made from the program itself and never lag behind it.
+
+use std::{fmt::Write, fs, path::Path};
+
+use clap::{Arg, Command, CommandFactory};
+use streamgauge::{cli::Cli, telemetry::metrics::FAMILIES};
+
+/// Set, it has the pages written instead of compared.
+const UPDATE: &str = "UPDATE_REFERENCE";
+
+#[test]
+fn the_settings_page_is_what_the_program_says() {
+    let mut text = String::from(
+        "# Settings\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. A flag wins over its \
+         environment variable.\nTraces follow the standard `OTEL_*` variables.\n",
+    );
+    for command in leaves(&Cli::command(), "streamgauge") {
+        section(&mut text, &command.0, &command.1);
+    }
+    compare("docs/reference/settings.md", &text);
+}
+
+#[test]
+fn the_metrics_page_is_what_a_process_exposes() {
+    let mut text = String::from(
+        "# Metrics\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. Every process exposes \
+         these at `/metrics`, beside\nthe `process_*` metrics of the Prometheus client libraries.\n\n| metric | kind | labels | what it says |\n|---|---|---|---|\n",
+    );
+    for family in FAMILIES {
+        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+        let kind = format!("{:?}", family.kind).to_lowercase();
+        writeln!(text, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
+    }
+    compare("docs/reference/metrics.md", &text);
+}
+
+/// Every command that has no commands of its own, with the words that call it.
+fn leaves(command: &Command, words: &str) -> Vec<(String, Command)> {
+    let children: Vec<_> = command.get_subcommands().filter(|child| !child.is_hide_set()).collect();
+    if children.is_empty() {
+        return vec![(words.to_owned(), command.clone())];
+    }
+    children.iter().flat_map(|child| leaves(child, &format!("{words} {}", child.get_name()))).collect()
+}
+
+fn section(text: &mut String, words: &str, command: &Command) {
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+    write!(text, "\n## `{words}`\n\n{about}.\n\n| flag | environment | default | what it sets |\n|---|---|---|---|\n")
+        .unwrap();
+    for arg in command.get_arguments().filter(|arg| !arg.is_hide_set() && arg.get_long() != Some("help")) {
+        text.push_str(&row(arg));
+    }
+}
+
+fn row(arg: &Arg) -> String {
+    let flag = arg.get_long().unwrap_or_default();
+    let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
+    let value = value.and_then(|names| names.first()).map(|name| format!(" {name}")).unwrap_or_default();
+    let variable = arg.get_env().map(|name| format!("`{}`", name.display())).unwrap_or_default();
+    let defaults: Vec<String> = arg.get_default_values().iter().map(|value| format!("`{}`", value.display())).collect();
+    let defaults = if arg.get_action().takes_values() { defaults.join(" ") } else { String::new() };
+    let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
+    format!("| `--{flag}{value}` | {variable} | {defaults} | {help} |\n")
+}
+
+#[track_caller]
+fn compare(page: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(page);
+    if std::env::var_os(UPDATE).is_some() {
+        fs::write(&path, text).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(found == text, "{page} lags behind the program: {UPDATE}=1 make test ARGS=reference writes it anew");
+}
