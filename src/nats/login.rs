@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_nats::{ConnectOptions, ServerAddr};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::{ConnectError, context::Context};
@@ -50,13 +51,19 @@ impl Login {
         Ok(Self::merge(config.clone(), context))
     }
 
-    /// A flag that says who we are replaces all that the context says of that, so that no half of one login meets half of another.
+    /// A flag that says who we are replaces all that the address or the context says of that, so that no half of one login meets half of
+    /// another. The client itself ignores what an address says before its `@`.
     fn merge(config: NatsConfig, context: Context) -> Self {
         let flags_say_who = config.user.is_some() || config.creds.is_some() || config.nkey.is_some();
-        let who = if flags_say_who { Context::default() } else { context.clone() };
-        let urls = config.url.or(context.url).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let urls = config.url.or(context.url.clone()).unwrap_or_else(|| DEFAULT_URL.to_owned());
+        let urls: Vec<String> = urls.split(',').map(|url| url.trim().to_owned()).collect();
+        let who = match urls.iter().find_map(|url| who_in(url)) {
+            _ if flags_say_who => Context::default(),
+            Some(who) => who,
+            None => context.clone(),
+        };
         Self {
-            urls: urls.split(',').map(|url| url.trim().to_owned()).collect(),
+            urls: urls.iter().map(|url| without_secrets(url)).collect(),
             user: config.user.or(who.user),
             password: config.password.or(who.password),
             token: who.token,
@@ -70,24 +77,21 @@ impl Login {
 
     /// The servers, secrets taken out.
     pub fn shown_url(&self) -> String {
-        let shown: Vec<String> = self.urls.iter().map(|url| without_secrets(url)).collect();
-        shown.join(",")
+        self.urls.join(",")
     }
 
     /// The user's name, or what stands for one.
     pub fn shown_user(&self) -> Option<String> {
         let file = |path: &PathBuf| path.display().to_string();
-        let from_url = || self.urls.iter().find_map(|url| user_of(url));
         self.user
             .clone()
             .or_else(|| self.creds.as_ref().or(self.nkey.as_ref()).map(file))
             .or_else(|| self.token.is_some().then(|| "a token".to_owned()))
-            .or_else(from_url)
     }
 
     /// The servers as the client wants them.
     pub(super) fn addresses(&self) -> Result<Vec<ServerAddr>, ConnectError> {
-        let parse = |url: &String| url.parse().map_err(|_| ConnectError::Address { url: without_secrets(url) });
+        let parse = |url: &String| url.parse().map_err(|_| ConnectError::Address { url: url.clone() });
         self.urls.iter().map(parse).collect()
     }
 
@@ -152,13 +156,15 @@ fn without_secrets(url: &str) -> String {
     }
 }
 
-fn user_of(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
-    match (url.username(), url.password()) {
-        ("", _) => None,
-        (_, None) => Some("a token".to_owned()),
-        (user, Some(_)) => Some(user.to_owned()),
-    }
+/// What an address says before its `@`: a user and a password, or a token alone.
+fn who_in(url: &str) -> Option<Context> {
+    let (_, rest) = url.split_once("://").unwrap_or(("", url));
+    let (said, _) = rest.rsplit_once('@')?;
+    let text = |text: &str| Some(percent_decode_str(text).decode_utf8_lossy().into_owned());
+    Some(match said.split_once(':') {
+        Some((user, password)) => Context { user: text(user), password: text(password), ..Context::default() },
+        None => Context { token: text(said), ..Context::default() },
+    })
 }
 
 #[cfg(test)]
@@ -179,6 +185,25 @@ mod tests {
         check_shown("ada:s3cret@a", "a");
         check_shown("nats://s3cret@a, nats://b", "nats://a,nats://b");
         check_shown("tls://[::1]:4222", "tls://[::1]:4222");
+    }
+
+    fn check_who(url: &str, user: Option<&str>, password: Option<&str>, token: Option<&str>) {
+        let config = NatsConfig { url: Some(url.to_owned()), ..NatsConfig::default() };
+        let login = Login::merge(config, Context::default());
+        assert_eq!(
+            (login.user.as_deref(), login.password.as_deref(), login.token.as_deref()),
+            (user, password, token),
+            "{url}"
+        );
+    }
+
+    #[test]
+    fn an_address_may_say_who_we_are() {
+        check_who("nats://a:4222", None, None, None);
+        check_who("nats://ada:word@a:4222", Some("ada"), Some("word"), None);
+        check_who("nats://a,nats://ada:p%40ss%3A@b", Some("ada"), Some("p@ss:"), None);
+        check_who("t0ken@a", None, None, Some("t0ken"));
+        check_who("nats://ada:100%@a", Some("ada"), Some("100%"), None);
     }
 
     #[test]

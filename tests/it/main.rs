@@ -6,6 +6,7 @@ mod benches;
 mod deploy;
 mod grafana;
 mod library;
+mod logins;
 mod reference;
 mod support;
 mod tidy;
