@@ -1,5 +1,8 @@
 //! What a process says about itself, and how. Traces follow the standard `OTEL_*` environment variables.
 
+/// The client tells of its connection what we tell in our own words.
+const LOG: &str = "info,async_nats=warn";
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -21,12 +24,12 @@ pub struct TelemetryConfig {
     pub log_format: LogFormat,
 
     /// Which log lines are written: a level, or levels by module as in `warn,streamgauge=debug`
-    #[arg(long, env = "STREAMGAUGE_LOG", default_value = "info", value_name = "FILTER")]
+    #[arg(long, env = "STREAMGAUGE_LOG", default_value = LOG, value_name = "FILTER")]
     pub log: String,
 }
 
 impl Default for TelemetryConfig {
     fn default() -> Self {
-        Self { log_format: LogFormat::Auto, log: "info".to_owned() }
+        Self { log_format: LogFormat::Auto, log: LOG.to_owned() }
     }
 }

@@ -32,6 +32,9 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// How often the loop looks around with nothing to do.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A refusal comes at once. A request that was not refused for this long was taken, although the server does not say so.
+const TAKEN: Duration = Duration::from_millis(200);
+
 /// Waits while the server refuses to let us pull.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
 
@@ -132,7 +135,7 @@ impl<'a> Pulling<'a> {
     /// `None` when it was asked to stop.
     async fn until_broken(&mut self, stop: &CancellationToken, failures: &mut u32) -> Option<PullError> {
         let mut link = self.shared.connection.link.watch();
-        let mut tick = tokio::time::interval(TICK);
+        let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TAKEN, TICK);
         let freed = self.freed.clone();
         loop {
             if let Err(error) = self.ask().await {
@@ -142,7 +145,7 @@ impl<'a> Pulling<'a> {
                 () = stop.cancelled() => return None,
                 message = self.subscriber.next() => self.received(message, failures),
                 () = freed.notified() => Ok(()),
-                _ = tick.tick() => self.looked_around(),
+                _ = tick.tick() => self.looked_around(failures),
                 _ = link.changed() => still_connected(&link.borrow_and_update()),
             };
             if let Err(error) = turned {
@@ -208,7 +211,7 @@ impl<'a> Pulling<'a> {
         }
     }
 
-    fn looked_around(&mut self) -> Result<(), PullError> {
+    fn looked_around(&mut self, failures: &mut u32) -> Result<(), PullError> {
         let status = &self.shared.status;
         status.ticked();
         let metrics = self.shared.bus.telemetry().metrics();
@@ -218,6 +221,7 @@ impl<'a> Pulling<'a> {
         if self.outstanding.messages() > 0 && now - self.last_heard > HEARTBEAT * 2 {
             return Err(PullError::Silent);
         }
+        self.works(failures);
         Ok(())
     }
 }
