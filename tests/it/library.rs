@@ -7,6 +7,7 @@ mod worker;
 
 use std::time::Duration;
 
+use async_nats::jetstream::{consumer::Info, context::ConsumerInfoError};
 use serde::{Deserialize, Serialize};
 use streamgauge::{
     bus::{
@@ -67,9 +68,13 @@ impl World {
         }
     }
 
-    async fn consumer_info(&self, name: &str) -> async_nats::jetstream::consumer::Info {
-        let stream = self.connection.jetstream.get_stream("PINGS").await.unwrap();
-        stream.consumer_info(name).await.unwrap()
+    async fn consumer_info(&self, name: &str) -> Info {
+        self.consumer_info_if_there(name).await.unwrap()
+    }
+
+    /// A worker declares its consumer in its own time after it was started.
+    async fn consumer_info_if_there(&self, name: &str) -> Result<Info, ConsumerInfoError> {
+        self.connection.jetstream.get_stream("PINGS").await.unwrap().consumer_info(name).await
     }
 }
 

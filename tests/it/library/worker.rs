@@ -68,9 +68,9 @@ fn noting(
 
 async fn all_settled(world: &World, consumer: &str) {
     eventually(LIMIT, "nothing pending, nothing unsettled", async || {
-        let info = world.consumer_info(consumer).await;
+        let info = world.consumer_info_if_there(consumer).await.map_err(|error| error.to_string())?;
         let left = (info.num_pending, info.num_ack_pending);
-        if left == (0, 0) { Ok(()) } else { Err(left) }
+        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
 }
