@@ -24,7 +24,7 @@ export function tick() {
   for (const time of document.querySelectorAll('time[data-tick]')) {
     const seconds = Math.max(0, Math.floor((now - Date.parse(time.dateTime)) / 1000));
     const isAgo = time.dataset.tick === 'ago';
-    const text = isAgo ? (seconds ? `${words(seconds)} ago` : 'now') : words(seconds);
+    const text = isAgo ? (seconds ? `${words(seconds)} ago` : 'just now') : words(seconds);
     if (time.textContent !== text) time.textContent = text;
   }
 }

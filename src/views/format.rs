@@ -17,13 +17,22 @@ pub(super) fn count(value: u64) -> String {
 
 /// `1 stream`, `2 streams`.
 pub(super) fn counted(value: usize, one: &str) -> String {
-    let text = count(value as u64);
+    counted_u64(value as u64, one)
+}
+
+/// The same of a large number.
+pub(super) fn counted_u64(value: u64, one: &str) -> String {
+    let text = count(value);
     if value == 1 { format!("{text} {one}") } else { format!("{text} {}", plural(one)) }
 }
 
-/// `order` → `orders`, `dead_letter` → `dead letters`.
-pub(super) fn plural(one: &str) -> String {
-    let one = one.replace(['_', '-'], " ");
+/// What a kind of record is called: `dead_letter` → `dead letters`.
+pub(super) fn kinds(kind: &str) -> String {
+    plural(&kind.replace(['_', '-'], " "))
+}
+
+/// `order` → `orders`.
+fn plural(one: &str) -> String {
     match one.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
         _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => format!("{one}es"),
@@ -68,10 +77,10 @@ pub(super) fn rate(per_second: f64) -> String {
     }
 }
 
-/// `3 s ago`; `now` within the second.
+/// `3 s ago`; `just now` within the second.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     match at.age(now) {
-        age if age.0.as_secs() == 0 => "now".to_owned(),
+        age if age.0.as_secs() == 0 => "just now".to_owned(),
         age => format!("{age} ago"),
     }
 }
@@ -145,7 +154,7 @@ mod tests {
 
     #[test]
     fn kinds_become_headings() {
-        let check = |kind, expected: &str| assert_eq!(capital(&plural(kind)), expected);
+        let check = |kind, expected: &str| assert_eq!(capital(&kinds(kind)), expected);
         check("order", "Orders");
         check("dead_letter", "Dead letters");
         check("reply", "Replies");

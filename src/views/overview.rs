@@ -14,7 +14,7 @@ use super::{
 use crate::snapshot::Held;
 
 /// Records shown of each kind; the page of the kind has more.
-const RECORDS_MOST: usize = 10;
+const RECORDS_MOST: usize = 12;
 
 #[derive(Template)]
 #[template(path = "pages/overview.html")]

@@ -158,6 +158,11 @@ impl Number {
         Self { text: Some(text.into()), note: String::new(), unknown: String::new() }
     }
 
+    /// Whether it says that there is nothing, so that what is not nothing stands out.
+    fn is_zero(&self) -> bool {
+        self.text.as_deref().is_some_and(|text| matches!(text, "0" | "0/s" | "0 B"))
+    }
+
     pub(super) fn unknown(reason: &str) -> Self {
         Self { text: None, note: String::new(), unknown: reason.to_owned() }
     }
@@ -198,10 +203,16 @@ impl TraceLink {
     }
 }
 
-/// The first eight letters of an id, which is what people compare.
+/// Letters of an id that are shown where there is little room.
+const LETTERS: usize = 8;
+
+/// Ids up to this long are shown whole.
+const WHOLE: usize = 18;
+
+/// The last letters of an id: the first ones of many ids are a time, and alike.
 pub(super) fn short(id: &str) -> String {
-    const LETTERS: usize = 8;
-    if id.chars().count() <= LETTERS + 4 { id.to_owned() } else { id.chars().take(LETTERS).chain(['…']).collect() }
+    let length = id.chars().count();
+    if length <= WHOLE { id.to_owned() } else { ['…'].into_iter().chain(id.chars().skip(length - LETTERS)).collect() }
 }
 
 impl HtmlSafe for Sign {}

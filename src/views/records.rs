@@ -65,7 +65,7 @@ pub(super) struct RecordsPage {
 
 impl RecordsPage {
     pub(super) fn of(kind: Option<&str>, look: &Look<'_>) -> Self {
-        let title = kind.map_or_else(|| "Records".to_owned(), |kind| format::capital(&format::plural(kind)));
+        let title = kind.map_or_else(|| "Records".to_owned(), |kind| format::capital(&format::kinds(kind)));
         let lists = match kind {
             Some(kind) => vec![RecordList::of_kind(kind, of_kind(kind, look), look, usize::MAX)],
             None => RecordList::all(look, usize::MAX),
@@ -91,13 +91,13 @@ impl RecordList {
     fn of_kind(kind: &str, mut entries: Vec<&Entry<Record>>, look: &Look<'_>, most: usize) -> Self {
         entries.sort_by(|a, b| b.value.started.cmp(&a.value.started).then_with(|| b.revision.cmp(&a.revision)));
         let records = &look.snapshot.records;
-        let what = if kind.is_empty() { "records".to_owned() } else { format::plural(kind) };
+        let what = if kind.is_empty() { "records".to_owned() } else { format::kinds(kind) };
         let is_empty = entries.is_empty();
         let gap = Gap::of(records, &format!("No {what} to show"));
         let has_more = entries.len() > most || records.value().is_some_and(|bucket| bucket.is_cut);
         Self {
             kind: kind.to_owned(),
-            heading: format!("Recent {what}"),
+            heading: if kind.is_empty() { "Records".to_owned() } else { format!("Recent {what}") },
             gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),
             stamp: Stamp::of(records, look),
             note: unreadable(records.value().map_or(0, |bucket| bucket.malformed)),

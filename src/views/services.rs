@@ -34,7 +34,7 @@ struct Service {
 
 struct Instance {
     key: String,
-    short: String,
+    name: String,
     version: String,
     address: Option<String>,
     sign: Sign,
@@ -123,7 +123,7 @@ impl Instance {
         let probes = &presence.probes;
         Self {
             key: entry.key.clone(),
-            short: short(&presence.instance),
+            name: short(&presence.instance),
             version: presence.version.clone(),
             address: presence.address.clone(),
             sign: standing.sign,

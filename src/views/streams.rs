@@ -22,7 +22,10 @@ pub(super) struct StreamTable {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     missing: Vec<String>,
-    rows: Vec<StreamRow>,
+    streams: Vec<StreamRow>,
+    /// Buckets and object stores, folded away: they are mostly somebody's housekeeping.
+    buckets: Vec<StreamRow>,
+    buckets_heading: String,
     more: usize,
 }
 
@@ -87,18 +90,26 @@ struct StreamCard {
     row: StreamRow,
     description: Option<String>,
     facts: Vec<(&'static str, String)>,
-    consumers: ConsumerTable,
+    /// Buckets have none but while somebody watches them, and then nothing is said of it.
+    consumers: Option<ConsumerTable>,
 }
 
 impl StreamTable {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        let streams = ordered(look);
+        let all = ordered(look);
+        let rows = |of_messages: bool| -> Vec<StreamRow> {
+            let wanted = all.iter().filter(|stream| (stream.held == Held::Messages) == of_messages);
+            wanted.take(ROWS_MOST).map(|stream| StreamRow::of(stream, look)).collect()
+        };
+        let (streams, buckets) = (rows(true), rows(false));
         Self {
-            gap: gap(look, streams.len()),
+            gap: gap(look, all.len()),
             stamp: Stamp::of(&look.snapshot.streams, look),
             missing: missing(look),
-            more: streams.len().saturating_sub(ROWS_MOST),
-            rows: streams.into_iter().take(ROWS_MOST).map(|stream| StreamRow::of(stream, look)).collect(),
+            more: all.len() - streams.len() - buckets.len(),
+            buckets_heading: buckets_heading(&all),
+            streams,
+            buckets,
         }
     }
 }
@@ -110,7 +121,8 @@ impl StreamsPage {
             row: StreamRow::of(stream, look),
             description: stream.description.clone(),
             facts: facts(stream),
-            consumers: ConsumerTable::of_stream(stream, look),
+            consumers: (stream.held == Held::Messages || has_consumers(stream))
+                .then(|| ConsumerTable::of_stream(stream, look)),
         };
         Self {
             gap: gap(look, streams.len()),
@@ -122,11 +134,21 @@ impl StreamsPage {
     }
 }
 
-/// Streams of messages first: buckets are mostly somebody's housekeeping.
+/// Streams of messages first.
 fn ordered<'a>(look: &Look<'a>) -> Vec<&'a Stream> {
     let mut streams: Vec<&Stream> = look.snapshot.known_streams().iter().collect();
     streams.sort_by_key(|stream| stream.held != Held::Messages);
     streams
+}
+
+/// `3 key-value buckets, 1 object store`.
+fn buckets_heading(streams: &[&Stream]) -> String {
+    let count = |held: Held, one: &str| {
+        let found = streams.iter().filter(|stream| stream.held == held).count();
+        (found > 0).then(|| format::counted(found, one))
+    };
+    let kinds = [count(Held::KeyValue, "key-value bucket"), count(Held::Objects, "object store")];
+    kinds.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn gap(look: &Look<'_>, known: usize) -> Option<Gap> {
@@ -196,7 +218,8 @@ impl ConsumerTable {
             id: format!("consumers-{}", stream.name),
             names_streams: false,
             gap: gap.or_else(|| is_empty.then(|| Gap::empty("Nobody has made a consumer on it."))),
-            stamp: Stamp::of(&stream.consumers, look),
+            // What was read with the stream needs no second stamp.
+            stamp: Stamp::of(&stream.consumers, look).filter(|_| stream.consumers.fresh().is_none()),
             missing,
             more: consumers.len().saturating_sub(ROWS_MOST),
             rows: consumers.iter().take(ROWS_MOST).map(|consumer| ConsumerRow::of(consumer, look)).collect(),
@@ -247,30 +270,36 @@ fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> String 
     }
 }
 
-/// How the stream is set up, in words.
-fn facts(stream: &Stream) -> Vec<(&'static str, String)> {
+/// How long messages stay: `for 1 d, up to 500 MB`.
+fn kept(stream: &Stream) -> String {
     let retention = match stream.retention {
-        Retention::Limits => "until a limit is reached",
-        Retention::Interest => "until every consumer has acked",
-        Retention::WorkQueue => "until one consumer has acked",
+        Retention::Limits => None,
+        Retention::Interest => Some("until every consumer has acked".to_owned()),
+        Retention::WorkQueue => Some("until one consumer has acked".to_owned()),
     };
     let limits = [
-        stream.max_age.map(|age| Age(age).to_string()),
-        stream.max_bytes.map(format::bytes),
-        stream.max_messages.map(|most| format!("{} messages", format::count(most))),
+        retention,
+        stream.max_age.map(|age| format!("for {}", Age(age))),
+        stream.max_bytes.map(|most| format!("up to {}", format::bytes(most))),
+        stream.max_messages.map(|most| format!("up to {}", format::counted_u64(most, "message"))),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
+    if limits.is_empty() { "as long as there is room".to_owned() } else { limits.join(", ") }
+}
+
+fn has_consumers(stream: &Stream) -> bool {
+    stream.consumers.value().is_none_or(|consumers| !consumers.rows.is_empty() || !consumers.missing.is_empty())
+}
+
+/// How the stream is set up, in words.
+fn facts(stream: &Stream) -> Vec<(&'static str, String)> {
     let place = if stream.is_in_memory { "in memory" } else { "on disk" };
     let copies = format::counted(stream.replicas as usize, "copy");
-    let mut facts = vec![
-        ("Keeps messages", retention.to_owned()),
-        ("Limits", if limits.is_empty() { "none of its own".to_owned() } else { limits.join(", ") }),
-        ("Stored", format!("{copies} {place}")),
-    ];
+    let mut facts = vec![("Kept", kept(stream)), ("Held", format!("{copies} {place}"))];
     if let Some(state) = stream.state.value() {
         let sequences = format!("{} to {}", format::count(state.first_sequence), format::count(state.last_sequence));
         facts.push(("Sequences", sequences));
-        facts.push(("Different subjects", format::count(state.subjects)));
+        facts.push(("Subjects held", format::count(state.subjects)));
     }
     facts
 }
