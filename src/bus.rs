@@ -72,7 +72,8 @@ impl Bus {
         Publish::new(self, payload)
     }
 
-    /// The message of type `P` under `key` that is last on its subject, or `None` where there is none.
+    /// The message of type `P` under `key` that is last on its subject, or `None` where there is none. The stream's leader is asked, not a
+    /// replica that may lag: whoever decides by what was told already must not miss it.
     ///
     /// # Errors
     /// When the stream does not answer or the key does not make a subject.
@@ -106,11 +107,11 @@ async fn last_on(
     stream: &str,
     subject: &Subject,
 ) -> Result<Option<Message>, Box<dyn std::error::Error + Send + Sync>> {
-    use jetstream::stream::DirectGetErrorKind;
+    use jetstream::stream::LastRawMessageErrorKind;
     let stream = jetstream.get_stream_no_info(stream).await?;
-    match stream.direct_get_last_for_subject(subject.as_str()).await {
+    match stream.get_last_raw_message_by_subject(subject.as_str()).await {
         Ok(stored) => Ok(Some(headers::read(subject.clone(), Some(&stored.headers), stored.payload))),
-        Err(error) if error.kind() == DirectGetErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => Ok(None),
         Err(error) => Err(error.into()),
     }
 }

@@ -141,6 +141,18 @@ where
     }
 }
 
+/// A handler that has a clone of `state` at hand: `Worker::new("stock").on(with(&stock, Stock::reserve))`.
+pub fn with<S, T, F, Fut>(state: &S, handle: F) -> impl Handler<T> + use<S, T, F, Fut>
+where
+    S: Clone + Send + Sync + 'static,
+    T: Send + 'static,
+    F: Fn(S, Context, T) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output: IntoOutcome> + Send,
+{
+    let state = state.clone();
+    move |context, payload| handle(state.clone(), context, payload)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

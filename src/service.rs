@@ -7,6 +7,8 @@ mod http;
 mod presence;
 #[cfg(feature = "probes")]
 pub mod probes;
+#[cfg(feature = "probes")]
+mod standalone;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -27,6 +29,8 @@ use crate::{
 };
 
 pub use health::Health;
+#[cfg(feature = "probes")]
+pub use standalone::Standalone;
 
 /// How long anything but handlers may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(2);

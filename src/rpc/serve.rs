@@ -24,6 +24,9 @@ use crate::{
 /// Requests answered at once; more wait in the subscription.
 const CONCURRENCY: usize = 64;
 
+/// Characters of a refusal's words that are sent.
+const WHY_MAX: usize = 500;
+
 /// Why a request is refused; its sender reads both.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{why} ({code})")]
@@ -129,11 +132,17 @@ where
     span.inside(|| {
         Processed { consumer, template, outcome, reason: &reason, took, delivered: 1 }.emit(bus.telemetry().metrics());
     });
-    let result = result.map_err(|refusal| service::error::Error { code: refusal.code, status: refusal.why });
+    let refused = |refusal: Refusal| service::error::Error { code: refusal.code, status: one_line(&refusal.why) };
+    let result = result.map_err(refused);
     if let Err(error) = request.respond(result).await {
         tracing::warn!(error = %ErrorChain(&error), "an answer could not be sent");
     }
     span.end();
+}
+
+/// What a refusal says travels in a header: a line break there, from a request that it quotes perhaps, would make the client panic.
+fn one_line(why: &str) -> String {
+    why.chars().take(WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 async fn run<C, F, Fut>(answer: &F, message: Message) -> Result<Bytes, Refusal>

@@ -34,6 +34,7 @@ const STORE_LIMIT: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Health {
     clock: Clock,
+    needs_nats: bool,
     parts: Mutex<Parts>,
 }
 
@@ -57,7 +58,12 @@ struct Said {
 impl Health {
     /// The health of a process that has not started.
     pub fn new(clock: Clock) -> Self {
-        Self { clock, parts: Mutex::default() }
+        Self { clock, needs_nats: true, parts: Mutex::default() }
+    }
+
+    /// The health of a process that has not started and does its work without NATS.
+    pub fn without_nats(clock: Clock) -> Self {
+        Self { needs_nats: false, ..Self::new(clock) }
     }
 
     /// The process has started.
@@ -101,7 +107,7 @@ impl Health {
         let now = self.clock.now();
         Probes {
             live: probe(parts.workers.iter().map(|status| loop_part(status, now)).collect()),
-            ready: probe(parts.ready(now)),
+            ready: probe(parts.ready(self.needs_nats, now)),
             startup: probe(vec![parts.startup(now)]),
         }
     }
@@ -119,14 +125,15 @@ impl Parts {
         }
     }
 
-    fn ready(&self, now: Timestamp) -> Vec<ProbePart> {
+    fn ready(&self, needs_nats: bool, now: Timestamp) -> Vec<ProbePart> {
         let mut ready = vec![self.startup(now)];
         if let Some(at) = self.draining {
             ready.push(part("drain", false, "the service drains and takes nothing new", at, now));
         }
         match self.link.as_ref().map(Link::state) {
             Some(link) => ready.push(part("nats", link.is_connected, &link.reason, link.since, now)),
-            None => ready.push(part("nats", false, "not connected yet", now, now)),
+            None if needs_nats => ready.push(part("nats", false, "not connected yet", now, now)),
+            None => {}
         }
         ready.extend(self.workers.iter().map(|status| {
             let pull = status.pull();
@@ -202,6 +209,14 @@ mod tests {
         health.started();
         assert!(health.probes().startup.passes);
         assert!(!health.probes().ready.passes, "there is no connection yet");
+    }
+
+    #[test]
+    fn a_process_without_nats_is_ready_when_it_has_started() {
+        let health = Health::without_nats(Clock::system());
+        assert!(!health.probes().ready.passes);
+        health.started();
+        assert!(health.probes().ready.passes);
     }
 
     #[test]

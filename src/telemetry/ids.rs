@@ -1,6 +1,9 @@
 //! The ids that every log line of a message carries.
 
-use opentelemetry::{Context, trace::TraceContextExt};
+use opentelemetry::{
+    Context,
+    trace::{FutureExt, TraceContextExt},
+};
 
 /// Names and values that log lines carry beside the trace's ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,6 +15,13 @@ impl Ids {
     pub fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.0.push((name, value.into()));
         self
+    }
+
+    /// Runs `future` with these ids in its log lines, beside those that hold already.
+    pub async fn around<F: Future>(self, future: F) -> F::Output {
+        let mut all = Context::map_current(|context| context.get::<Self>().cloned()).unwrap_or_default();
+        all.0.extend(self.0);
+        future.with_context(Context::current_with_value(all)).await
     }
 }
 
@@ -28,4 +38,24 @@ pub(super) fn each_current(mut write: impl FnMut(&'static str, &str)) {
             write(name, value);
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn ids_are_added_to_those_that_hold_and_end_with_their_future() {
+        let held = || {
+            let mut names = Vec::new();
+            each_current(|name, _| names.push(name));
+            names
+        };
+        let within = Ids::default().with("message_id", "m").around(async {
+            let inner = Ids::default().with("order_id", "7").around(async { held() }).await;
+            (inner, held())
+        });
+        assert_eq!(within.await, (vec!["message_id", "order_id"], vec!["message_id"]));
+        assert!(held().is_empty());
+    }
 }
