@@ -1,6 +1,8 @@
 //! The command line: one file a sub-command. Only here do the library, the mesh and the observer meet.
 
+mod demo;
 mod serve;
+mod service;
 #[cfg(unix)]
 mod with_parent;
 
@@ -8,7 +10,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{errors::ErrorChain, nats::ConnectError, service::ServiceError, telemetry::TelemetryError};
+use crate::{
+    config::DemoConfig, errors::ErrorChain, nats::ConnectError, service::ServiceError, telemetry::TelemetryError,
+};
 
 /// Event-driven services on NATS JetStream that can be seen.
 #[derive(Debug, Parser)]
@@ -20,8 +24,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run everything on this machine: NATS, the services of the order mesh, a gentle load, the dashboard
+    Demo(DemoConfig),
     /// Show what NATS does, on pages that keep themselves up to date
     Serve(Box<serve::Serve>),
+    /// Run one service of the order mesh
+    Service(Box<service::ServiceCommand>),
     /// Become another program that ends when its parent does
     #[cfg(unix)]
     #[command(hide = true)]
@@ -35,7 +43,9 @@ impl Cli {
     /// When it cannot do what it was asked to; the error says what, where, and what to do.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
+            Command::Demo(config) => demo::run(config).await,
             Command::Serve(command) => serve::run(*command).await,
+            Command::Service(command) => command.run().await,
             #[cfg(unix)]
             Command::WithParent(command) => command.run(),
         }

@@ -2,6 +2,8 @@
 //! Reading them touches nothing: no file is opened, no name resolved.
 
 mod demo;
+#[cfg(feature = "mesh")]
+mod mesh;
 mod nats;
 #[cfg(feature = "dashboard")]
 mod observer;
@@ -9,6 +11,8 @@ mod service;
 mod telemetry;
 
 pub use demo::DemoConfig;
+#[cfg(feature = "mesh")]
+pub use mesh::{LoadConfig, PaymentsConfig, ProviderConfig};
 pub use nats::{NatsConfig, SystemConfig};
 #[cfg(feature = "dashboard")]
 pub use observer::{NotLoopback, ObserverConfig, TraceUrl};

@@ -56,6 +56,8 @@ pub mod config;
 pub mod consumer;
 pub mod errors;
 pub mod handler;
+#[cfg(feature = "mesh")]
+pub mod mesh;
 pub mod message;
 pub mod name;
 pub mod nats;

@@ -34,7 +34,11 @@ const FIRST_ORDER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Starts everything, shows where it is, and ends it in order when asked to.
 pub(super) async fn run(config: DemoConfig) -> anyhow::Result<()> {
-    anyhow::ensure!(config.rate > 0.0 && config.rate <= 1000.0, "--rate is {}: give orders a second from 0.1 to 1000, or --no-load", config.rate);
+    anyhow::ensure!(
+        config.rate > 0.0 && config.rate <= 1000.0,
+        "--rate is {}: give orders a second from 0.1 to 1000, or --no-load",
+        config.rate
+    );
     let quiet = TelemetryConfig { log: "error".to_owned(), ..TelemetryConfig::default() };
     telemetry::init(&quiet, "demo", "demo")?;
     let server = nats_server::find(config.nats_server.as_deref()).await?;
@@ -90,7 +94,8 @@ async fn start(
         }
     }
     if let Some(file) = &config.urls_file {
-        std::fs::write(file, plan.urls_json()).with_context(|| format!("cannot write the addresses to {}", file.display()))?;
+        std::fs::write(file, plan.urls_json())
+            .with_context(|| format!("cannot write the addresses to {}", file.display()))?;
     }
     screen.block(plan, folder, config);
     Ok(())
@@ -121,9 +126,14 @@ async fn all_ready(plan: &Plan, supervisor: &Supervisor) -> anyhow::Result<()> {
                 Some(answer) if answer.status == 200 => break,
                 _ if Instant::now() < give_up => tokio::time::sleep(Duration::from_millis(50)).await,
                 answer => {
-                    let why = answer.map_or_else(|| "it does not answer".to_owned(), |answer| answer.body.trim().to_owned());
+                    let why =
+                        answer.map_or_else(|| "it does not answer".to_owned(), |answer| answer.body.trim().to_owned());
                     let log = supervisor.log_of(name).unwrap_or_default();
-                    anyhow::bail!("{name} is not ready after {} s: {why}; its log is {}", READY_LIMIT.as_secs(), log.display());
+                    anyhow::bail!(
+                        "{name} is not ready after {} s: {why}; its log is {}",
+                        READY_LIMIT.as_secs(),
+                        log.display()
+                    );
                 }
             }
         }

@@ -14,7 +14,15 @@ use super::plan::Rank;
 
 /// Settings of the user's own NATS that must not reach the demo's processes.
 const FOREIGN: [&str; 9] = [
-    "NATS_URL", "NATS_CONTEXT", "NATS_USER", "NATS_PASSWORD", "NATS_CREDS", "NATS_NKEY", "NATS_CA", "NATS_CERT", "NATS_KEY",
+    "NATS_URL",
+    "NATS_CONTEXT",
+    "NATS_USER",
+    "NATS_PASSWORD",
+    "NATS_CREDS",
+    "NATS_NKEY",
+    "NATS_CA",
+    "NATS_CERT",
+    "NATS_KEY",
 ];
 
 /// What to run.

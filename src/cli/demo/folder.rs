@@ -22,11 +22,15 @@ impl Folder {
     pub(super) fn open(named: Option<&Path>) -> anyhow::Result<Self> {
         let path = match named {
             Some(named) => named.to_owned(),
-            None => std::env::temp_dir().join(format!("streamgauge-demo-{}-{:08x}", std::process::id(), fastrand::u32(..))),
+            None => {
+                std::env::temp_dir().join(format!("streamgauge-demo-{}-{:08x}", std::process::id(), fastrand::u32(..)))
+            }
         };
-        fs::create_dir_all(path.join("logs"))
-            .with_context(|| format!("cannot make the data folder {}: is it writable, and is there room?", path.display()))?;
-        let path = fs::canonicalize(&path).with_context(|| format!("cannot find the data folder {}", path.display()))?;
+        fs::create_dir_all(path.join("logs")).with_context(|| {
+            format!("cannot make the data folder {}: is it writable, and is there room?", path.display())
+        })?;
+        let path =
+            fs::canonicalize(&path).with_context(|| format!("cannot find the data folder {}", path.display()))?;
         let lock = File::create(path.join("lock"))
             .with_context(|| format!("cannot write to the data folder {}", path.display()))?;
         match lock.try_lock() {

@@ -267,14 +267,8 @@ mod tests {
 
     fn plan() -> (Plan, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let config = DemoConfig {
-            data: None,
-            rate: 5.0,
-            no_load: false,
-            nats_server: None,
-            trace_url: None,
-            urls_file: None,
-        };
+        let config =
+            DemoConfig { data: None, rate: 5.0, no_load: false, nats_server: None, trace_url: None, urls_file: None };
         let server = NatsServer { path: "nats-server".into(), version: "2.15.1".to_owned() };
         (Plan::new(&config, &server, folder.path()).unwrap(), folder)
     }
@@ -311,6 +305,9 @@ mod tests {
     fn the_services_are_named_once_with_their_number() {
         let (plan, _folder) = plan();
         let words = plan.services_in_words();
-        assert_eq!(words, "ready: storefront, provider, 2 x pricing, 2 x orders, 2 x inventory, 2 x payments, dashboard");
+        assert_eq!(
+            words,
+            "ready: storefront, provider, 2 x pricing, 2 x orders, 2 x inventory, 2 x payments, dashboard"
+        );
     }
 }

@@ -38,10 +38,12 @@ impl Screen {
     pub(super) fn block(&self, plan: &Plan, folder: &Path, config: &DemoConfig) {
         let storefront = plan.url(Rank::Storefront);
         let provider = plan.url(Rank::Provider);
-        let order = r#"{"customer":"ada","lines":[{"sku":"TEA-EARL-GREY","quantity":2}]}"#;
+        let order = r#"{"customer":"ada","lines":[{"sku":"tea","quantity":2}]}"#;
         let nats = plan.nats_url().replace("nats://", &format!("nats://observer:{}@", plan.password));
         let traces = match (std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT"), &config.trace_url) {
-            (None, _) => "set OTEL_EXPORTER_OTLP_ENDPOINT (say, http://127.0.0.1:4318) to send them to a collector".to_owned(),
+            (None, _) => {
+                "set OTEL_EXPORTER_OTLP_ENDPOINT (say, http://127.0.0.1:4318) to send them to a collector".to_owned()
+            }
             (Some(to), None) => format!("sent to {}; --trace-url links to them", to.display()),
             (Some(to), Some(link)) => format!("sent to {}, linked as {link}", to.display()),
         };

@@ -1,0 +1,128 @@
+//! What the services of the mesh tell each other: facts, each about one order, named in the past tense.
+//!
+//! Every order has each of these facts at most once, so each is published with `once()`, and its key is the order's id.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bus::Payload;
+
+/// What a customer asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// The article.
+    pub sku: String,
+    /// How many of it.
+    pub quantity: u32,
+}
+
+/// What a customer asks for, at the price that was quoted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PricedLine {
+    /// The article.
+    pub sku: String,
+    /// How many of it.
+    pub quantity: u32,
+    /// The price of one, in cents.
+    pub unit_cents: u64,
+}
+
+/// A customer ordered at the storefront.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// The order: a UUID of version 7, so that orders sort by time.
+    pub order_id: String,
+    /// Who ordered.
+    pub customer: String,
+    /// What was ordered.
+    pub lines: Vec<PricedLine>,
+    /// What all of it costs, in cents.
+    pub total_cents: u64,
+}
+
+/// Everything is reserved and paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCompleted {
+    /// The order.
+    pub order_id: String,
+}
+
+/// The order ended without effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// The order.
+    pub order_id: String,
+    /// Why, in words for the customer.
+    pub reason: String,
+}
+
+/// The stock holds everything ready that was ordered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReserved {
+    /// The order.
+    pub order_id: String,
+    /// Who is to pay.
+    pub customer: String,
+    /// What is to be paid, in cents.
+    pub total_cents: u64,
+}
+
+/// The stock does not hold what was ordered; nothing of it is reserved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockRefused {
+    /// The order.
+    pub order_id: String,
+    /// Why, in words for the customer.
+    pub reason: String,
+}
+
+/// What was reserved is free again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReleased {
+    /// The order.
+    pub order_id: String,
+    /// Why, in words for the customer.
+    pub reason: String,
+}
+
+/// The customer paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentCharged {
+    /// The order.
+    pub order_id: String,
+    /// The provider's name for the charge.
+    pub charge_id: String,
+    /// What was paid, in cents.
+    pub cents: u64,
+}
+
+/// The customer did not pay, and never will for this order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentRefused {
+    /// The order.
+    pub order_id: String,
+    /// Why, in words for the customer.
+    pub reason: String,
+}
+
+macro_rules! fact {
+    ($type:ident, $stream:literal, $subject:literal) => {
+        impl Payload for $type {
+            const KIND: &'static str = stringify!($type);
+            const STREAM: &'static str = $stream;
+            const SUBJECT: &'static str = $subject;
+
+            fn key(&self) -> String {
+                self.order_id.clone()
+            }
+        }
+    };
+}
+
+fact!(OrderPlaced, "ORDERS", "orders.placed.*");
+fact!(OrderCompleted, "ORDERS", "orders.completed.*");
+fact!(OrderCancelled, "ORDERS", "orders.cancelled.*");
+fact!(StockReserved, "INVENTORY", "inventory.reserved.*");
+fact!(StockRefused, "INVENTORY", "inventory.refused.*");
+fact!(StockReleased, "INVENTORY", "inventory.released.*");
+fact!(PaymentCharged, "PAYMENTS", "payments.charged.*");
+fact!(PaymentRefused, "PAYMENTS", "payments.refused.*");

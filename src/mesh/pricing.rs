@@ -1,0 +1,65 @@
+//! Pricing: says what an order would cost. Its instances share the requests; it publishes nothing and remembers nothing.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    catalogue::article,
+    events::{Line, PricedLine},
+};
+use crate::{
+    config::ServiceConfig,
+    handler::Context,
+    rpc::{Call, Refusal},
+    service::{Service, ServiceError},
+};
+
+/// Asks what these lines cost.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Quote {
+    /// What is wanted.
+    pub lines: Vec<Line>,
+}
+
+/// What they cost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quoted {
+    /// The same lines with the price of one each.
+    pub lines: Vec<PricedLine>,
+    /// What all of it costs, in cents.
+    pub total_cents: u64,
+}
+
+impl Call for Quote {
+    type Reply = Quoted;
+    const SUBJECT: &'static str = "pricing.quote";
+    const ENDPOINT: &'static str = "quote";
+}
+
+/// Runs until the process is asked to end.
+///
+/// # Errors
+/// When the service cannot start.
+pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
+    Service::builder("pricing").config(config).start().await?.answers(quote).await?.run().await
+}
+
+async fn quote(_: Context, wanted: Quote) -> Result<Quoted, Refusal> {
+    let lines: Vec<PricedLine> = wanted.lines.into_iter().map(priced).collect::<Result<_, _>>()?;
+    let cost = |line: &PricedLine| u64::from(line.quantity).checked_mul(line.unit_cents);
+    let total = lines.iter().try_fold(0_u64, |sum, line| sum.checked_add(cost(line)?));
+    let total_cents = total.ok_or_else(|| refusal("nobody can pay that much".to_owned()))?;
+    tracing::info!(lines = lines.len(), total_cents, "quoted");
+    Ok(Quoted { lines, total_cents })
+}
+
+fn priced(line: Line) -> Result<PricedLine, Refusal> {
+    match article(&line.sku) {
+        Some(article) => Ok(PricedLine { sku: line.sku, quantity: line.quantity, unit_cents: article.unit_cents }),
+        None => Err(refusal(format!("there is no article `{}`", line.sku))),
+    }
+}
+
+/// Read like the HTTP status 422: the request is understood and cannot be met.
+fn refusal(why: String) -> Refusal {
+    Refusal { code: 422, why }
+}

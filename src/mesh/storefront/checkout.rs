@@ -1,0 +1,105 @@
+//! Taking one order: know it again, ask for its price, publish it.
+//!
+//! A request that is repeated under its key finds the order id of the first one and does all of it once more; publishing the same order
+//! twice changes nothing. So a storefront that is killed at any point here leaves nothing that a repeated request does not finish.
+
+use std::{io, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{not_now, request::NewOrder};
+use crate::{
+    bus::Bus,
+    mesh::{
+        events::OrderPlaced,
+        http::Fault,
+        pricing::{Quote, Quoted},
+    },
+    message::{Cause, CorrelationId, MessageId},
+    nats::Connection,
+    rpc::{self, CallError},
+    state::Documents,
+    telemetry::{Ids, Remote},
+};
+
+/// How long a quote may take; told to pricing, so that it does not work on what nobody waits for.
+const QUOTE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a customer is kept waiting for a yes or no. Publishing tries for a while before it gives up.
+const LIMIT: Duration = Duration::from_secs(8);
+
+/// Takes orders.
+#[derive(Debug)]
+pub(super) struct Checkout {
+    pub(super) connection: Connection,
+    pub(super) bus: Bus,
+    pub(super) keys: Documents<Taken>,
+}
+
+/// What a key was first used for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Taken {
+    order_id: String,
+    fingerprint: String,
+}
+
+impl Checkout {
+    /// Returns once the order is safe on its stream.
+    pub(super) async fn place(&self, order: NewOrder, key: Option<&str>) -> Result<OrderPlaced, Fault> {
+        let link = self.connection.link.state();
+        if !link.is_connected {
+            return Err(not_now(&io::Error::other(format!("NATS at {}: {}", self.connection.url, link.reason))));
+        }
+        let placing = async {
+            let order_id = self.order_id(&order, key).await?;
+            Ids::default().with("order_id", &order_id).around(self.place_as(order_id.clone(), order)).await
+        };
+        let too_late = |_| not_now(&io::Error::other(format!("no decision within {} s", LIMIT.as_secs())));
+        tokio::time::timeout(LIMIT, placing).await.map_err(too_late)?
+    }
+
+    async fn place_as(&self, order_id: String, order: NewOrder) -> Result<OrderPlaced, Fault> {
+        let trace = Remote::current().map(|remote| remote.parent);
+        let cause = Cause::outside(CorrelationId(order_id.clone()), trace);
+        let Quoted { lines, total_cents } = self.quote(&order, &cause).await?;
+        let placed = OrderPlaced { order_id, customer: order.customer, lines, total_cents };
+        let id = MessageId(placed.order_id.clone()).derived("OrderPlaced");
+        let published = self.bus.publish(&placed).because(cause).with_id(id).once().await;
+        published.map_err(|error| not_now(&error))?;
+        tracing::info!(lines = placed.lines.len(), total_cents, "order placed");
+        Ok(placed)
+    }
+
+    async fn quote(&self, order: &NewOrder, cause: &Cause) -> Result<Quoted, Fault> {
+        let quote = Quote { lines: order.lines.clone() };
+        match rpc::call(&self.connection, self.bus.telemetry(), &quote, cause, QUOTE_LIMIT).await {
+            Ok(quoted) => Ok(quoted),
+            Err(CallError::Refused { code: 422, why, .. }) => Err(Fault::senseless(why)),
+            Err(error) => Err(not_now(&error)),
+        }
+    }
+
+    /// A new order's id, or under a key that was used before the id of the order that it was used for.
+    async fn order_id(&self, order: &NewOrder, key: Option<&str>) -> Result<String, Fault> {
+        let order_id = Uuid::now_v7().to_string();
+        let Some(key) = key else { return Ok(order_id) };
+        let key = digest(key.as_bytes());
+        let taken = Taken { order_id, fingerprint: digest(&serde_json::to_vec(order).unwrap_or_default()) };
+        // Revision 0: only the first of two requests writes.
+        if self.keys.write(&key, &taken, 0).await.map_err(|error| not_now(&error))? {
+            return Ok(taken.order_id);
+        }
+        let first = self.keys.read(&key).await.map_err(|error| not_now(&error))?.value;
+        match first {
+            Some(first) if first.fingerprint == taken.fingerprint => Ok(first.order_id),
+            Some(_) => Err(Fault::senseless("this Idempotency-Key was used for another order; use a new one")),
+            None => Err(not_now(&io::Error::other("the Idempotency-Key has just expired"))),
+        }
+    }
+}
+
+/// A short name for a text that may hold what no NATS key may (UUID version 5, RFC 9562).
+fn digest(text: &[u8]) -> String {
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, text).to_string()
+}

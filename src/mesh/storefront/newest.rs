@@ -1,0 +1,64 @@
+//! The newest orders, held in memory and followed as they change.
+
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{errors::ErrorChain, record::Record, resilience::Backoff, state::Documents};
+
+/// How many orders are kept.
+const KEPT: usize = 50;
+
+/// How far back to look at the start: an order is written about four times.
+const WRITES_BACK: u64 = 10 * KEPT as u64;
+
+/// Waits before following again.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(250), most: Duration::from_secs(5) };
+
+/// The newest orders by id, which sorts them by time; clones are the same list.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Newest(Arc<watch::Sender<BTreeMap<String, Record>>>);
+
+impl Newest {
+    /// The newest first.
+    pub(super) fn list(&self) -> Vec<Record> {
+        self.0.borrow().values().rev().cloned().collect()
+    }
+
+    /// Keeps the list true until `stop`.
+    pub(super) async fn follow_until(self, records: Documents<Record>, stop: CancellationToken) {
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            failures += 1;
+            tokio::select! {
+                () = self.follow(&records, &mut failures) => {}
+                () = stop.cancelled() => return,
+            }
+            tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+        }
+    }
+
+    /// Returns when the records can be followed no longer.
+    async fn follow(&self, records: &Documents<Record>, failures: &mut u32) {
+        let changes = match records.follow(WRITES_BACK).await {
+            Ok(changes) => changes,
+            Err(error) => return tracing::warn!(error = %ErrorChain(&error), "the list of orders stands still"),
+        };
+        let mut changes = pin!(changes);
+        while let Some((_, record)) = changes.next().await {
+            *failures = 0;
+            self.take(record);
+        }
+    }
+
+    fn take(&self, record: Record) {
+        self.0.send_modify(|orders| {
+            orders.insert(record.id.clone(), record);
+            if orders.len() > KEPT {
+                orders.pop_first();
+            }
+        });
+    }
+}
