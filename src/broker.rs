@@ -141,7 +141,8 @@ impl Broker {
             return Reading::unknown(Why::Failed, "the streams could not be listed, and buckets are streams");
         };
         let Some(stream) = streams.rows.iter().find(|stream| stream.name.as_str() == stream_name) else {
-            return Reading::unknown(Why::Absent, format!("there is no key-value bucket `{name}`"));
+            let reason = format!("there is no key-value bucket `{name}`, which services would write to");
+            return Reading::unknown(Why::Absent, reason);
         };
         let read = bucket::Reader { client: &self.app.client, bucket: name, stream, most }.read();
         match tokio::time::timeout(within, read).await {

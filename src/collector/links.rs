@@ -107,7 +107,7 @@ impl Links {
     /// Asks everything, and stops asking when the connection goes.
     pub(super) async fn ask_all(&self, within: Duration) -> Answers {
         let (Some(broker), Some(link)) = (&self.broker, &self.link) else {
-            return nothing(&self.before.reason);
+            return nothing("NATS has not answered yet");
         };
         let mut link = link.clone();
         tokio::select! {

@@ -40,6 +40,12 @@ fn plural(one: &str) -> String {
     }
 }
 
+/// A reason as a sentence of its own.
+pub(super) fn sentence(reason: &str) -> String {
+    let end = if reason.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{end}", capital(reason))
+}
+
 /// The same with a capital first letter.
 pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();

@@ -4,10 +4,13 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look, format,
-    pieces::{Level, Moment, Sign},
+    pieces::{Level, Moment, Sign, short},
     standing,
 };
-use crate::snapshot::{Consumer, Reading, Snapshot, Why};
+use crate::{
+    presence::Presence,
+    snapshot::{Consumer, Reading, Snapshot, Why},
+};
 
 /// One thing that is said at the top.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,14 +96,16 @@ fn away(look: &Look<'_>) -> Option<Finding> {
     let is_first = look.snapshot.round == 0;
     let sentence = match (is_first, app.server.is_some()) {
         (true, _) => format!("Connecting to NATS at {}", app.url),
-        (_, true) => "NATS does not answer".to_owned(),
-        (_, false) => format!("NATS at {} has not answered yet", app.url),
+        (_, true) => "NATS has not answered".to_owned(),
+        (_, false) => format!("NATS at {} has not answered", app.url),
     };
+    let plain = |why: &str| Detail { name: String::new(), why: why.to_owned(), href: String::new() };
+    let old = app.server.is_some().then(|| plain("What is shown below was read before, and is marked as old."));
     Some(Finding {
         level: if is_first { Level::Busy } else { Level::Critical },
         sentence,
         since: (!is_first).then(|| Moment::length(app.since, look)),
-        details: vec![Detail { name: String::new(), why: app.reason.clone(), href: String::new() }],
+        details: [plain(&format::sentence(&app.reason))].into_iter().chain(old).collect(),
     })
 }
 
@@ -119,21 +124,28 @@ fn unread_streams(look: &Look<'_>) -> Option<Finding> {
 fn instances(look: &Look<'_>) -> Option<Finding> {
     let bucket = look.snapshot.presence.fresh()?;
     let troubled = bucket.entries.iter().filter_map(|entry| {
-        let standing = standing::of_instance(entry, look);
+        let standing = standing::of_instance(entry, &look.snapshot.presence);
         let detail = Detail {
-            name: format!("{} {}", entry.value.service, super::pieces::short(&entry.value.instance)),
+            name: full_name(&entry.value),
             why: format!("{}: {}", standing.sign.word, standing.why),
             href: "/services".to_owned(),
         };
-        standing.is_trouble().then_some((standing.level(), detail))
+        standing.is_trouble().then_some((standing.sign, detail))
     });
-    let (levels, details): (Vec<Level>, Vec<Detail>) = troubled.unzip();
-    let level = levels.into_iter().max()?;
-    let sentence = match details.len() {
-        1 => "1 instance is not ready".to_owned(),
-        many => format!("{many} of {} instances are not ready", bucket.entries.len()),
-    };
-    Some(Finding { level, sentence, since: None, details: cut(details) })
+    let (signs, details): (Vec<Sign>, Vec<Detail>) = troubled.unzip();
+    let worst = signs.iter().max_by_key(|sign| sign.level)?;
+    let word = if signs.iter().all(|sign| sign.word == worst.word) { worst.word.as_str() } else { "in trouble" };
+    let is = if details.len() == 1 { "is" } else { "are" };
+    let all = format::counted(bucket.entries.len(), "instance");
+    let sentence = format!("{} of {all} {is} {word}", details.len());
+    Some(Finding { level: worst.level, sentence, since: None, details: cut(details) })
+}
+
+/// Many instances are named after their service already.
+fn full_name(presence: &Presence) -> String {
+    let Presence { service, instance, .. } = presence;
+    let short = short(instance);
+    if instance.starts_with(service.as_str()) { short } else { format!("{service} {short}") }
 }
 
 fn consumers(look: &Look<'_>) -> Option<Finding> {
@@ -149,10 +161,9 @@ fn consumers(look: &Look<'_>) -> Option<Finding> {
     });
     let (levels, details): (Vec<Level>, Vec<Detail>) = troubled.unzip();
     let level = levels.into_iter().max()?;
-    let sentence = match details.len() {
-        1 => "1 consumer does not keep up".to_owned(),
-        many => format!("{many} consumers do not keep up"),
-    };
+    let all = format::counted(look.snapshot.known_consumers().count(), "consumer");
+    let does = if details.len() == 1 { "does" } else { "do" };
+    let sentence = format!("{} of {all} {does} not keep up", details.len());
     Some(Finding { level, sentence, since: None, details: cut(details) })
 }
 
@@ -201,7 +212,7 @@ fn cut(mut details: Vec<Detail>) -> Vec<Detail> {
 fn all_is_well(snapshot: &Snapshot) -> Finding {
     let standings: Vec<_> =
         snapshot.known_consumers().map(|consumer: &Consumer| standing::of_consumer(consumer)).collect();
-    let keep_up = standings.iter().filter(|standing| matches!(standing.level(), Level::Ok)).count();
+    let keep_up = standings.iter().filter(|standing| standing.is_well()).count();
     let (level, sentence) = match (snapshot.known_streams().len(), standings.len()) {
         (0, _) => (Level::Idle, "NATS answers and holds no stream yet".to_owned()),
         (streams, 0) => (Level::Idle, format!("{} and no consumer yet", format::counted(streams, "stream"))),

@@ -63,12 +63,11 @@ fn stored(look: &Look<'_>) -> Figure {
         None if all > 0 && rates.is_empty() => Number::rate(None),
         None => Number::rate(Some(rates.iter().sum())),
     };
-    Figure {
-        id: "figure-stored",
-        label: "Stored",
-        number,
-        note: format!("in {}", format::counted(all, "message stream")),
-    }
+    let note = match look.snapshot.streams.value() {
+        Some(_) => format!("in {}", format::counted(all, "message stream")),
+        None => "in message streams".to_owned(),
+    };
+    Figure { id: "figure-stored", label: "Stored", number, note }
 }
 
 fn pending(look: &Look<'_>) -> Figure {
@@ -101,10 +100,14 @@ fn sum_over_consumers(look: &Look<'_>, of: fn(&crate::snapshot::ConsumerState) -
 }
 
 fn ready(look: &Look<'_>) -> Figure {
-    let number = Number::of(&look.snapshot.presence, |bucket| {
-        let standings = bucket.entries.iter().map(|entry| standing::of_instance(entry, look));
-        let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
-        format!("{ready} / {}", bucket.entries.len())
-    });
+    let presence = &look.snapshot.presence;
+    let number = match presence.fresh() {
+        None => Number::unknown(presence.reason().unwrap_or_default()),
+        Some(bucket) => {
+            let standings = bucket.entries.iter().map(|entry| standing::of_instance(entry, presence));
+            let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
+            Number::known(format!("{ready} / {}", bucket.entries.len()))
+        }
+    };
     Figure { id: "figure-ready", label: "Ready", number, note: "instances of services".to_owned() }
 }

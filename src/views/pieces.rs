@@ -97,13 +97,13 @@ impl Stamp {
     /// The stamp of what was read; `None` of what never was.
     pub(super) fn of<T>(reading: &Reading<T>, look: &Look<'_>) -> Option<Self> {
         let Fact { source, at, .. } = reading.fact()?;
-        let stale = reading.reason().map(str::to_owned);
+        let stale = reading.reason().map(format::sentence);
         Some(Self { source: source.to_string(), at: Moment::ago(*at, look), stale })
     }
 
     /// When alone, for where the source stands beside it.
     pub(super) fn age(&self) -> Age<'_> {
-        Age { at: &self.at, stale: self.stale.as_deref() }
+        Age { at: &self.at, stale: self.stale.is_some() }
     }
 }
 
@@ -112,7 +112,7 @@ impl Stamp {
 #[template(path = "parts/age.html")]
 pub(super) struct Age<'a> {
     at: &'a Moment,
-    stale: Option<&'a str>,
+    stale: bool,
 }
 
 /// Why there is nothing to show, in words.
@@ -128,12 +128,15 @@ impl Gap {
     pub(super) fn of<T>(reading: &Reading<T>, what: &str) -> Option<Self> {
         let Reading::Unknown { why, reason } = reading else { return None };
         let (level, word) = match why {
-            Why::NotYet => (Level::Busy, "not looked yet"),
+            Why::NotYet => (Level::Busy, "not read yet"),
             Why::Absent => (Level::Idle, "none here"),
             Why::Hidden => (Level::Unknown, "not visible"),
             Why::Failed => (Level::Critical, "unknown"),
         };
-        let sentence = format!("{what}: {reason}.");
+        let sentence = match why {
+            Why::Absent => format::sentence(reason),
+            _ => format!("The {what} are not known: {reason}."),
+        };
         Some(Self { sign: Sign::new(level, word), sentence })
     }
 

@@ -93,7 +93,7 @@ impl RecordList {
         let records = &look.snapshot.records;
         let what = if kind.is_empty() { "records".to_owned() } else { format::kinds(kind) };
         let is_empty = entries.is_empty();
-        let gap = Gap::of(records, &format!("No {what} to show"));
+        let gap = Gap::of(records, &what);
         let has_more = entries.len() > most || records.value().is_some_and(|bucket| bucket.is_cut);
         Self {
             kind: kind.to_owned(),

@@ -21,6 +21,9 @@ pub(super) struct ServiceList {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     note: Option<String>,
+    /// What is wrong then stands once above the list.
+    is_stale: bool,
+    is_page: bool,
     services: Vec<Service>,
 }
 
@@ -52,7 +55,6 @@ struct ProbeView {
 
 struct PartRow {
     sign: Sign,
-    name: String,
     reason: String,
     age: String,
 }
@@ -67,16 +69,22 @@ struct WorkerRow {
     p99: String,
 }
 
-/// The page of services.
+/// The page of services, which shows at once what the list folds away.
 #[derive(Template)]
 #[template(path = "pages/services.html")]
 pub(super) struct ServicesPage {
-    list: ServiceList,
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    note: Option<String>,
+    is_stale: bool,
+    is_page: bool,
+    services: Vec<Service>,
 }
 
 impl ServicesPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        Self { list: ServiceList::of(look) }
+        let ServiceList { gap, stamp, note, is_stale, services, .. } = ServiceList::of(look);
+        Self { gap, stamp, note, is_stale, is_page: true, services }
     }
 }
 
@@ -90,11 +98,13 @@ impl ServiceList {
         }
         let malformed = presence.value().map_or(0, |bucket| bucket.malformed);
         let is_empty = entries.is_empty() && malformed == 0;
-        let gap = Gap::of(presence, "No service tells of itself here");
+        let gap = Gap::of(presence, "services");
         Self {
             gap: gap.or_else(|| is_empty.then(|| Gap::empty("No instance tells of itself at the moment."))),
             stamp: Stamp::of(presence, look),
             note: unreadable(malformed),
+            is_stale: presence.fresh().is_none(),
+            is_page: false,
             services: services.into_iter().map(|(name, entries)| Service::of(name, entries, look)).collect(),
         }
     }
@@ -111,7 +121,11 @@ impl Service {
         let instances: Vec<Instance> = entries.into_iter().map(|entry| Instance::of(entry, look)).collect();
         let worst = instances.iter().map(|instance| instance.sign.level).max().unwrap_or(Level::Unknown);
         let ready = instances.iter().filter(|instance| instance.sign.level == Level::Ok).count();
-        let summary = Sign::new(worst, format!("{ready} of {} ready", instances.len()));
+        let summary = if look.snapshot.presence.fresh().is_some() {
+            Sign::new(worst, format!("{ready} of {} ready", instances.len()))
+        } else {
+            Sign::new(Level::Unknown, "stale")
+        };
         Self { name: name.to_owned(), summary, instances }
     }
 }
@@ -119,7 +133,7 @@ impl Service {
 impl Instance {
     fn of(entry: &Entry<Presence>, look: &Look<'_>) -> Self {
         let presence = &entry.value;
-        let standing = standing::of_instance(entry, look);
+        let standing = standing::of_instance(entry, &look.snapshot.presence);
         let probes = &presence.probes;
         Self {
             key: entry.key.clone(),
@@ -144,8 +158,7 @@ impl ProbeView {
     fn of(name: &str, probe: &Probe) -> Self {
         let level = if probe.passes { Level::Ok } else { Level::Critical };
         let parts = probe.parts.iter().map(|part| PartRow {
-            sign: if part.passes { Sign::new(Level::Ok, "passes") } else { Sign::new(Level::Critical, "fails") },
-            name: part.name.clone(),
+            sign: Sign::new(if part.passes { Level::Ok } else { Level::Critical }, &*part.name),
             reason: part.reason.clone(),
             age: format::since_seconds(part.age_seconds),
         });

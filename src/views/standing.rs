@@ -3,14 +3,20 @@
 use std::time::Duration;
 
 use super::{
-    Look, format,
+    format,
     pieces::{Level, Sign},
 };
 use crate::{
     clock::Age,
     presence::{INTERVAL, Presence, Probe},
-    snapshot::{Consumer, ConsumerState, ConsumerTrend, Entry, Mode, Reading},
+    snapshot::{Bucket, Consumer, ConsumerState, ConsumerTrend, Entry, Mode, Reading},
 };
+
+/// A consumer that has nothing to do and had nothing for this long is idle.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What it is called then.
+const IDLE_WORD: &str = "idle";
 
 /// No delivery within less than this says nothing.
 const MOMENT: Duration = Duration::from_secs(1);
@@ -35,6 +41,11 @@ impl Standing {
         self.sign.level
     }
 
+    /// Whether all that there was to do is done.
+    pub(super) fn is_well(&self) -> bool {
+        self.level() == Level::Ok || self.sign.word == IDLE_WORD
+    }
+
     /// Whether somebody should look at it.
     pub(super) fn is_trouble(&self) -> bool {
         self.level() >= Level::Warning
@@ -51,13 +62,12 @@ pub(super) fn of_consumer(consumer: &Consumer) -> Standing {
     if state.is_paused {
         return Standing::new(Level::Idle, "paused", "the server delivers nothing until the pause ends");
     }
+    let quiet = state.last_delivered.unwrap_or(consumer.created).age(read_at).0;
     match consumer.trend {
+        _ if state.pending == 0 && state.ack_pending == 0 && quiet > IDLE => Standing::new(Level::Idle, IDLE_WORD, ""),
         _ if state.pending == 0 && state.ack_pending == 0 => Standing::new(Level::Ok, "keeps up", ""),
         None if state.pending > 0 => Standing::new(Level::Busy, "has lag", "one more round tells whether it keeps up"),
-        Some(trend) if state.pending > 0 => {
-            let quiet = state.last_delivered.unwrap_or(consumer.created).age(read_at).0;
-            with_lag(consumer, state, &trend, quiet)
-        }
+        Some(trend) if state.pending > 0 => with_lag(consumer, state, &trend, quiet),
         _ => in_flight(consumer, state),
     }
 }
@@ -110,10 +120,15 @@ fn in_flight(consumer: &Consumer, state: &ConsumerState) -> Standing {
 }
 
 /// How an instance stands, by what it wrote last.
-pub(super) fn of_instance(entry: &Entry<Presence>, look: &Look<'_>) -> Standing {
-    let presence = &entry.value;
-    let probes = &presence.probes;
-    let silence = entry.written.age(look.now);
+pub(super) fn of_instance(entry: &Entry<Presence>, bucket: &Reading<Bucket<Presence>>) -> Standing {
+    let probes = &entry.value.probes;
+    let read_at = match bucket {
+        Reading::Known(fact) => fact.at,
+        Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => {
+            return Standing::new(Level::Unknown, "stale", reason);
+        }
+    };
+    let silence = entry.written.age(read_at);
     if silence.0 > INTERVAL * 2 {
         return Standing::new(Level::Warning, "silent", format!("it has not written for {silence}"));
     }

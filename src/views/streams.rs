@@ -57,6 +57,7 @@ struct StreamRow {
     consumers: Number,
     last: Option<Moment>,
     leader: String,
+    is_stale: bool,
     stamp: Option<Stamp>,
 }
 
@@ -64,6 +65,7 @@ struct ConsumerRow {
     name: String,
     stream: String,
     filters: String,
+    is_stale: bool,
     sign: Sign,
     why: String,
     pending: Number,
@@ -152,7 +154,7 @@ fn buckets_heading(streams: &[&Stream]) -> String {
 }
 
 fn gap(look: &Look<'_>, known: usize) -> Option<Gap> {
-    let unknown = Gap::of(&look.snapshot.streams, "The streams are not known");
+    let unknown = Gap::of(&look.snapshot.streams, "streams");
     let is_empty = known == 0 && missing(look).is_empty();
     unknown.or_else(|| is_empty.then(|| Gap::empty("NATS holds no stream in this account yet.")))
 }
@@ -178,6 +180,7 @@ impl StreamRow {
             consumers: Number::of(state, |state| format::count(state.consumers)),
             last: state.value().and_then(|state| state.last_stored).map(|at| Moment::ago(at, look)),
             leader: leader(state, |state| state.cluster.as_ref()),
+            is_stale: state.fresh().is_none(),
             stamp: Stamp::of(state, look),
         }
     }
@@ -194,7 +197,8 @@ impl ConsumerTable {
         let left_out =
             left_out.flat_map(|(name, list)| list.missing.iter().map(move |missing| format!("{missing} of {name}")));
         let missing: Vec<String> = unread.chain(left_out).collect();
-        let gap = Gap::of(&look.snapshot.streams, "The consumers are not known");
+        let reason = look.snapshot.streams.reason();
+        let gap = Gap::of(&look.snapshot.streams, "consumers");
         let is_empty = consumers.is_empty() && missing.is_empty();
         let gap = gap.or_else(|| is_empty.then(|| Gap::empty("No stream has a consumer yet.")));
         Self {
@@ -204,7 +208,7 @@ impl ConsumerTable {
             stamp: Stamp::of(&look.snapshot.streams, look),
             missing,
             more: consumers.len().saturating_sub(ROWS_MOST),
-            rows: consumers.into_iter().take(ROWS_MOST).map(|consumer| ConsumerRow::of(consumer, look)).collect(),
+            rows: consumers.into_iter().take(ROWS_MOST).map(|row| ConsumerRow::of(row, reason, look)).collect(),
         }
     }
 
@@ -213,7 +217,8 @@ impl ConsumerTable {
         let consumers = list.map(|list| list.rows.as_slice()).unwrap_or_default();
         let missing = list.map(|list| list.missing.clone()).unwrap_or_default();
         let is_empty = consumers.is_empty() && missing.is_empty();
-        let gap = Gap::of(&stream.consumers, "Its consumers are not known");
+        let reason = stream.consumers.reason();
+        let gap = Gap::of(&stream.consumers, "consumers");
         Self {
             id: format!("consumers-{}", stream.name),
             names_streams: false,
@@ -222,22 +227,26 @@ impl ConsumerTable {
             stamp: Stamp::of(&stream.consumers, look).filter(|_| stream.consumers.fresh().is_none()),
             missing,
             more: consumers.len().saturating_sub(ROWS_MOST),
-            rows: consumers.iter().take(ROWS_MOST).map(|consumer| ConsumerRow::of(consumer, look)).collect(),
+            rows: consumers.iter().take(ROWS_MOST).map(|row| ConsumerRow::of(row, reason, look)).collect(),
         }
     }
 }
 
 impl ConsumerRow {
-    fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
+    /// `of_list` is why the whole list is old, where it is.
+    fn of(consumer: &Consumer, of_list: Option<&str>, look: &Look<'_>) -> Self {
         let state = &consumer.state;
         let standing = standing::of_consumer(consumer);
+        let is_stale = state.fresh().is_none();
         let most = consumer.max_ack_pending.filter(|_| consumer.acks != Acks::None);
         Self {
             name: consumer.name.to_string(),
             stream: consumer.stream.to_string(),
             filters: consumer.filters.join(" "),
             sign: standing.sign,
-            why: standing.why,
+            // Why a whole list is old stands once above it.
+            why: if of_list.is_some() && state.reason() == of_list { String::new() } else { standing.why },
+            is_stale,
             pending: Number::of(state, |state| format::count(state.pending)),
             ack_pending: Number::of(state, |state| format::count(state.ack_pending))
                 .with_note(most.map(|most| format!("of {}", format::count(most))).unwrap_or_default()),
