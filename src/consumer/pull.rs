@@ -85,7 +85,11 @@ pub(super) async fn run(shared: Shared, stop: CancellationToken) {
 async fn pull_until(shared: &Shared, stop: &CancellationToken) -> Option<Subscriber> {
     let mut failures = 0;
     loop {
-        let (error, subscriber) = match Pulling::begin(shared).await {
+        let begun = tokio::select! {
+            begun = Pulling::begin(shared) => begun,
+            () = stop.cancelled() => return None,
+        };
+        let (error, subscriber) = match begun {
             Err(error) => (error, None),
             Ok(mut pulling) => match pulling.until_broken(stop, &mut failures).await {
                 None => return Some(pulling.subscriber),
