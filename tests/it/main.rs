@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test fails and speaks by these")]
 
 mod benches;
+mod demo;
 mod deploy;
 mod grafana;
 mod library;
