@@ -39,7 +39,7 @@ bench: ## Measure against the bars: make bench [BENCH=name]
 	@$(PYTHON) tools/nats_server.py $(CARGO) bench --locked --bench bench -- $(BENCH)
 
 soak: ## Run the mesh under load while services are killed: make soak [ARGS="--minutes 30 --seed 7"]
-	@$(PYTHON) tools/nats_server.py $(CARGO) test --locked --release --test soak -- $(ARGS)
+	@$(PYTHON) tools/nats_server.py $(CARGO) bench --locked --bench bench -- soak $(ARGS)
 
 ci-tools: ## Install what only some tests need (as root, with apt)
 	@$(PYTHON) tools/ci_tools.py

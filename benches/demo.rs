@@ -2,12 +2,13 @@
 
 use std::{thread, time::Duration};
 
-use anyhow::Context;
-use serde_json::Value;
+use streamgauge::record::Phase;
+use tokio::runtime::Runtime;
 
 use crate::{
     report::{Bar, Figure, Report},
     running_demo::RunningDemo,
+    shop::Shop,
     usage::{processor_seconds, proportional_megabytes},
 };
 
@@ -20,9 +21,13 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let mut demo = RunningDemo::start("--rate 5")?;
-    let urls = demo.urls(START_LIMIT)?;
-    let client = Client::new()?;
-    demo.eventually(START_LIMIT, "an order completes", || client.has_completed_order(&urls.storefront).then_some(()))?;
+    let shop = Shop::at(&demo.urls(START_LIMIT)?.storefront)?;
+    let runtime = Runtime::new()?;
+    let has_completed = || {
+        let newest = runtime.block_on(shop.newest()).unwrap_or_default();
+        newest.iter().any(|order| order.phase == Phase::Succeeded)
+    };
+    demo.eventually(START_LIMIT, "an order completes", || has_completed().then_some(()))?;
     report.take(figure("first completed order", demo.started.elapsed().as_secs_f64(), "s", 10.0))?;
 
     let before = processor_seconds(demo.root());
@@ -37,29 +42,4 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
 
 fn figure<'a>(name: &'a str, value: f64, unit: &'a str, most: f64) -> Figure<'a> {
     Figure { name, value, unit, against: None, bar: Some(Bar::AtMost(most)) }
-}
-
-/// Asks the storefront.
-struct Client {
-    runtime: tokio::runtime::Runtime,
-    http: reqwest::Client,
-}
-
-impl Client {
-    fn new() -> anyhow::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build()?;
-        Ok(Self { runtime, http })
-    }
-
-    fn has_completed_order(&self, storefront: &str) -> bool {
-        let orders = self.runtime.block_on(self.orders(storefront)).unwrap_or_default();
-        orders.iter().any(|order| order["state"] == "completed")
-    }
-
-    async fn orders(&self, storefront: &str) -> anyhow::Result<Vec<Value>> {
-        let answer: Value = self.http.get(format!("{storefront}/orders")).send().await?.json().await?;
-        let orders = answer.as_array().or_else(|| answer["orders"].as_array());
-        Ok(orders.context("`GET /orders` answers with a list")?.clone())
-    }
 }

@@ -7,6 +7,8 @@ mod pairs;
 mod publish;
 mod report;
 mod running_demo;
+mod shop;
+mod soak;
 mod usage;
 
 #[path = "../tests/it/support"]
@@ -23,34 +25,52 @@ mod support {
 
 use std::{path::Path, process::ExitCode};
 
+use clap::{Parser, builder::PossibleValuesParser};
+
 use report::Report;
 
-/// A bench: its name and what it does.
-type Bench = (&'static str, fn(&mut Report) -> anyhow::Result<()>);
+/// What a bench does with its report.
+type Bench = fn(&Arguments, &mut Report) -> anyhow::Result<()>;
 
-const BENCHES: &[Bench] = &[("demo", demo::run), ("publish", publish::run)];
+/// Every bench by name, and whether it runs when none is named: a soak is for when there is time.
+const BENCHES: &[(&str, Bench, bool)] = &[
+    ("demo", |_, report| demo::run(report), true),
+    ("publish", |_, report| publish::run(report), true),
+    ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
+];
 
 /// Where the figures of the last run of each bench stand.
 const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench.jsonl");
 
+/// Measure against the bars.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Benches to run [default: all but soak]
+    #[arg(value_parser = PossibleValuesParser::new(BENCHES.iter().map(|(name, ..)| *name)))]
+    names: Vec<String>,
+    #[command(flatten, next_help_heading = "Soak")]
+    soak: soak::Soak,
+    /// Cargo says this to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
 fn main() -> ExitCode {
-    // Cargo adds `--bench` of its own.
-    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
-    if let Some(unknown) = named.iter().find(|name| !BENCHES.iter().any(|(known, _)| known == name)) {
-        let known: Vec<&str> = BENCHES.iter().map(|(name, _)| *name).collect();
-        eprintln!("no bench is called {unknown}; there are: {}", known.join(", "));
-        return ExitCode::from(2);
-    }
-    let wanted = BENCHES.iter().filter(|(name, _)| named.is_empty() || named.iter().any(|wanted| wanted == name));
+    let arguments = Arguments::parse();
+    let is_wanted = |name: &str, runs_unnamed: bool| match arguments.names.as_slice() {
+        [] => runs_unnamed,
+        names => names.iter().any(|wanted| wanted == name),
+    };
+    let wanted = BENCHES.iter().filter(|(name, _, runs_unnamed)| is_wanted(name, *runs_unnamed));
     // All of them run, so that one that fails hides no other.
-    let failures = wanted.filter(|(name, bench)| !holds(name, *bench)).count();
+    let failures = wanted.filter(|(name, bench, _)| !holds(name, *bench, &arguments)).count();
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// Runs one bench; whether it came to its end and every bar holds.
-fn holds(name: &'static str, bench: fn(&mut Report) -> anyhow::Result<()>) -> bool {
+fn holds(name: &'static str, bench: Bench, arguments: &Arguments) -> bool {
     let run = Report::begin(Path::new(FIGURES), name).map_err(anyhow::Error::from).and_then(|mut report| {
-        bench(&mut report)?;
+        bench(arguments, &mut report)?;
         Ok(report.holds())
     });
     run.unwrap_or_else(|error| {

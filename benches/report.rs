@@ -12,21 +12,18 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bar {
     AtMost(f64),
-    AtLeast(f64),
 }
 
 impl Bar {
     fn text(self) -> String {
         match self {
             Bar::AtMost(most) => format!("<= {most}"),
-            Bar::AtLeast(least) => format!(">= {least}"),
         }
     }
 
     fn holds(self, value: f64) -> bool {
         match self {
             Bar::AtMost(most) => value <= most,
-            Bar::AtLeast(least) => value >= least,
         }
     }
 }

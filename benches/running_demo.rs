@@ -50,7 +50,9 @@ impl RunningDemo {
         let log = fs::File::create(folder.path().join("log"))?;
         let urls = urls_file(folder.path());
         let mut command = make_like("make");
-        command.args(["demo", &format!("ARGS={arguments} --urls-file {}", urls.display())]);
+        let data = folder.path().join("data");
+        let files = format!("--data {} --urls-file {}", data.display(), urls.display());
+        command.args(["demo", &format!("ARGS={arguments} {files}")]);
         // A group of its own is what a terminal gives a command: Ctrl-C is a signal to the group.
         command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let started = Instant::now();
@@ -60,6 +62,11 @@ impl RunningDemo {
     /// The process that all others stand below.
     pub fn root(&self) -> u32 {
         self.make.id()
+    }
+
+    /// The payment provider's own book.
+    pub fn ledger(&self) -> PathBuf {
+        self.folder.path().join("data/ledger.jsonl")
     }
 
     /// Where the demo answers, as soon as it says so.
