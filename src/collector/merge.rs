@@ -117,3 +117,155 @@ fn consumer_goes_stale(consumer: &mut Consumer, reason: &str) {
 fn stale<T: Clone>(last: &Reading<T>, reason: &str) -> Reading<T> {
     Reading::unknown(Why::Failed, reason).or_last(last)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        snapshot::{Acks, ConsumerState, Held, Mode, Retention, StreamState},
+    };
+
+    fn start() -> Clock {
+        Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap())
+    }
+
+    fn contact(now: Timestamp) -> Contact {
+        Contact {
+            is_connected: true,
+            since: now,
+            reason: "connected".to_owned(),
+            url: "nats://a".to_owned(),
+            user: None,
+            server: None,
+        }
+    }
+
+    fn consumer_row(name: &str, delivered: u64, created: Timestamp, now: Timestamp) -> Consumer {
+        Consumer {
+            stream: "ORDERS".parse().unwrap(),
+            name: name.parse().unwrap(),
+            is_durable: true,
+            mode: Mode::Pull,
+            filters: Vec::new(),
+            acks: Acks::Explicit,
+            ack_wait: Duration::from_secs(30),
+            max_deliver: None,
+            max_ack_pending: None,
+            created,
+            state: Reading::known(ConsumerState { delivered, pending: 3, ..ConsumerState::default() }, "n1", now),
+            trend: None,
+        }
+    }
+
+    fn stream_row(last_sequence: u64, consumers: Vec<Consumer>, created: Timestamp, now: Timestamp) -> Stream {
+        Stream {
+            name: "ORDERS".parse().unwrap(),
+            description: None,
+            subjects: Vec::new(),
+            held: Held::Messages,
+            retention: Retention::Limits,
+            is_in_memory: false,
+            replicas: 1,
+            max_age: None,
+            max_bytes: None,
+            max_messages: None,
+            allows_direct: true,
+            created,
+            state: Reading::known(StreamState { last_sequence, ..StreamState::default() }, "n1", now),
+            trend: None,
+            consumers: Reading::known(Listing { rows: consumers, missing: Vec::new() }, "n1", now),
+        }
+    }
+
+    fn answers(streams: Reading<Listing<Stream>>) -> Answers {
+        Answers {
+            servers: Reading::not_yet(),
+            streams,
+            presence: Reading::not_yet(),
+            records: Reading::not_yet(),
+        }
+    }
+
+    fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {
+        let missing = missing.iter().map(|name| (*name).to_owned()).collect();
+        answers(Reading::known(Listing { rows, missing }, "n1", now))
+    }
+
+    /// A first round, and two seconds later whatever `second` answers.
+    fn rounds(second: impl FnOnce(Timestamp, Timestamp) -> Answers) -> Snapshot {
+        let clock = start();
+        let born = clock.now();
+        let before = Snapshot::before_the_first(contact(born), Duration::from_secs(2), born);
+        let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
+        let first = merge(&before, contact(born), listed(vec![row], &[], born), born);
+        clock.advance(Duration::from_secs(2));
+        merge(&first, contact(clock.now()), second(born, clock.now()), clock.now())
+    }
+
+    fn only_stream(snapshot: &Snapshot) -> &Stream {
+        let [stream] = snapshot.known_streams() else { panic!("{snapshot:?}") };
+        stream
+    }
+
+    #[test]
+    fn two_rounds_make_a_rate() {
+        let second = rounds(|born, now| {
+            listed(vec![stream_row(30, vec![consumer_row("reserve", 14, born, now)], born, now)], &[], now)
+        });
+        assert_eq!(second.round, 2);
+        let stream = only_stream(&second);
+        assert_eq!(stream.trend.unwrap().stored_per_second(), 10.0);
+        let trend = second.known_consumers().next().unwrap().trend.unwrap();
+        assert_eq!((trend.delivered_per_second(), trend.pending_before), (5.0, 3));
+    }
+
+    #[test]
+    fn what_was_made_anew_has_no_rate() {
+        let second = rounds(|_, now| {
+            listed(vec![stream_row(30, vec![consumer_row("reserve", 14, now, now)], now, now)], &[], now)
+        });
+        assert_eq!(only_stream(&second).trend, None);
+        assert_eq!(second.known_consumers().next().unwrap().trend, None);
+    }
+
+    #[test]
+    fn a_failed_round_makes_all_of_it_old_and_nothing_zero() {
+        let second = rounds(|_, _| answers(Reading::unknown(Why::Failed, "no answer")));
+        let stream = only_stream(&second);
+        assert_eq!(second.streams.reason(), Some("no answer"));
+        assert_eq!(stream.state.value().unwrap().last_sequence, 10);
+        assert_eq!((stream.state.fresh(), stream.trend), (None, None));
+        let consumer = second.known_consumers().next().unwrap();
+        assert_eq!(consumer.state.value().unwrap().pending, 3);
+        assert_eq!((consumer.state.fresh(), consumer.state.reason()), (None, Some("no answer")));
+    }
+
+    #[test]
+    fn a_stream_that_the_list_leaves_out_stays_with_what_was_known() {
+        let second = rounds(|_, now| listed(Vec::new(), &["ORDERS", "OTHER"], now));
+        assert_eq!(only_stream(&second).state.reason(), Some(LEFT_OUT));
+        assert_eq!(second.streams.fresh().unwrap().missing, ["ORDERS", "OTHER"]);
+    }
+
+    #[test]
+    fn a_stream_that_is_gone_is_gone() {
+        let second = rounds(|_, now| listed(Vec::new(), &[], now));
+        assert!(second.known_streams().is_empty());
+    }
+
+    #[test]
+    fn a_list_of_consumers_that_fails_leaves_its_stream_fresh() {
+        let second = rounds(|born, now| {
+            let consumers = Reading::unknown(Why::Failed, "no answer");
+            let stream = Stream { consumers, ..stream_row(30, Vec::new(), born, now) };
+            listed(vec![stream], &[], now)
+        });
+        let stream = only_stream(&second);
+        assert!(stream.state.fresh().is_some());
+        assert_eq!(stream.consumers.reason(), Some("no answer"));
+        assert_eq!(second.known_consumers().next().unwrap().state.reason(), Some("no answer"));
+    }
+}

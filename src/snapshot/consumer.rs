@@ -58,7 +58,7 @@ pub enum Acks {
 }
 
 /// How far a consumer was at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConsumerState {
     /// Messages not yet delivered.
     pub pending: u64,

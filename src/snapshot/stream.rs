@@ -66,7 +66,7 @@ pub enum Retention {
 }
 
 /// What a stream held at one moment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StreamState {
     /// Messages.
     pub messages: u64,

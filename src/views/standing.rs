@@ -150,3 +150,116 @@ fn failing(probe: &Probe) -> String {
     let said: Vec<String> = parts.map(|part| format!("{}: {}", part.name, part.reason)).collect();
     if said.is_empty() { "it does not say why".to_owned() } else { said.join("; ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{Clock, Timestamp},
+        snapshot::{Acks, Why},
+    };
+
+    fn now() -> Timestamp {
+        Timestamp::parse("2030-01-31T12:00:00Z").unwrap()
+    }
+
+    /// A consumer with this much pending, of which this much was pending and delivered in the two seconds before.
+    fn consumer(pending: u64, before: u64, delivered: u64) -> Consumer {
+        let state = ConsumerState { pending, delivered: 100, last_delivered: Some(now()), ..ConsumerState::default() };
+        Consumer {
+            stream: "ORDERS".parse().unwrap(),
+            name: "reserve".parse().unwrap(),
+            is_durable: true,
+            mode: Mode::Pull,
+            filters: Vec::new(),
+            acks: Acks::Explicit,
+            ack_wait: Duration::from_secs(30),
+            max_deliver: None,
+            max_ack_pending: Some(10),
+            created: now(),
+            state: Reading::known(state, "n1", now()),
+            trend: Some(ConsumerTrend { over: Duration::from_secs(2), delivered, pending_before: before }),
+        }
+    }
+
+    fn with(mut consumer: Consumer, change: impl FnOnce(&mut ConsumerState)) -> Consumer {
+        if let Reading::Known(fact) = &mut consumer.state {
+            change(&mut fact.value);
+        }
+        consumer
+    }
+
+    fn check(consumer: &Consumer, expected: &str) {
+        let standing = of_consumer(consumer);
+        assert_eq!(standing.sign.word, expected, "{standing:?}");
+    }
+
+    fn long_ago() -> Option<Timestamp> {
+        Timestamp::parse("2030-01-31T11:00:00Z")
+    }
+
+    #[test]
+    fn what_moves_and_does_not_grow_keeps_up() {
+        check(&consumer(0, 0, 10), "keeps up");
+        check(&consumer(5, 5, 10), "keeps up");
+        check(&consumer(9, 2, 10), "keeps up");
+        check(&consumer(50, 80, 10), "keeps up");
+        check(&consumer(80, 50, 10), "falls behind");
+        check(&with(consumer(0, 0, 0), |state| state.last_delivered = long_ago()), "idle");
+    }
+
+    #[test]
+    fn what_does_not_move_is_told_apart_by_who_could_move_it() {
+        check(&consumer(5, 0, 0), "has lag");
+        check(&consumer(5, 5, 0), "nobody asks");
+        check(&with(consumer(5, 5, 0), |state| state.waiting = 1), "stopped");
+        check(&with(consumer(5, 5, 0), |state| state.ack_pending = 3), "busy");
+        let hung = |state: &mut ConsumerState| (state.ack_pending, state.last_delivered) = (3, long_ago());
+        check(&with(consumer(5, 5, 0), hung), "stopped");
+        check(&with(consumer(0, 0, 0), |state| state.ack_pending = 10), "full");
+        check(&with(consumer(0, 0, 0), |state| (state.ack_pending, state.redelivered) = (2, 1)), "tries again");
+        check(&with(consumer(5, 5, 0), |state| state.is_paused = true), "paused");
+        check(&Consumer { mode: Mode::Push, ..consumer(5, 5, 0) }, "nobody asks");
+    }
+
+    #[test]
+    fn one_round_alone_condemns_nobody() {
+        check(&Consumer { trend: None, ..consumer(5, 5, 0) }, "has lag");
+        let fast = ConsumerTrend { over: Duration::from_millis(200), delivered: 0, pending_before: 5 };
+        check(&Consumer { trend: Some(fast), ..consumer(5, 5, 0) }, "has lag");
+    }
+
+    #[test]
+    fn what_is_not_known_is_neither_well_nor_ill() {
+        let unknown = Consumer { state: Reading::unknown(Why::Failed, "no leader"), ..consumer(0, 0, 0) };
+        check(&unknown, "unknown");
+        assert!(!of_consumer(&unknown).is_well() && !of_consumer(&unknown).is_trouble());
+    }
+
+    fn presence(startup: bool, live: bool, ready: bool) -> Entry<Presence> {
+        let probe = |passes| Probe { passes, parts: Vec::new() };
+        let text = r#"{"service":"mail","instance":"1","started":"2030-01-31T12:00:00Z","written":"2030-01-31T12:00:00Z"}"#;
+        let mut value: Presence = serde_json::from_str(text).unwrap();
+        value.probes = crate::presence::Probes { live: probe(live), ready: probe(ready), startup: probe(startup) };
+        Entry { key: "mail.1".to_owned(), revision: 1, written: now(), value }
+    }
+
+    fn check_instance(entry: &Entry<Presence>, read_after: u64, expected: &str) {
+        let clock = Clock::standing_at(now());
+        clock.advance(Duration::from_secs(read_after));
+        let bucket = Bucket { entries: Vec::new(), malformed: 0, is_cut: false };
+        let bucket = Reading::known(bucket, "bucket presence", clock.now());
+        assert_eq!(of_instance(entry, &bucket).sign.word, expected);
+        let stale = Reading::unknown(Why::Failed, "lost").or_last(&bucket);
+        assert_eq!(of_instance(entry, &stale).sign.word, "stale", "an old word of it is no word of it");
+    }
+
+    #[test]
+    fn an_instance_is_what_its_probes_say_for_as_long_as_it_says_something() {
+        check_instance(&presence(true, true, true), 1, "ready");
+        check_instance(&presence(true, true, false), 1, "not ready");
+        check_instance(&presence(true, false, false), 1, "not live");
+        check_instance(&presence(false, true, false), 1, "starting");
+        check_instance(&presence(true, true, true), 11, "silent");
+    }
+}

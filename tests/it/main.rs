@@ -8,6 +8,7 @@ mod deploy;
 mod grafana;
 mod library;
 mod logins;
+mod pages;
 mod reference;
 mod support;
 mod tidy;

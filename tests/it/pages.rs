@@ -1,0 +1,247 @@
+//! The observer's pages, asked for through its router and read as a reader reads them, scripts off.
+
+mod facts;
+mod live;
+
+use std::{collections::HashSet, sync::Arc};
+
+use axum::{Router, body::Body, http::Request};
+use streamgauge::{
+    clock::Clock,
+    config::TraceUrl,
+    snapshot::{Bucket, Listing, Reading, Snapshot, Why},
+    web::{self, Web},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::page::Page;
+use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream};
+
+const PAGES: [&str; 5] = ["/", "/streams", "/services", "/records", "/records/order"];
+
+/// The router over snapshots that the test sends.
+pub(crate) fn router(snapshots: watch::Receiver<Arc<Snapshot>>, trace_url: Option<&str>) -> Router {
+    let trace_url = trace_url.map(|url| url.parse::<TraceUrl>().unwrap());
+    let clock = Clock::standing_at(now());
+    web::router(Web::new(snapshots, trace_url, clock, CancellationToken::new()), Router::new())
+}
+
+async fn page_of(snapshot: Snapshot, path: &str) -> Page {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot));
+    Page::of(&router(snapshots, None), path).await
+}
+
+#[tokio::test]
+async fn the_overview_answers_first_and_shows_all_without_scripts() {
+    let page = page_of(snapshot(), "/").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.text("h1"), "ok: All 2 consumers keep up");
+    assert_eq!(page.text("#figure-stored dd"), "5.0/s in 1 message stream");
+    assert_eq!(page.text("#figure-pending dd"), "3 not yet delivered");
+    assert_eq!(page.text("#figure-ack-pending dd"), "2 delivered, not yet acked");
+    assert_eq!(page.text("#figure-ready dd"), "1 / 1 instances of services");
+    assert_eq!(page.text("#stream-ORDERS th"), "ORDERS");
+    let cells = page.texts("#consumers-ORDERS-reserve td");
+    let expected = ["ORDERS all subjects", "keeps up", "3", "2 of 100", "1", "4", "5.0/s", "n1", "just now"];
+    assert_eq!(cells, expected);
+    assert_eq!(page.texts("#instance-mail\\.1 .probes .sign"), ["live", "ready", "startup"]);
+    assert!(page.text("#record-order\\.7").contains("completed …"), "{}", page.text("#record-order\\.7"));
+    assert!(page.text("#status").contains("NATS at nats://n1:4222 server n1 2.12.0"), "{}", page.text("#status"));
+}
+
+#[tokio::test]
+async fn the_other_pages_show_the_rest() {
+    let streams = page_of(snapshot(), "/streams").await;
+    assert!(streams.text("#card-ORDERS .facts").contains("Kept for 1 d, up to 1.0 MB"), "{}", streams.html);
+    let services = page_of(snapshot(), "/services").await;
+    assert!(services.text("#instance-mail\\.1").contains("nats connected for 40 s"), "{}", services.html);
+    let records = page_of(snapshot(), "/records/order").await;
+    assert_eq!(records.texts(".steps li"), ["OrderPlaced by storefront +0 ms", "OrderCompleted by orders +350 ms"]);
+    assert_eq!(page_of(snapshot(), "/records/saga").await.text(".gap"), "none No service has told of sagas yet.");
+}
+
+#[tokio::test]
+async fn nothing_is_said_in_words_and_is_no_error() {
+    let mut empty = snapshot();
+    empty.streams = Reading::known(Listing::default(), "n1", now());
+    empty.presence = Reading::unknown(Why::Absent, "there is no key-value bucket `presence`");
+    empty.records = Reading::unknown(Why::Absent, "there is no key-value bucket `records`");
+    let page = page_of(empty, "/").await;
+    assert_eq!(page.text("h1"), "idle: NATS answers and holds no stream yet");
+    assert_eq!(page.text("#streams .gap"), "none NATS holds no stream in this account yet.");
+    assert_eq!(page.text("#consumers .gap"), "none No stream has a consumer yet.");
+    assert_eq!(page.text("#services .gap"), "none here There is no key-value bucket `presence`.");
+    assert_eq!(page.text("#figure-ready .number").chars().next(), Some('?'), "no bucket says how many there are");
+    assert_eq!(page.count(".critical, .warning"), 0);
+}
+
+#[tokio::test]
+async fn unknown_is_never_zero() {
+    for path in PAGES {
+        let mut unknown = snapshot();
+        (unknown.servers, unknown.streams) = (failed(), failed());
+        (unknown.presence, unknown.records) = (failed(), failed());
+        let page = page_of(unknown, path).await;
+        assert_eq!(page.status, 200, "{path}");
+        let numbers = page.texts(".number");
+        assert!(numbers.iter().all(|number| number == "? unknown: the dog ate it"), "{path} {numbers:?}");
+        assert!(page.html.contains("the dog ate it"), "{path}");
+    }
+    let mut one = stream("ORDERS", vec![consumer("ORDERS", "reserve"), consumer("ORDERS", "track")]);
+    if let Reading::Known(fact) = &mut one.consumers {
+        fact.value.rows[1].state = Reading::unknown(Why::Failed, "no leader");
+        fact.value.rows[1].trend = None;
+    }
+    let page = page_of(Snapshot { streams: count(vec![one]), ..snapshot() }, "/").await;
+    assert_eq!(page.texts("#consumers-ORDERS-track .number")[0], "? unknown: no leader");
+    assert!(page.text("#figure-pending .number").starts_with('?'), "a sum with an unknown part is unknown");
+}
+
+#[tokio::test]
+async fn what_is_old_says_so_and_why() {
+    let mut old = snapshot();
+    old.streams = failed().or_last(&old.streams);
+    old.presence = failed().or_last(&old.presence);
+    old.app.is_connected = false;
+    old.app.reason = "connection lost, connecting again".to_owned();
+    let page = page_of(old, "/").await;
+    assert_eq!(page.text("h1"), "critical: NATS has not answered for 0 s");
+    assert!(page.text("#headline .details").starts_with("Connection lost, connecting again."));
+    assert_eq!(page.text("#streams .stamp"), "old: read just now from n1");
+    assert_eq!(page.text("#streams .reason"), "The dog ate it.");
+    assert_eq!(page.text("#service-mail > header .sign"), "stale");
+    assert!(page.text("#figure-ready .number").starts_with('?'), "nobody knows who is ready now");
+}
+
+#[tokio::test]
+async fn what_is_wrong_comes_first() {
+    let mut sick = snapshot();
+    sick.presence = Reading::known(presence(false), "bucket presence", now());
+    let page = page_of(sick, "/").await;
+    assert_eq!(page.text("h1"), "critical: 1 of 1 instance is not ready");
+    assert_eq!(page.text("#headline .details"), "mail 1 not ready: nats: connection lost");
+    assert_eq!(page.text("title"), "1 of 1 instance is not ready · Streamgauge");
+}
+
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\n\r\0{{ 7 }}";
+
+#[tokio::test]
+async fn hostile_names_stay_text() {
+    for trace_url in [None, Some("http://traces/{trace_id}")] {
+        for path in PAGES {
+            let (_sender, snapshots) = watch::channel(Arc::new(hostile()));
+            let page = Page::of(&router(snapshots, trace_url), path).await;
+            assert_eq!(page.status, 200, "{path}");
+            assert_eq!((page.count("script"), page.count("img"), page.count("[onerror]")), (1, 0, 0), "{path}");
+            let links = page.attributes("a", "href");
+            assert!(links.iter().all(|link| link.starts_with(['/', '#'])), "{path} {links:?}");
+        }
+    }
+    let page = page_of(hostile(), "/records").await;
+    assert!(page.text(".about").contains("<script>alert(1)</script>"), "{}", page.html);
+    assert!(page.text("code.trace").contains("<script>alert(1)</script>"), "{}", page.html);
+}
+
+fn hostile() -> Snapshot {
+    let name = "<img\"'&=x";
+    let mut hostile = snapshot();
+    let mut row = stream(name, vec![consumer(name, name)]);
+    row.description = Some(HOSTILE.to_owned());
+    row.subjects = vec![HOSTILE.to_owned()];
+    hostile.streams = count(vec![row]);
+    hostile.app.url = HOSTILE.to_owned();
+    hostile.app.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));
+    let mut bucket = presence(false);
+    let instance = &mut bucket.entries[0];
+    (instance.value.service, instance.value.instance) = (HOSTILE.to_owned(), HOSTILE.to_owned());
+    instance.value.address = Some(HOSTILE.to_owned());
+    instance.value.probes.ready.parts[0].reason = HOSTILE.to_owned();
+    instance.value.probes.ready.parts[0].age_seconds = f64::NAN;
+    hostile.presence = Reading::known(bucket, HOSTILE, now());
+    let mut record = order("7");
+    record.value.id = HOSTILE.to_owned();
+    record.value.kind = HOSTILE.to_owned();
+    record.value.summary = HOSTILE.to_owned();
+    record.value.reason = Some(HOSTILE.to_owned());
+    record.value.trace_id = Some(HOSTILE.to_owned());
+    let bucket = Bucket { entries: vec![record], malformed: 2, is_cut: true };
+    hostile.records = Reading::known(bucket, HOSTILE, now());
+    hostile
+}
+
+#[tokio::test]
+async fn a_trace_is_a_link_where_the_settings_say_what_shows_traces() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let page = Page::of(&router(snapshots.clone(), Some("http://traces/trace/{trace_id}")), "/").await;
+    assert_eq!(page.attributes("a.trace", "href"), [format!("http://traces/trace/{TRACE}")]);
+    let page = Page::of(&router(snapshots, None), "/").await;
+    assert_eq!((page.count("a.trace"), page.text("code.trace")), (0, TRACE.to_owned()));
+}
+
+#[tokio::test]
+async fn pages_keep_to_their_policy() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let router = router(snapshots, None);
+    let mut nonces = HashSet::new();
+    for path in PAGES.into_iter().chain(["/nowhere"]) {
+        let page = Page::of(&router, path).await;
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        let [nonce] = page.attributes("script", "nonce").try_into().unwrap();
+        assert!(policy.contains(&format!("script-src 'nonce-{nonce}'")), "{policy}");
+        assert!(policy.starts_with("default-src 'none';") && !policy.contains("unsafe"), "{policy}");
+        assert_eq!((page.text("script"), page.count("[style], style")), (String::new(), 0), "{path}");
+        assert_eq!(page.headers["cache-control"], "no-store");
+        assert_eq!(page.headers["x-content-type-options"], "nosniff");
+        let ids = page.attributes("[id]", "id");
+        assert_eq!(ids.iter().collect::<HashSet<_>>().len(), ids.len(), "{path}: an id stands twice in {ids:?}");
+        assert!(nonces.insert(nonce), "a nonce came twice");
+    }
+}
+
+#[tokio::test]
+async fn every_link_of_a_page_leads_somewhere() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let router = router(snapshots, None);
+    for path in PAGES {
+        let page = Page::of(&router, path).await;
+        for link in page.attributes("a", "href") {
+            let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
+            let there = if target.is_empty() { page.clone() } else { Page::of(&router, target).await };
+            assert_eq!(there.status, 200, "{path} -> {link}");
+            let ids = there.attributes("[id]", "id");
+            assert!(anchor.is_empty() || ids.iter().any(|id| id == anchor), "{path} -> {link}: {ids:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn styles_and_scripts_may_be_kept_for_ever() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let router = router(snapshots, None);
+    let page = Page::of(&router, "/").await;
+    let mut files = page.attributes("script", "src");
+    files.extend(page.attributes("link", "href"));
+    assert_eq!(files.len(), 3);
+    for file in files {
+        let plain = Page::of(&router, &file).await;
+        assert_eq!((plain.status.as_u16(), plain.html.is_empty()), (200, false), "{file}");
+        assert!(plain.headers["cache-control"].to_str().unwrap().contains("immutable"));
+        let packed = Request::get(&file).header("accept-encoding", "gzip").body(Body::empty()).unwrap();
+        let packed = tower::ServiceExt::oneshot(router.clone(), packed).await.unwrap();
+        assert_eq!(packed.headers()["content-encoding"], "gzip");
+    }
+    assert_eq!(Page::of(&router, "/assets/0/live.js").await.status, 404);
+}
+
+#[tokio::test]
+async fn what_is_not_there_and_what_cannot_be_done_is_said_on_a_page() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let router = router(snapshots, None);
+    let lost = Page::of(&router, "/nowhere").await;
+    assert_eq!((lost.status.as_u16(), lost.text("h1")), (404, "No such page".to_owned()));
+    assert_eq!(Page::of(&router, &format!("/records/{}", "x".repeat(65))).await.status, 404);
+    let post = Request::post("/").body(Body::empty()).unwrap();
+    let refused = Page::answering(&router, post).await;
+    assert_eq!((refused.status.as_u16(), refused.text("h1")), (405, "Not possible".to_owned()));
+}

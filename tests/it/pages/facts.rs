@@ -1,0 +1,162 @@
+//! A small world in which all is well, for pages to show and tests to spoil.
+
+use std::time::Duration;
+
+use streamgauge::{
+    clock::Timestamp,
+    presence::{Presence, Probe, ProbePart, Probes},
+    record::{Phase, Record, Step},
+    snapshot::{
+        Acks, Bucket, Consumer, ConsumerState, ConsumerTrend, Contact, Entry, Held, Listing, Mode, Reading, Retention,
+        Snapshot, Stream, StreamState, StreamTrend, Why,
+    },
+};
+
+pub const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+/// The time at which the pages are drawn.
+pub fn now() -> Timestamp {
+    Timestamp::parse("2030-01-31T12:00:00Z").unwrap()
+}
+
+/// A reading that failed before it ever succeeded.
+pub fn failed<T>() -> Reading<T> {
+    Reading::unknown(Why::Failed, "the dog ate it")
+}
+
+/// Streams as a round counts them.
+pub fn count(rows: Vec<Stream>) -> Reading<Listing<Stream>> {
+    Reading::known(Listing { rows, missing: Vec::new() }, "n1", now())
+}
+
+pub fn snapshot() -> Snapshot {
+    let consumers = vec![consumer("ORDERS", "reserve"), quiet(consumer("ORDERS", "track"))];
+    Snapshot {
+        round: 7,
+        taken: now(),
+        interval: Duration::from_secs(2),
+        app: Contact {
+            is_connected: true,
+            since: now(),
+            reason: "connected".to_owned(),
+            url: "nats://n1:4222".to_owned(),
+            user: Some("observer".to_owned()),
+            server: Some(("n1".to_owned(), "2.12.0".to_owned())),
+        },
+        servers: Reading::unknown(Why::Hidden, "only a user of the system account sees the servers"),
+        streams: count(vec![stream("ORDERS", consumers)]),
+        presence: Reading::known(presence(true), "bucket presence", now()),
+        records: Reading::known(
+            Bucket { entries: vec![order("7")], malformed: 0, is_cut: false },
+            "bucket records",
+            now(),
+        ),
+    }
+}
+
+pub fn stream(name: &str, consumers: Vec<Consumer>) -> Stream {
+    let state = StreamState {
+        messages: 1_234,
+        bytes: 56_000,
+        first_sequence: 1,
+        last_sequence: 1_234,
+        last_stored: Some(now()),
+        subjects: 1_000,
+        consumers: consumers.len() as u64,
+        cluster: None,
+    };
+    Stream {
+        name: name.parse().unwrap(),
+        description: None,
+        subjects: vec!["orders.>".to_owned()],
+        held: Held::Messages,
+        retention: Retention::Limits,
+        is_in_memory: false,
+        replicas: 1,
+        max_age: Some(Duration::from_secs(86_400)),
+        max_bytes: Some(1_000_000),
+        max_messages: None,
+        allows_direct: true,
+        created: now(),
+        state: Reading::known(state, "n1", now()),
+        trend: Some(StreamTrend { over: Duration::from_secs(2), stored: 10 }),
+        consumers: Reading::known(Listing { rows: consumers, missing: Vec::new() }, "n1", now()),
+    }
+}
+
+pub fn consumer(stream: &str, name: &str) -> Consumer {
+    let state = ConsumerState {
+        pending: 3,
+        ack_pending: 2,
+        redelivered: 1,
+        waiting: 4,
+        delivered: 500,
+        last_delivered: Some(now()),
+        ack_floor: 498,
+        last_acked: Some(now()),
+        ..ConsumerState::default()
+    };
+    Consumer {
+        stream: stream.parse().unwrap(),
+        name: name.parse().unwrap(),
+        is_durable: true,
+        mode: Mode::Pull,
+        filters: Vec::new(),
+        acks: Acks::Explicit,
+        ack_wait: Duration::from_secs(30),
+        max_deliver: None,
+        max_ack_pending: Some(100),
+        created: now(),
+        state: Reading::known(state, "n1", now()),
+        trend: Some(ConsumerTrend { over: Duration::from_secs(2), delivered: 10, pending_before: 3 }),
+    }
+}
+
+/// The consumer with nothing to do.
+fn quiet(mut consumer: Consumer) -> Consumer {
+    let state = ConsumerState { delivered: 500, last_delivered: Some(now()), ..ConsumerState::default() };
+    consumer.state = Reading::known(state, "n1", now());
+    consumer
+}
+
+/// One instance, ready or not.
+pub fn presence(is_ready: bool) -> Bucket<Presence> {
+    let reason = if is_ready { "connected" } else { "connection lost" };
+    let part = ProbePart { name: "nats".to_owned(), passes: is_ready, reason: reason.to_owned(), age_seconds: 40.0 };
+    let well = Probe { passes: true, parts: Vec::new() };
+    let value = Presence {
+        service: "mail".to_owned(),
+        instance: "1".to_owned(),
+        version: "0.1.0".to_owned(),
+        started: now(),
+        written: now(),
+        address: None,
+        probes: Probes { live: well.clone(), ready: Probe { passes: is_ready, parts: vec![part] }, startup: well },
+        workers: Vec::new(),
+    };
+    let entry = Entry { key: "mail.1".to_owned(), revision: 3, written: now(), value };
+    Bucket { entries: vec![entry], malformed: 0, is_cut: false }
+}
+
+/// An order that was completed.
+pub fn order(id: &str) -> Entry<Record> {
+    let step = |name: &str, by: &str, millis: u64| Step {
+        name: name.to_owned(),
+        at: now().after(Duration::from_millis(millis)),
+        by: by.to_owned(),
+        message: None,
+    };
+    let value = Record {
+        kind: "order".to_owned(),
+        id: format!("order-{id}-of-a-long-name"),
+        state: "completed".to_owned(),
+        phase: Phase::Succeeded,
+        started: now(),
+        since: now(),
+        summary: "3 items for ada, 59.70 EUR".to_owned(),
+        reason: None,
+        trace_id: Some(TRACE.to_owned()),
+        steps: vec![step("OrderPlaced", "storefront", 0), step("OrderCompleted", "orders", 350)],
+    };
+    Entry { key: format!("order.{id}"), revision: 9, written: now(), value }
+}
