@@ -181,12 +181,7 @@ mod tests {
     }
 
     fn answers(streams: Reading<Listing<Stream>>) -> Answers {
-        Answers {
-            servers: Reading::not_yet(),
-            streams,
-            presence: Reading::not_yet(),
-            records: Reading::not_yet(),
-        }
+        Answers { servers: Reading::not_yet(), streams, presence: Reading::not_yet(), records: Reading::not_yet() }
     }
 
     fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {

@@ -238,7 +238,8 @@ mod tests {
 
     fn presence(startup: bool, live: bool, ready: bool) -> Entry<Presence> {
         let probe = |passes| Probe { passes, parts: Vec::new() };
-        let text = r#"{"service":"mail","instance":"1","started":"2030-01-31T12:00:00Z","written":"2030-01-31T12:00:00Z"}"#;
+        let text =
+            r#"{"service":"mail","instance":"1","started":"2030-01-31T12:00:00Z","written":"2030-01-31T12:00:00Z"}"#;
         let mut value: Presence = serde_json::from_str(text).unwrap();
         value.probes = crate::presence::Probes { live: probe(live), ready: probe(ready), startup: probe(startup) };
         Entry { key: "mail.1".to_owned(), revision: 1, written: now(), value }

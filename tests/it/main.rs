@@ -8,6 +8,7 @@ mod deploy;
 mod grafana;
 mod library;
 mod logins;
+mod observer;
 mod pages;
 mod reference;
 mod support;

@@ -1,0 +1,365 @@
+//! The observer against a real nats-server: what it says is what is there, it leaves nothing behind, and it outlives NATS.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{
+    ConnectOptions, HeaderMap,
+    jetstream::{self, AckKind, consumer::pull, kv, stream},
+};
+use futures_util::StreamExt;
+use streamgauge::{
+    clock::Clock,
+    collector::{self, Settings, Snapshots},
+    config::NatsConfig,
+    nats::ConnectError,
+    snapshot::{Consumer, ConsumerState, Reading, Snapshot, Stream, Why},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::support::{eventually, nats_server::NatsServer};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const INTERVAL: Duration = Duration::from_millis(200);
+
+/// A collector at work; it ends with its test.
+struct Observer {
+    snapshots: Snapshots,
+    ended: JoinHandle<Result<(), ConnectError>>,
+    _stop: DropGuard,
+}
+
+impl Observer {
+    fn start(app: NatsConfig, system: Option<NatsConfig>) -> Self {
+        let settings = Settings { interval: INTERVAL, app, system };
+        let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
+        let stop = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]
+        let ended = tokio::spawn(collector.run(stop.clone()));
+        Self { snapshots, ended, _stop: stop.drop_guard() }
+    }
+
+    fn at(server: &NatsServer) -> Self {
+        Self::start(NatsConfig { url: Some(server.url()), ..NatsConfig::default() }, None)
+    }
+
+    /// The first snapshot from now on of which `is_it` says yes.
+    async fn sees(&self, what: &str, is_it: impl Fn(&Snapshot) -> bool) -> Arc<Snapshot> {
+        eventually(LIMIT, what, async || {
+            let snapshot = self.snapshots.borrow().clone();
+            if is_it(&snapshot) { Ok(snapshot) } else { Err(snapshot) }
+        })
+        .await
+    }
+
+    /// A snapshot of a round that began after now.
+    async fn looks_anew(&self) -> Arc<Snapshot> {
+        let round = self.snapshots.borrow().round;
+        self.sees("two more rounds", |snapshot| snapshot.round > round + 1).await
+    }
+}
+
+async fn jetstream(server: &NatsServer) -> jetstream::Context {
+    jetstream::new(async_nats::connect(server.url()).await.unwrap())
+}
+
+fn stream_of<'a>(snapshot: &'a Snapshot, name: &str) -> &'a Stream {
+    let found = snapshot.known_streams().iter().find(|stream| stream.name.as_str() == name);
+    found.unwrap_or_else(|| panic!("no stream {name} in {snapshot:?}"))
+}
+
+fn consumer_of<'a>(snapshot: &'a Snapshot, name: &str) -> &'a Consumer {
+    let found = snapshot.known_consumers().find(|consumer| consumer.name.as_str() == name);
+    found.unwrap_or_else(|| panic!("no consumer {name} in {snapshot:?}"))
+}
+
+fn state_of<'a>(snapshot: &'a Snapshot, name: &str) -> &'a ConsumerState {
+    consumer_of(snapshot, name).state.fresh().unwrap()
+}
+
+async fn orders(jetstream: &jetstream::Context) -> stream::Stream {
+    let config = stream::Config { name: "ORDERS".into(), subjects: vec!["orders.>".into()], ..Default::default() };
+    jetstream.create_stream(config).await.unwrap()
+}
+
+async fn publish(jetstream: &jetstream::Context, subject: &str, count: usize) {
+    for _ in 0..count {
+        jetstream.publish(subject.to_owned(), "{}".into()).await.unwrap().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn it_says_what_the_server_says() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let orders = orders(&jetstream).await;
+    let filter = "orders.placed.*".to_owned();
+    let config = pull::Config {
+        durable_name: Some("reserve".into()),
+        filter_subject: filter.clone(),
+        max_ack_pending: 7,
+        ..Default::default()
+    };
+    let consumer = orders.create_consumer(config).await.unwrap();
+    publish(&jetstream, "orders.placed.1", 10).await;
+    publish(&jetstream, "orders.paid.1", 5).await;
+    let batch = consumer.fetch().max_messages(4).messages().await.unwrap();
+    let held: Vec<_> = batch.map(Result::unwrap).collect().await;
+    held[0].ack_with(AckKind::Ack).await.unwrap();
+
+    let observer = Observer::at(&server);
+    let acked = |snapshot: &Snapshot| {
+        let mut states = snapshot.known_consumers().filter_map(|consumer| consumer.state.fresh());
+        states.any(|state| state.ack_pending == 3)
+    };
+    let snapshot = observer.sees("one of four acked", acked).await;
+    let state = stream_of(&snapshot, "ORDERS").state.fresh().unwrap();
+    assert_eq!((state.messages, state.last_sequence, state.subjects, state.consumers), (15, 15, 2, 1));
+    let row = consumer_of(&snapshot, "reserve");
+    assert_eq!((row.is_durable, row.filters.as_slice(), row.max_ack_pending), (true, [filter].as_slice(), Some(7)));
+    let state = state_of(&snapshot, "reserve");
+    assert_eq!((state.pending, state.delivered, state.ack_floor, state.waiting), (6, 4, 1, 0));
+    let Reading::Known(fact) = &row.state else { panic!("{row:?}") };
+    assert_eq!(Some(fact.source.as_ref()), snapshot.app.server.as_ref().map(|(name, _)| name.as_str()));
+
+    publish(&jetstream, "orders.paid.1", 5).await;
+    observer.sees("a rate", |snapshot| stream_of(snapshot, "ORDERS").trend.is_some_and(|trend| trend.stored > 0)).await;
+    let next = observer.looks_anew().await;
+    assert_eq!(stream_of(&next, "ORDERS").trend.unwrap().stored, 0, "nothing was published since");
+}
+
+#[tokio::test]
+async fn more_than_one_page_is_read() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let orders = orders(&jetstream).await;
+    for number in 0..300 {
+        let config = pull::Config { durable_name: Some(format!("c{number:03}")), ..Default::default() };
+        orders.create_consumer(config).await.unwrap();
+    }
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("all consumers", |snapshot| snapshot.known_consumers().count() == 300).await;
+    assert_eq!(stream_of(&snapshot, "ORDERS").consumers.fresh().unwrap().missing, Vec::<String>::new());
+}
+
+const PRESENCE: &str =
+    r#"{"service":"mail","instance":"1","started":"2030-01-31T12:00:00Z","written":"2030-01-31T12:00:05Z"}"#;
+
+fn record(kind: &str, id: usize) -> bytes::Bytes {
+    let text = serde_json::json!({
+        "kind": kind, "id": id.to_string(), "state": "placed", "phase": "open",
+        "started": "2030-01-31T12:00:00Z", "since": "2030-01-31T12:00:00Z",
+    });
+    text.to_string().into()
+}
+
+/// Makes a bucket, whose stream allows direct get or does not.
+async fn bucket(jetstream: &jetstream::Context, name: &str, is_direct: bool) -> kv::Store {
+    let store = jetstream.create_key_value(kv::Config { bucket: name.into(), ..Default::default() }).await.unwrap();
+    let mut stream = jetstream.get_stream(format!("KV_{name}")).await.unwrap();
+    let mut config = stream.info().await.unwrap().config.clone();
+    config.allow_direct = is_direct;
+    jetstream.update_stream(config).await.unwrap();
+    store
+}
+
+async fn check_buckets(is_direct: bool) {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let presence = bucket(&jetstream, "presence", is_direct).await;
+    presence.put("mail.1", PRESENCE.into()).await.unwrap();
+    presence.put("mail.2", PRESENCE.into()).await.unwrap();
+    presence.put("mail.3", PRESENCE.into()).await.unwrap();
+    presence.put("mail.4", "not JSON".into()).await.unwrap();
+    presence.delete("mail.2").await.unwrap();
+    presence.purge("mail.3").await.unwrap();
+    let records = bucket(&jetstream, "records", is_direct).await;
+    for id in 0..80 {
+        records.put(format!("order.{id}"), record("order", id)).await.unwrap();
+    }
+    records.put("saga.1", record("saga", 1)).await.unwrap();
+    records.put("order.30", record("order", 30)).await.unwrap();
+
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
+    let presence = snapshot.presence.fresh().unwrap();
+    let keys: Vec<&str> = presence.entries.iter().map(|entry| entry.key.as_str()).collect();
+    assert_eq!((keys.as_slice(), presence.malformed), (["mail.1"].as_slice(), 1));
+    let records = snapshot.records.fresh().unwrap();
+    let newest: Vec<&str> = records.entries.iter().take(4).map(|entry| entry.key.as_str()).collect();
+    assert_eq!(newest, ["order.30", "saga.1", "order.79", "order.78"]);
+    let orders = records.entries.iter().filter(|entry| entry.value.kind == "order").count();
+    assert_eq!(orders, 50, "of one kind no more are kept");
+    for name in ["KV_presence", "KV_records"] {
+        let mut stream = jetstream.get_stream(name).await.unwrap();
+        assert_eq!(stream.info().await.unwrap().state.consumer_count, 0, "reading leaves no consumer behind");
+    }
+}
+
+#[tokio::test]
+async fn buckets_are_read_without_a_consumer() {
+    check_buckets(true).await;
+}
+
+#[tokio::test]
+async fn buckets_that_allow_no_direct_get_are_read_too() {
+    check_buckets(false).await;
+}
+
+#[tokio::test]
+async fn of_a_large_bucket_the_newest_are_read() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let records = bucket(&jetstream, "records", true).await;
+    // More keys than are read, each written thrice, so that a stretch of the stream holds a third of what its length says.
+    for id in 0..600 {
+        for _ in 0..3 {
+            records.put(format!("order.{id}"), record("order", id)).await.unwrap();
+        }
+    }
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
+    let records = snapshot.records.fresh().unwrap();
+    let keys: Vec<&str> = records.entries.iter().map(|entry| entry.key.as_str()).collect();
+    let expected: Vec<String> = (550..600).rev().map(|id| format!("order.{id}")).collect();
+    assert_eq!(keys, expected);
+    assert!(records.is_cut);
+}
+
+#[tokio::test]
+async fn a_broker_with_nothing_on_it_is_read_as_that() {
+    let server = NatsServer::start().await;
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
+    assert!(snapshot.app.is_connected);
+    assert!(snapshot.streams.fresh().unwrap().rows.is_empty());
+    let why = |reading: &Reading<_>| matches!(reading, Reading::Unknown { why: Why::Absent, .. });
+    assert!(why(&snapshot.presence), "{:?}", snapshot.presence);
+    assert!(matches!(snapshot.records, Reading::Unknown { why: Why::Absent, .. }));
+    assert!(matches!(snapshot.servers, Reading::Unknown { why: Why::Hidden, .. }));
+}
+
+#[tokio::test]
+async fn it_outlives_nats_and_never_takes_silence_for_zero() {
+    let mut server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    orders(&jetstream).await;
+    publish(&jetstream, "orders.placed.1", 3).await;
+    let observer = Observer::at(&server);
+    observer.sees("the stream", |snapshot| !snapshot.known_streams().is_empty()).await;
+    server.kill().await;
+    let away = observer.sees("NATS away", |snapshot| !snapshot.app.is_connected).await;
+    assert_eq!(away.streams.reason(), Some("the connection to NATS is lost"));
+    let state = &stream_of(&away, "ORDERS").state;
+    assert_eq!((state.fresh(), state.value().unwrap().messages), (None, 3));
+    assert_eq!(stream_of(&away, "ORDERS").trend, None);
+    server.start_again().await;
+    let back = observer.sees("NATS back", |snapshot| snapshot.streams.fresh().is_some()).await;
+    assert_eq!(stream_of(&back, "ORDERS").state.fresh().unwrap().messages, 3);
+}
+
+#[tokio::test]
+async fn a_frozen_nats_makes_old_what_it_does_not_answer() {
+    let server = NatsServer::start().await;
+    orders(&jetstream(&server).await).await;
+    let observer = Observer::at(&server);
+    observer.sees("the stream", |snapshot| !snapshot.known_streams().is_empty()).await;
+    server.freeze();
+    let frozen = observer.sees("a stale round", |snapshot| snapshot.streams.fresh().is_none()).await;
+    server.thaw();
+    assert_eq!(frozen.known_streams().len(), 1);
+    observer.sees("a fresh round", |snapshot| snapshot.streams.fresh().is_some()).await;
+}
+
+#[tokio::test]
+async fn it_waits_for_a_nats_that_is_not_there_yet() {
+    let mut server = NatsServer::start().await;
+    server.stop().await;
+    let observer = Observer::at(&server);
+    let away = observer.sees("a round", |snapshot| snapshot.round > 1).await;
+    assert!(!away.app.is_connected && away.app.server.is_none());
+    assert!(away.app.reason.contains("no NATS server answers at"), "{}", away.app.reason);
+    assert!(!observer.ended.is_finished());
+    server.start_again().await;
+    observer.sees("NATS", |snapshot| snapshot.streams.fresh().is_some()).await;
+}
+
+const ACCOUNTS: &str = r#"
+    accounts {
+      SYS { users: [{ user: sys, password: word }] }
+      APP { jetstream: enabled, users: [{ user: app, password: word }] }
+      BARE { users: [{ user: bare, password: word }] }
+    }
+    system_account: SYS
+    jetstream {}
+    server_name: n1
+"#;
+
+fn user(server: &NatsServer, name: &str, password: &str) -> NatsConfig {
+    NatsConfig {
+        url: Some(server.url()),
+        user: Some(name.to_owned()),
+        password: Some(password.to_owned()),
+        ..NatsConfig::default()
+    }
+}
+
+#[tokio::test]
+async fn a_system_user_shows_the_servers() {
+    let server = NatsServer::start_configured(ACCOUNTS).await;
+    let observer = Observer::start(user(&server, "app", "word"), Some(user(&server, "sys", "word")));
+    let snapshot = observer.sees("the servers", |snapshot| snapshot.servers.fresh().is_some()).await;
+    let [n1] = snapshot.servers.fresh().unwrap().as_slice() else { panic!("{snapshot:?}") };
+    assert_eq!((n1.name.as_str(), n1.has_jetstream), ("n1", true));
+    assert!(n1.memory_bytes > 0 && n1.connections >= 2, "{n1:?}");
+}
+
+#[tokio::test]
+async fn a_refused_login_ends_it_with_a_sentence() {
+    let server = NatsServer::start_configured(ACCOUNTS).await;
+    for (app, system) in [("wrong", "word"), ("word", "wrong")] {
+        let observer = Observer::start(user(&server, "app", app), Some(user(&server, "sys", system)));
+        let ended = tokio::time::timeout(LIMIT, observer.ended).await.unwrap().unwrap();
+        let sentence = ended.unwrap_err().to_string();
+        assert!(sentence.contains("refuses the login of"), "{sentence}");
+    }
+}
+
+#[tokio::test]
+async fn an_account_without_jetstream_is_said() {
+    let server = NatsServer::start_configured(ACCOUNTS).await;
+    let observer = Observer::start(user(&server, "bare", "word"), None);
+    let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
+    let reason = snapshot.streams.reason().unwrap();
+    assert!(reason.contains("JetStream"), "{reason}");
+    assert!(snapshot.streams.value().is_none() && snapshot.presence.value().is_none());
+}
+
+#[tokio::test]
+async fn a_marker_of_a_time_that_ran_out_is_no_record() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let records = bucket(&jetstream, "records", true).await;
+    records.put("order.1", record("order", 1)).await.unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("Nats-Marker-Reason", "MaxAge");
+    jetstream.publish_with_headers("$KV.records.order.1", headers, "".into()).await.unwrap().await.unwrap();
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
+    assert!(snapshot.records.fresh().unwrap().entries.is_empty());
+}
+
+#[tokio::test]
+async fn it_opens_one_connection_for_each_account_and_no_more() {
+    let server = NatsServer::start_configured(ACCOUNTS).await;
+    let observer = Observer::start(user(&server, "app", "word"), Some(user(&server, "sys", "word")));
+    observer.sees("five rounds", |snapshot| snapshot.round >= 5 && snapshot.servers.fresh().is_some()).await;
+    let system = ConnectOptions::with_user_and_password("sys".into(), "word".into());
+    let system = system.connect(server.url()).await.unwrap();
+    let answer = system.request("$SYS.REQ.SERVER.PING.CONNZ", "".into()).await.unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&answer.payload).unwrap();
+    let names = answer["data"]["connections"].as_array().unwrap().iter().map(|row| row["name"].as_str());
+    let ours = names.filter(|name| *name == Some("streamgauge observer")).count();
+    assert_eq!(ours, 2, "{answer}");
+}
