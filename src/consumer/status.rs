@@ -35,6 +35,8 @@ pub struct Status {
     pub stream: StreamName,
     /// The consumer that it pulls from.
     pub consumer: ConsumerName,
+    /// Since when the worker has been there.
+    pub began: Timestamp,
     concurrency: u32,
     clock: Clock,
     running: AtomicU32,
@@ -52,6 +54,7 @@ impl Status {
         Self {
             stream,
             consumer,
+            began: now,
             concurrency,
             clock,
             running: AtomicU32::new(0),

@@ -146,10 +146,12 @@ impl Parts {
 }
 
 fn loop_part(status: &Status, now: Timestamp) -> ProbePart {
-    let ticked = status.last_tick();
-    let passes = ticked.age(now).0 < LOOP_LIMIT;
-    let reason = if passes { "turns" } else { "has not turned" };
-    part(&format!("loop of {}", status.consumer), passes, reason, ticked, now)
+    let still = status.last_tick().age(now);
+    let name = format!("loop of {}", status.consumer);
+    match still.0 < LOOP_LIMIT {
+        true => part(&name, true, "turns", status.began, now),
+        false => part(&name, false, "has not turned", status.last_tick(), now),
+    }
 }
 
 fn part(name: &str, passes: bool, reason: &str, since: Timestamp, now: Timestamp) -> ProbePart {

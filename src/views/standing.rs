@@ -83,6 +83,8 @@ fn with_lag(consumer: &Consumer, state: &ConsumerState, trend: &ConsumerTrend, q
             let delivered = format::count(trend.delivered);
             let why = format!("{pending} pending, {before} before; {delivered} delivered in {over}");
             Standing::new(Level::Warning, "falls behind", why)
+        } else if state.redelivered > 0 {
+            tries_again(state)
         } else {
             Standing::new(Level::Ok, "keeps up", "")
         };
@@ -108,8 +110,7 @@ fn with_lag(consumer: &Consumer, state: &ConsumerState, trend: &ConsumerTrend, q
 
 fn in_flight(consumer: &Consumer, state: &ConsumerState) -> Standing {
     if state.redelivered > 0 {
-        let why = format!("{} being delivered again", format::count(state.redelivered));
-        return Standing::new(Level::Busy, "tries again", why);
+        return tries_again(state);
     }
     let is_full = consumer.max_ack_pending.is_some_and(|most| state.ack_pending >= most);
     if is_full {
@@ -117,6 +118,12 @@ fn in_flight(consumer: &Consumer, state: &ConsumerState) -> Standing {
     } else {
         Standing::new(Level::Ok, "keeps up", "")
     }
+}
+
+/// Handlers fail, or workers died: either way somebody wants to know.
+fn tries_again(state: &ConsumerState) -> Standing {
+    let messages = format::counted_u64(state.redelivered, "message");
+    Standing::new(Level::Warning, "tries again", format!("{messages} failed or lost their worker and came again"))
 }
 
 /// How an instance stands, by what it wrote last.
