@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    clock::{Age, Clock, Timestamp},
+    clock::{Clock, Timestamp},
     name::{ConsumerName, StreamName},
     presence,
 };
@@ -99,11 +99,6 @@ impl Status {
             p50_seconds: percentile(&durations, 50),
             p99_seconds: percentile(&durations, 99),
         }
-    }
-
-    /// How long nothing has moved, and what the worker was last heard to do, for a probe.
-    pub fn pull_age(&self) -> Age {
-        self.pull().since.age(self.clock.now())
     }
 
     pub(super) fn ticked(&self) {
