@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, kv, stream};
+use async_nats::jetstream::{self, stream};
 
 /// A stream and who owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub struct BucketSpec {
     pub owner: &'static str,
     /// How long it keeps a key that nobody writes; `None` keeps it for ever.
     pub ttl: Option<Duration>,
-    /// How many bytes it keeps.
+    /// How many bytes it keeps. A full bucket that forgets by age forgets its oldest keys sooner; one that keeps for ever refuses new ones.
     pub max_bytes: i64,
     /// How many servers hold a copy.
     pub replicas: usize,
@@ -68,7 +68,7 @@ impl Topology {
             made.map_err(|error| TopologyError { what: "stream", name: spec.name, source: error.into() })?;
         }
         for spec in &self.buckets {
-            let made = jetstream.create_or_update_key_value(bucket_config(spec)).await;
+            let made = jetstream.create_or_update_stream(bucket_config(spec)).await;
             made.map_err(|error| TopologyError { what: "bucket", name: spec.name, source: error.into() })?;
         }
         Ok(())
@@ -90,14 +90,23 @@ fn stream_config(spec: &StreamSpec) -> stream::Config {
     }
 }
 
-fn bucket_config(spec: &BucketSpec) -> kv::Config {
-    kv::Config {
-        bucket: spec.name.to_owned(),
-        description: format!("owned by {}", spec.owner),
-        history: 1,
+/// A bucket is a stream of this shape. The client's own function for it cannot say what a full one does.
+///
+/// Convention: NATS ADR-8 (key-value).
+fn bucket_config(spec: &BucketSpec) -> stream::Config {
+    stream::Config {
+        name: format!("KV_{}", spec.name),
+        description: Some(format!("owned by {}", spec.owner)),
+        subjects: vec![format!("$KV.{}.>", spec.name)],
+        max_messages_per_subject: 1,
         max_age: spec.ttl.unwrap_or_default(),
         max_bytes: spec.max_bytes,
         num_replicas: spec.replicas,
-        ..kv::Config::default()
+        discard: if spec.ttl.is_some() { stream::DiscardPolicy::Old } else { stream::DiscardPolicy::New },
+        allow_direct: true,
+        allow_rollup: true,
+        deny_delete: true,
+        metadata: [("owner".to_owned(), spec.owner.to_owned())].into(),
+        ..stream::Config::default()
     }
 }

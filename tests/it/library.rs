@@ -3,6 +3,7 @@
 mod bus;
 mod requests;
 mod service;
+mod topology;
 mod worker;
 
 use std::time::Duration;
