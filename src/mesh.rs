@@ -30,6 +30,8 @@ pub mod payments;
 pub mod pricing;
 pub mod provider;
 pub mod storefront;
+#[cfg(test)]
+mod testing;
 pub mod topology;
 
 use std::time::Duration;

@@ -126,3 +126,134 @@ impl Inventory {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+
+    use super::*;
+    use crate::mesh::{
+        catalogue::LIMITED,
+        events::PricedLine,
+        testing::{delivered, kinds},
+    };
+
+    async fn inventory() -> Inventory {
+        let inventory = Inventory { bus: Bus::in_memory(), stock: Documents::in_memory() };
+        assert!(inventory.stock.write(WAREHOUSE, &Stock::opening(), 0).await.unwrap());
+        inventory
+    }
+
+    fn order(id: &str, lines: &[(&str, u32)]) -> OrderPlaced {
+        let line =
+            |(sku, quantity): &(&str, u32)| PricedLine { sku: (*sku).into(), quantity: *quantity, unit_cents: 100 };
+        OrderPlaced {
+            order_id: id.into(),
+            customer: "ada".into(),
+            lines: lines.iter().map(line).collect(),
+            total_cents: 100,
+        }
+    }
+
+    impl Inventory {
+        async fn document(&self) -> Stock {
+            self.stock.read(WAREHOUSE).await.unwrap().value.unwrap()
+        }
+
+        async fn left(&self, sku: &str) -> u64 {
+            self.document().await.on_hand[sku]
+        }
+    }
+
+    fn refused(id: &str) -> PaymentRefused {
+        PaymentRefused { order_id: id.into(), reason: "payment declined: no money".into() }
+    }
+
+    #[tokio::test]
+    async fn an_order_that_comes_twice_is_reserved_once() {
+        let inventory = inventory().await;
+        let order = order("7", &[("tea", 2), ("mug", 1), ("tea", 3)]);
+        let context = delivered(&order).await;
+        inventory.clone().reserve(context.clone(), order.clone()).await.unwrap();
+        inventory.clone().reserve(context, order).await.unwrap();
+        assert_eq!((inventory.left("tea").await, inventory.left("mug").await), (999_995, 999_999));
+        assert_eq!(kinds(&inventory.bus), ["StockReserved"]);
+    }
+
+    #[tokio::test]
+    async fn an_order_is_reserved_whole_or_not_at_all() {
+        let inventory = inventory().await;
+        let order = order("7", &[("tea", 2), (LIMITED, 41)]);
+        let context = delivered(&order).await;
+        inventory.clone().reserve(context.clone(), order.clone()).await.unwrap();
+        inventory.clone().reserve(context, order).await.unwrap();
+        assert_eq!(inventory.document().await, Stock::opening());
+        assert_eq!(kinds(&inventory.bus), ["StockRefused"]);
+    }
+
+    #[tokio::test]
+    async fn a_refused_payment_leaves_the_stock_as_before() {
+        let inventory = inventory().await;
+        let order = order("7", &[("tea", 2)]);
+        inventory.clone().reserve(delivered(&order).await, order).await.unwrap();
+        let context = delivered(&refused("7")).await;
+        inventory.clone().release(context.clone(), refused("7")).await.unwrap();
+        inventory.clone().release(context, refused("7")).await.unwrap();
+        assert_eq!(inventory.document().await, Stock::opening());
+        assert_eq!(kinds(&inventory.bus), ["StockReserved", "StockReleased"]);
+    }
+
+    #[tokio::test]
+    async fn an_order_that_comes_again_after_its_end_changes_nothing() {
+        let inventory = inventory().await;
+        let (released, used) = (order("7", &[("tea", 2)]), order("8", &[("mug", 1)]));
+        let (first, second) = (delivered(&released).await, delivered(&used).await);
+        inventory.clone().reserve(first.clone(), released.clone()).await.unwrap();
+        inventory.clone().reserve(second.clone(), used.clone()).await.unwrap();
+        inventory.clone().release(delivered(&refused("7")).await, refused("7")).await.unwrap();
+        let completed = OrderCompleted { order_id: "8".into() };
+        inventory.clone().use_up(delivered(&completed).await, completed).await.unwrap();
+
+        let (stock, told) = (inventory.document().await, inventory.bus.published().len());
+        inventory.clone().reserve(first, released).await.unwrap();
+        inventory.clone().reserve(second, used).await.unwrap();
+        assert_eq!(inventory.document().await, stock);
+        assert_eq!(inventory.bus.published().len(), told);
+        assert!(stock.decided.is_empty());
+        assert_eq!((stock.on_hand["tea"], stock.on_hand["mug"]), (1_000_000, 999_999));
+    }
+
+    /// As a process leaves it that is killed between the two steps; the stock changes before the order is delivered again.
+    async fn decided_and_not_told(first: u32, then_left: u64) -> Vec<String> {
+        let inventory = inventory().await;
+        let order = order("7", &[(LIMITED, first)]);
+        let mut stock = Stock::opening();
+        stock.decide("7", &order.lines);
+        stock.on_hand.insert(LIMITED.into(), then_left);
+        assert!(inventory.stock.write(WAREHOUSE, &stock, 1).await.unwrap());
+        inventory.clone().reserve(delivered(&order).await, order).await.unwrap();
+        assert_eq!(inventory.left(LIMITED).await, then_left);
+        kinds(&inventory.bus)
+    }
+
+    #[tokio::test]
+    async fn what_was_decided_before_a_crash_is_told_after_it() {
+        assert_eq!(decided_and_not_told(40, 0).await, ["StockReserved"]);
+        assert_eq!(decided_and_not_told(41, 1_000).await, ["StockRefused"]);
+    }
+
+    #[tokio::test]
+    async fn of_many_who_want_the_limited_edition_as_many_get_it_as_there_are() {
+        let inventory = inventory().await;
+        let orders: Vec<_> = (0..60).map(|id| order(&id.to_string(), &[(LIMITED, 1)])).collect();
+        join_all(orders.into_iter().map(async |order| {
+            let context = delivered(&order).await;
+            inventory.clone().reserve(context, order).await.unwrap();
+        }))
+        .await;
+        assert_eq!(inventory.left(LIMITED).await, 0);
+        let told = kinds(&inventory.bus);
+        assert_eq!(told.iter().filter(|kind| *kind == "StockReserved").count(), 40);
+        assert_eq!(told.iter().filter(|kind| *kind == "StockRefused").count(), 20);
+    }
+}

@@ -79,3 +79,51 @@ impl Orders {
         Ok(self.note(context, refused).await?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::testing::{delivered, kinds};
+
+    fn orders() -> Orders {
+        Orders { bus: Bus::in_memory(), records: Documents::in_memory() }
+    }
+
+    impl Orders {
+        async fn state(&self) -> (String, Option<String>) {
+            let record = self.records.read("order.7").await.unwrap().value.unwrap();
+            (record.state, record.reason)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_charge_that_is_told_twice_completes_the_order_once() {
+        let orders = orders();
+        let charged = PaymentCharged { order_id: "7".into(), charge_id: "ch".into(), cents: 100 };
+        let context = delivered(&charged).await;
+        orders.clone().complete(context.clone(), charged.clone()).await.unwrap();
+        orders.clone().complete(context.clone(), charged).await.unwrap();
+        assert_eq!(kinds(&orders.bus), ["OrderCompleted"]);
+        assert_eq!(orders.state().await, ("charged".into(), None), "until the stream says that it is completed");
+
+        let message = orders.bus.published().remove(0);
+        assert_eq!(message.causation, context.message().id);
+        assert_eq!(message.correlation, context.message().correlation);
+        let completed = OrderCompleted { order_id: "7".into() };
+        orders.clone().note(Context::new(message, None), completed).await.unwrap();
+        assert_eq!(orders.state().await, ("completed".into(), None));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_that_is_told_twice_cancels_the_order_once_and_says_why() {
+        let orders = orders();
+        let refused = StockRefused { order_id: "7".into(), reason: "out of stock: tea".into() };
+        let context = delivered(&refused).await;
+        orders.clone().cancel(context.clone(), refused.clone()).await.unwrap();
+        orders.clone().cancel(context, refused).await.unwrap();
+        assert_eq!(kinds(&orders.bus), ["OrderCancelled"]);
+        let said = String::from_utf8(orders.bus.published()[0].payload.to_vec()).unwrap();
+        assert_eq!(said, r#"{"order_id":"7","reason":"out of stock: tea"}"#);
+        assert_eq!(orders.state().await, ("out of stock".into(), Some("out of stock: tea".into())));
+    }
+}

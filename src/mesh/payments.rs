@@ -108,3 +108,73 @@ impl Payments {
         Ok((status, response.json().await.context("reading the payment provider's answer")?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::{Json, Router, http::HeaderMap, routing::post};
+
+    use super::*;
+    use crate::mesh::testing::{Server, delivered, kinds};
+
+    /// A provider that gives this answer, and what it was asked.
+    async fn provider(status: u16, body: Value) -> (Server, Arc<Mutex<Vec<(HeaderMap, Value)>>>) {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heard = asked.clone();
+        let answer = move |headers: HeaderMap, Json(charge): Json<Value>| async move {
+            heard.lock().unwrap().push((headers, charge));
+            (StatusCode::from_u16(status).unwrap(), Json(body))
+        };
+        (Server::of(Router::new().route("/charges", post(answer))).await, asked)
+    }
+
+    fn payments(provider: &str) -> Payments {
+        let http = Client::builder().no_proxy().build().unwrap();
+        Payments { bus: Bus::in_memory(), provider: provider.parse().unwrap(), http }
+    }
+
+    async fn charge(payments: &Payments) -> anyhow::Result<()> {
+        let reserved = StockReserved { order_id: "7".into(), customer: "ada".into(), total_cents: 1_290 };
+        payments.clone().charge(delivered(&reserved).await, reserved).await
+    }
+
+    #[tokio::test]
+    async fn the_provider_is_asked_under_the_orders_id_and_within_its_trace() {
+        let (server, asked) = provider(201, json!({ "id": "ch_1" })).await;
+        let payments = payments(&server.url());
+        charge(&payments).await.unwrap();
+        assert_eq!(kinds(&payments.bus), ["PaymentCharged"]);
+        let (headers, charge) = asked.lock().unwrap().remove(0);
+        assert_eq!(headers["idempotency-key"], "7");
+        assert!(headers.contains_key(TRACEPARENT));
+        assert_eq!(charge, json!({ "order": "7", "customer": "ada", "cents": 1_290 }));
+    }
+
+    #[tokio::test]
+    async fn a_declined_payment_is_refused_with_its_reason() {
+        let (server, _asked) = provider(402, json!({ "error": "no money" })).await;
+        let payments = payments(&server.url());
+        charge(&payments).await.unwrap();
+        let said = String::from_utf8(payments.bus.published()[0].payload.to_vec()).unwrap();
+        assert_eq!(said, r#"{"order_id":"7","reason":"payment declined: no money"}"#);
+    }
+
+    async fn check_undecided(status: u16, body: Value, expected: &str) {
+        let (server, _asked) = provider(status, body).await;
+        let payments = payments(&server.url());
+        let error = format!("{:#}", charge(&payments).await.unwrap_err());
+        assert!(error.contains(expected), "{error}");
+        assert!(payments.bus.published().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_decides_nothing_is_an_error_and_nothing_is_told() {
+        check_undecided(503, json!({ "error": "out of order" }), "answers 503 Service Unavailable: out of order").await;
+        check_undecided(409, json!({ "error": "other amount" }), "answers 409 Conflict: other amount").await;
+        check_undecided(201, json!({}), "answers 201 Created: no word why").await;
+        let nobody = payments("http://127.0.0.1:9/");
+        let error = format!("{:#}", charge(&nobody).await.unwrap_err());
+        assert!(error.starts_with("asking the payment provider"), "{error}");
+    }
+}

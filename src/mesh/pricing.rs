@@ -63,3 +63,26 @@ fn priced(line: Line) -> Result<PricedLine, Refusal> {
 fn refusal(why: String) -> Refusal {
     Refusal { code: 422, why }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mesh::{events::OrderCompleted, testing::delivered};
+
+    async fn check(lines: &[(&str, u32)], expected: Result<u64, &str>) {
+        let line = |(sku, quantity): &(&str, u32)| Line { sku: (*sku).into(), quantity: *quantity };
+        let wanted = Quote { lines: lines.iter().map(line).collect() };
+        let context = delivered(&OrderCompleted { order_id: "7".into() }).await;
+        let quoted = quote(context, wanted).await;
+        let found = quoted.as_ref().map(|quoted| quoted.total_cents).map_err(|refusal| refusal.why.as_str());
+        assert_eq!(found, expected);
+    }
+
+    #[tokio::test]
+    async fn lines_have_a_price_or_the_article_is_named() {
+        check(&[("tea", 2), ("pencil", 1)], Ok(1_020)).await;
+        check(&[], Ok(0)).await;
+        check(&[("tea", u32::MAX); 2], Ok(2 * 450 * u64::from(u32::MAX))).await;
+        check(&[("tea", 2), ("te", 1)], Err("there is no article `te`")).await;
+    }
+}

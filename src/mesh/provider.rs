@@ -160,3 +160,86 @@ fn fault_of(error: &LedgerError) -> Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use reqwest::RequestBuilder;
+
+    use super::*;
+    use crate::mesh::testing::{Server, answer};
+
+    async fn provider() -> (Server, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(&folder.path().join("ledger")).unwrap();
+        (Server::of(routes(Provider::over(ledger))).await, folder)
+    }
+
+    fn charge(server: &Server, key: &str, customer: &str, cents: i64) -> RequestBuilder {
+        let charge = json!({ "order": "7", "customer": customer, "cents": cents });
+        server.post("/charges").header("Idempotency-Key", key).json(&charge)
+    }
+
+    async fn set(server: &Server, settings: Value) -> u16 {
+        answer(server.put("/settings").json(&settings)).await.0
+    }
+
+    #[tokio::test]
+    async fn a_key_is_charged_once() {
+        let (server, _folder) = provider().await;
+        let (status, first) = answer(charge(&server, "k", "ada", 100)).await;
+        assert_eq!(status, 201);
+        assert_eq!(answer(charge(&server, "k", "ada", 100)).await, (200, first));
+        assert_eq!(answer(charge(&server, "k", "ada", 101)).await.0, 409);
+        let (_, summary) = server.get("/charges").await;
+        assert_eq!(summary, json!({ "charged": 1, "declined": 0, "total_cents": 100, "charged_more_than_once": [] }));
+        assert_eq!(server.get("/charges/k").await.1["decision"], "charged");
+        assert_eq!(server.get("/charges/other").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn what_was_declined_under_a_key_stays_declined() {
+        let (server, _folder) = provider().await;
+        assert_eq!(answer(charge(&server, "a", "ada", 500_000)).await.0, 201);
+        assert_eq!(answer(charge(&server, "b", "ada", 500_001)).await.0, 402);
+        let no = (402, json!({ "error": "the bank says no" }));
+        assert_eq!(answer(charge(&server, "c", "declined-ada", 100)).await, no);
+        assert_eq!(answer(charge(&server, "c", "ada", 100)).await, no);
+        assert_eq!(set(&server, json!({ "decline_rate": 1 })).await, 200);
+        assert_eq!(answer(charge(&server, "d", "ada", 100)).await.0, 402);
+        assert_eq!(set(&server, json!({})).await, 200);
+        assert_eq!(answer(charge(&server, "d", "ada", 100)).await.0, 402);
+    }
+
+    #[tokio::test]
+    async fn an_outage_charges_nothing_and_an_error_may_hide_a_charge() {
+        let (server, _folder) = provider().await;
+        assert_eq!(set(&server, json!({ "outage": true })).await, 200);
+        assert_eq!(answer(charge(&server, "k", "ada", 100)).await.0, 503);
+        assert_eq!(server.get("/charges").await.1["charged"], 0);
+        assert_eq!(set(&server, json!({ "error_rate": 1 })).await, 200);
+        for at in 0..50 {
+            answer(charge(&server, &at.to_string(), "ada", 100)).await;
+        }
+        let hidden = server.get("/charges").await.1["charged"].as_u64().unwrap();
+        assert!((1..50).contains(&hidden), "half of the errors come before the charge, half after: {hidden}");
+    }
+
+    #[tokio::test]
+    async fn what_makes_no_sense_is_refused() {
+        let (server, _folder) = provider().await;
+        assert_eq!(answer(charge(&server, "", "ada", 100)).await.0, 422);
+        assert_eq!(answer(charge(&server, "k", "", 100)).await.0, 422);
+        assert_eq!(answer(charge(&server, "k", "ada", 0)).await.0, 422);
+        assert_eq!(answer(charge(&server, "k", "ada", -1)).await.0, 422);
+        let json = |body: &'static str| server.post("/charges").header("content-type", "application/json").body(body);
+        assert_eq!(answer(json("{")).await.0, 400);
+        assert_eq!(answer(server.post("/charges").body("{}")).await.0, 415);
+        assert_eq!(answer(charge(&server, "k", &"x".repeat(70_000), 100)).await.0, 413);
+        assert_eq!(set(&server, json!({ "latency_ms": 60_001 })).await, 422);
+        assert_eq!(set(&server, json!({ "decline_rate": 1.5 })).await, 422);
+        assert_eq!(set(&server, json!({ "latency": 1 })).await, 422);
+        assert_eq!(server.get("/lost").await, (404, json!({ "error": "there is nothing at /lost" })));
+        let (status, said) = answer(server.put("/charges")).await;
+        assert_eq!((status, said), (405, json!({ "error": "PUT is not answered at /charges" })));
+    }
+}

@@ -114,3 +114,112 @@ fn settled(mut record: Record) -> Record {
 fn rank(step: &str) -> usize {
     STATES.iter().position(|(name, _, _)| *name == step).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{mesh::events::PricedLine, message::MessageId};
+
+    /// What delivers a fact into a record.
+    type Delivery = Box<dyn Fn(Option<&Record>) -> Option<Record>>;
+
+    fn delivery<F: Fact>(fact: F, second: u64) -> Delivery {
+        let at = Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second));
+        let message = Message {
+            subject: "a".try_into().unwrap(),
+            id: Some(MessageId(second.to_string())),
+            correlation: None,
+            causation: None,
+            schema: None,
+            source: Some("test".into()),
+            time: None,
+            trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
+            trace_state: None,
+            headers: Vec::new(),
+            payload: bytes::Bytes::new(),
+        };
+        Box::new(move |record| with_fact(record, &fact, &message, at))
+    }
+
+    fn placed() -> OrderPlaced {
+        let line = PricedLine { sku: "tea".into(), quantity: 3, unit_cents: 1_990 };
+        OrderPlaced { order_id: "7".into(), customer: "ada".into(), lines: vec![line], total_cents: 5_970 }
+    }
+
+    fn reserved() -> StockReserved {
+        StockReserved { order_id: "7".into(), customer: "ada".into(), total_cents: 5_970 }
+    }
+
+    const NO_MONEY: &str = "payment declined: no money";
+
+    fn completed() -> Vec<Delivery> {
+        let charged = PaymentCharged { order_id: "7".into(), charge_id: "ch".into(), cents: 5_970 };
+        let completed = OrderCompleted { order_id: "7".into() };
+        vec![delivery(placed(), 0), delivery(reserved(), 1), delivery(charged, 2), delivery(completed, 3)]
+    }
+
+    fn unpaid() -> Vec<Delivery> {
+        let (id, reason) = (|| "7".to_owned(), || NO_MONEY.to_owned());
+        vec![
+            delivery(placed(), 0),
+            delivery(reserved(), 1),
+            delivery(PaymentRefused { order_id: id(), reason: reason() }, 2),
+            delivery(StockReleased { order_id: id(), reason: reason() }, 3),
+            delivery(OrderCancelled { order_id: id(), reason: reason() }, 4),
+        ]
+    }
+
+    fn out_of_stock() -> Vec<Delivery> {
+        let (id, reason) = (|| "7".to_owned(), || "out of stock: tea".to_owned());
+        vec![
+            delivery(placed(), 0),
+            delivery(StockRefused { order_id: id(), reason: reason() }, 1),
+            delivery(OrderCancelled { order_id: id(), reason: reason() }, 2),
+        ]
+    }
+
+    fn after(life: &[Delivery], order: impl IntoIterator<Item = usize>) -> Option<Record> {
+        order.into_iter().fold(None, |record, at| life[at](record.as_ref()).or(record))
+    }
+
+    fn states(life: &[Delivery]) -> Vec<String> {
+        (1..=life.len()).map(|facts| after(life, 0..facts).unwrap().state).collect()
+    }
+
+    #[test]
+    fn each_fact_has_its_state() {
+        assert_eq!(states(&completed()), ["placed", "reserved", "charged", "completed"]);
+        assert_eq!(states(&unpaid()), ["placed", "reserved", "declined", "released", "cancelled"]);
+        assert_eq!(states(&out_of_stock()), ["placed", "out of stock", "cancelled"]);
+    }
+
+    #[test]
+    fn a_record_says_what_when_and_why() {
+        let record = after(&unpaid(), [4, 2, 0]).unwrap();
+        assert_eq!((record.kind.as_str(), record.id.as_str()), ("order", "7"));
+        assert_eq!(record.summary, "3 items for ada, 59.70 EUR");
+        assert_eq!(record.reason.as_deref(), Some(NO_MONEY));
+        assert_eq!(record.phase, Phase::Failed);
+        assert_eq!(record.started.to_string(), "2030-01-31T12:00:00.000Z");
+        assert_eq!(record.since.to_string(), "2030-01-31T12:00:04.000Z");
+        assert_eq!(record.trace_id.as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        let steps: Vec<_> = record.steps.iter().map(|step| step.name.as_str()).collect();
+        assert_eq!(steps, ["OrderPlaced", "PaymentRefused", "OrderCancelled"]);
+    }
+
+    proptest! {
+        #[test]
+        fn facts_make_the_same_record_in_any_order_and_number(which in 0..3_usize, order in prop::collection::vec(0..5_usize, 0..12)) {
+            let life = [completed(), unpaid(), out_of_stock()].into_iter().nth(which).unwrap();
+            let order: Vec<usize> = order.into_iter().map(|at| at % life.len()).collect();
+            let mut sorted = order.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            prop_assert_eq!(after(&life, order), after(&life, sorted));
+        }
+    }
+}

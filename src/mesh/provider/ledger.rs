@@ -155,3 +155,62 @@ impl Ledger {
         self.entries.insert(entry.key.clone(), entry);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn request(key: &str) -> Request {
+        Request { key: key.into(), order: "7".into(), cents: 100 }
+    }
+
+    #[test]
+    fn the_book_outlives_its_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let mut ledger = Ledger::open(&path).unwrap();
+        let first = ledger.decide(request("a"), None).unwrap();
+        ledger.decide(request("b"), Some("no")).unwrap();
+        let summary = ledger.summary();
+        drop(ledger);
+        let mut ledger = Ledger::open(&path).unwrap();
+        assert_eq!(ledger.summary(), summary);
+        assert_eq!(ledger.decide(request("a"), Some("no")).unwrap(), Decided { is_new: false, ..first });
+        assert_eq!(fs::read_to_string(&path).unwrap().lines().count(), 2);
+    }
+
+    #[test]
+    fn a_torn_last_line_is_cut_off_and_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        Ledger::open(&path).unwrap().decide(request("a"), None).unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("{whole}{}", &whole[..20])).unwrap();
+        let mut ledger = Ledger::open(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), whole);
+        assert!(ledger.decide(request("b"), None).unwrap().is_new);
+        assert_eq!(Ledger::open(&path).unwrap().summary().charged, 2);
+    }
+
+    #[test]
+    fn a_bad_line_is_named_and_nothing_is_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        Ledger::open(&path).unwrap().decide(request("a"), None).unwrap();
+        let text = format!("{}nonsense\n{{\"torn", fs::read_to_string(&path).unwrap());
+        fs::write(&path, &text).unwrap();
+        assert!(Ledger::open(&path).unwrap_err().to_string().starts_with("line 2 is not an entry"));
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
+    }
+
+    #[test]
+    fn a_key_that_was_charged_twice_would_be_seen() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        Ledger::open(&path).unwrap().decide(request("a"), None).unwrap();
+        fs::write(&path, fs::read_to_string(&path).unwrap().repeat(2)).unwrap();
+        assert_eq!(Ledger::open(&path).unwrap().summary().charged_more_than_once, ["a"]);
+    }
+}

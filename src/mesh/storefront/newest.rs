@@ -62,3 +62,30 @@ impl Newest {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: u32, state: &str) -> Record {
+        let (at, kind) = ("2030-01-31T12:00:00Z", "order");
+        let id = format!("{id:04}");
+        let record =
+            serde_json::json!({ "kind": kind, "id": id, "state": state, "phase": "open", "started": at, "since": at });
+        serde_json::from_value(record).unwrap()
+    }
+
+    #[test]
+    fn the_newest_orders_are_kept_each_as_it_is_now() {
+        let newest = Newest::default();
+        for id in 0..60 {
+            newest.take(record(id, "placed"));
+        }
+        newest.take(record(59, "completed"));
+        newest.take(record(3, "completed"));
+        let list = newest.list();
+        assert_eq!(list.len(), KEPT);
+        assert_eq!((list[0].id.as_str(), list[0].state.as_str()), ("0059", "completed"));
+        assert_eq!(list[KEPT - 1].id, "0010", "an old order that changes does not push out a newer one");
+    }
+}
