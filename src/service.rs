@@ -263,7 +263,7 @@ impl Service {
         asked_to_end: impl Future<Output = Result<(), ServiceError>>,
     ) -> Result<(), ServiceError> {
         #[cfg(feature = "probes")]
-        self.http.serve_with(std::mem::take(&mut self.routes), self.bus.telemetry().clone());
+        self.http.serve_with(std::mem::take(&mut self.routes), self.bus.telemetry().clone()).await;
         self.keep_up();
         self.health.started();
         tracing::info!(version = self.identity.version, address = self.shown_address(), "service runs");

@@ -1,7 +1,8 @@
 //! Orders: ends every order, and keeps its record from the facts that all services publish.
 //!
-//! A fact that ends an order is published before the record says so, and the message is settled after both: a process that is killed in
-//! between leaves a message that is delivered again, and whoever gets it publishes the same fact and folds the same step.
+//! What was delivered becomes a step of the record, then what follows from it is published, then the message is settled: a process that is
+//! killed in between leaves a message that is delivered again, and whoever gets it finds the step and publishes the same fact. The record
+//! says that an order has ended when the stream does, since that fact is delivered like all others.
 
 mod life;
 
@@ -56,27 +57,34 @@ pub fn record_key(order_id: &str) -> String {
 }
 
 impl Orders {
+    /// Folds a fact into its order's record.
     async fn note<F: Fact>(self, context: Context, fact: F) -> Result<(), DocumentError> {
-        let message = context.message();
-        let stored = context.delivery().map(|delivery| delivery.published);
-        let at = message.time.or(stored).unwrap_or_else(|| self.bus.clock().now());
-        self.records.change(&record_key(&fact.key()), |record| with_fact(record, &fact, message, at)).await?;
-        Ok(())
+        self.fold(&context, &fact).await
     }
 
     async fn complete(self, context: Context, charged: PaymentCharged) -> anyhow::Result<()> {
-        let completed = OrderCompleted { order_id: charged.order_id.clone() };
+        self.fold(&context, &charged).await?;
+        let completed = OrderCompleted { order_id: charged.order_id };
         self.bus.publish(&completed).because(context.cause()).once().await?;
         tracing::info!("order completed");
-        Ok(self.note(context, charged).await?)
+        Ok(())
     }
 
     async fn cancel<F: Fact>(self, context: Context, refused: F) -> anyhow::Result<()> {
+        self.fold(&context, &refused).await?;
         let reason = refused.reason().unwrap_or("no reason was given").to_owned();
         let cancelled = OrderCancelled { order_id: refused.key(), reason };
         self.bus.publish(&cancelled).because(context.cause()).once().await?;
         tracing::info!(reason = cancelled.reason, "order cancelled");
-        Ok(self.note(context, refused).await?)
+        Ok(())
+    }
+
+    async fn fold<F: Fact>(&self, context: &Context, fact: &F) -> Result<(), DocumentError> {
+        let message = context.message();
+        let stored = context.delivery().map(|delivery| delivery.published);
+        let at = message.time.or(stored).unwrap_or_else(|| self.bus.clock().now());
+        self.records.change(&record_key(&fact.key()), |record| with_fact(record, fact, message, at)).await?;
+        Ok(())
     }
 }
 

@@ -68,6 +68,9 @@ where
     let builder = connection.client.service_builder().queue_group(bus.source());
     let service = builder.start(bus.source(), version).await.map_err(fail)?;
     let endpoint = service.endpoint_builder().name(C::ENDPOINT).add(C::SUBJECT).await.map_err(fail)?;
+    // The server takes what we send in order: once it has answered anything, it knows our subscription, and whoever is told that the
+    // service runs can ask it.
+    drop(connection.jetstream.query_account().await);
     let server = Server { answer: Arc::new(answer), bus: bus.clone(), template, handlers: Tasks::default() };
     tasks.spawn(move |stop| async move {
         server.run(endpoint, stop).await;

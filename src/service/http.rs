@@ -21,6 +21,9 @@ use crate::{
     telemetry::{Remote, Telemetry},
 };
 
+/// How long a probe that is being answered may hold up the service's own routes.
+const CHANGE_LIMIT: Duration = Duration::from_secs(1);
+
 /// A listening socket and what answers on it.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -43,13 +46,13 @@ impl Server {
         Ok(server)
     }
 
-    /// Answers `routes` too from now on, each request within a span.
-    pub(super) fn serve_with(&mut self, routes: Router, telemetry: Telemetry) {
+    /// Answers `routes` too from now on, each request within a span. Whoever connects in between waits in the socket's queue: two accept
+    /// loops at once would answer some with "not found".
+    pub(super) async fn serve_with(&mut self, routes: Router, telemetry: Telemetry) {
         let routes = routes.layer(middleware::from_fn_with_state(telemetry, traced));
-        let serving = Tasks::default();
-        self.serve(self.probes.clone().merge(routes), &serving);
-        // The old accept loop ends; both share the socket, so no connection is refused in between.
-        std::mem::replace(&mut self.serving, serving).cancel();
+        self.serving.stop(CHANGE_LIMIT).await;
+        self.serving = Tasks::default();
+        self.serve(self.probes.clone().merge(routes), &self.serving);
     }
 
     pub(super) fn address(&self) -> SocketAddr {

@@ -55,7 +55,7 @@ impl Standalone {
     /// # Errors
     /// When the system refuses a signal handler.
     pub async fn run(mut self, routes: axum::Router) -> Result<(), ServiceError> {
-        self.http.serve_with(routes, self.telemetry.clone());
+        self.http.serve_with(routes, self.telemetry.clone()).await;
         self.health.started();
         tracing::info!(address = %self.http.address(), "service runs");
         let asked = tasks::asked_to_end().await.map_err(ServiceError::Signal);

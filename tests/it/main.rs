@@ -10,6 +10,7 @@ mod library;
 mod logins;
 mod observer;
 mod pages;
+mod mesh;
 mod reference;
 mod support;
 mod tidy;

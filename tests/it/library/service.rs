@@ -81,6 +81,21 @@ async fn probes_tell_the_truth_while_nats_is_away() {
 }
 
 #[tokio::test]
+async fn a_service_that_says_that_it_runs_answers_all_its_routes() {
+    let world = World::new().await;
+    for _ in 0..10 {
+        let routes = axum::Router::new().route("/own", axum::routing::get(async || "here"));
+        let service = service(&world).await.routes(routes);
+        let url = format!("http://{}", service.address());
+        let (end, ended) = run(service);
+        eventually(LIMIT, "the service has started", async || status(&format!("{url}/startupz")).await == 200).await;
+        assert_eq!(status(&format!("{url}/own")).await, 200);
+        end.notify_one();
+        ended.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
 async fn probes_answer_in_json_to_who_asks_for_it() {
     let world = World::new().await;
     let service = service(&world).await;
