@@ -1,6 +1,8 @@
 //! The order mesh as it runs: a real nats-server, each service a process of its own.
 
 mod crashes;
+mod disk;
+mod ends;
 mod input;
 mod life;
 mod trace;
@@ -55,8 +57,12 @@ impl Mesh {
     }
 
     async fn start_with(environment: Vec<(&'static str, String)>) -> Self {
+        Self::start_on(NatsServer::start().await, environment).await
+    }
+
+    async fn start_on(nats: NatsServer, environment: Vec<(&'static str, String)>) -> Self {
         let mut mesh = Self {
-            nats: NatsServer::start().await,
+            nats,
             folder: tempfile::tempdir().unwrap(),
             storefront: ReservedPort::new(),
             provider: ReservedPort::new(),

@@ -55,7 +55,11 @@ impl Checkout {
             let order_id = self.order_id(&order, key).await?;
             Ids::default().with("order_id", &order_id).around(self.place_as(order_id.clone(), order)).await
         };
-        let too_late = |_| not_now(&io::Error::other(format!("no decision within {} s", LIMIT.as_secs())));
+        let too_late = |_| {
+            let silence =
+                format!("NATS did not confirm it within {} s; is its disk full, or a leader missing?", LIMIT.as_secs());
+            not_now(&io::Error::other(silence))
+        };
         tokio::time::timeout(LIMIT, placing).await.map_err(too_late)?
     }
 

@@ -35,6 +35,14 @@ impl NatsServer {
         Self::start_with(None, &[]).await
     }
 
+    /// Starts a server with JetStream and no login that keeps its data below `folder`, and may keep more than there is room for.
+    pub async fn start_in(folder: &Path) -> Self {
+        let folder = tempfile::tempdir_in(folder).expect("the folder can be written");
+        let file = folder.path().join("nats.conf");
+        fs::write(&file, "jetstream { max_file_store: 4GB }").expect("a fresh folder can be written");
+        Self::new(folder, Some(file), &[]).started().await
+    }
+
     /// Starts a server with this configuration, which says neither port nor store folder.
     pub async fn start_configured(config: &str) -> Self {
         let folder = tempfile::tempdir().expect("the folder for temporary files can be written");

@@ -12,15 +12,22 @@ const SKIPPED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/skipped.txt")
 /// The program of that name, or `None` after noting that `test` is skipped for want of it.
 ///
 /// # Panics
-/// If it is absent under `CI=true`, where a skipped test would be a hole that nobody sees.
+/// If it is absent under `CI=true`.
 pub fn tool(name: &str, test: &str) -> Option<PathBuf> {
     let found = on_path(name);
     if found.is_none() {
-        let reason = format!("{test}: `{name}` is not installed");
-        assert!(env::var("CI").as_deref() != Ok("true"), "{reason}; `make ci-tools` does it");
-        note(Path::new(SKIPPED), &reason);
+        skip(&format!("{test}: `{name}` is not installed"));
     }
     found
+}
+
+/// Notes that a test is skipped, and why.
+///
+/// # Panics
+/// Under `CI=true`, where a skipped test would be a hole that nobody sees.
+pub fn skip(reason: &str) {
+    assert!(env::var("CI").as_deref() != Ok("true"), "{reason}; `make ci-tools`, as root, brings what is missing");
+    note(Path::new(SKIPPED), reason);
 }
 
 /// The first program of that name on PATH.
