@@ -8,9 +8,9 @@ use std::{
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode, header::RETRY_AFTER},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +42,7 @@ impl Server {
         listener.set_nonblocking(true).map_err(fail)?;
         let address = listener.local_addr().map_err(fail)?;
         let server = Self { listener, address, probes, serving: Tasks::default() };
-        server.serve(server.probes.clone(), &server.serving);
+        server.serve(server.probes.clone().fallback(starting), &server.serving);
         Ok(server)
     }
 
@@ -78,6 +78,11 @@ async fn serve_until(listener: tokio::net::TcpListener, router: Router, stop: Ca
     if let Err(error) = served {
         tracing::error!(%error, "the HTTP server ended");
     }
+}
+
+/// The answer to everything but probes until the service runs: a 404 would tell a caller that it should not come back.
+async fn starting() -> impl IntoResponse {
+    (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "1")], "the service is starting; try again\n")
 }
 
 /// Runs a request within a span that continues the caller's trace. A `traceparent` that is none begins a new trace, as W3C asks.

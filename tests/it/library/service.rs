@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use axum::{http::HeaderValue, routing::get};
 use streamgauge::{
     config::{NatsConfig, ServiceConfig},
     consumer::Worker,
@@ -53,6 +54,19 @@ fn run(service: Service) -> (Arc<Notify>, tokio::task::JoinHandle<Result<(), Ser
 #[expect(clippy::disallowed_methods, reason = "a test has no tasks that a shutdown would wait for")]
 fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
     tokio::spawn(future)
+}
+
+#[tokio::test]
+async fn a_service_that_is_starting_asks_to_come_back() {
+    let world = World::new().await;
+    let service = service(&world).await.routes(axum::Router::new().route("/orders", get(async || "here")));
+    let url = format!("http://{}/orders", service.address());
+    let answer = reqwest::get(&url).await.unwrap();
+    assert_eq!((answer.status().as_u16(), &answer.headers()["retry-after"]), (503, &HeaderValue::from_static("1")));
+    let (end, ended) = run(service);
+    eventually(LIMIT, "its routes answer", async || status(&url).await == 200).await;
+    end.notify_one();
+    ended.await.unwrap().unwrap();
 }
 
 #[tokio::test]
