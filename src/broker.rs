@@ -115,7 +115,7 @@ impl Broker {
             );
         };
         match servers::ping(&system.client).await {
-            Ok(servers) => Reading::known(servers, "each server of itself", self.clock.now()),
+            Ok(servers) => Reading::known(servers, "each server", self.clock.now()),
             Err(error) => error.into_reading(),
         }
     }

@@ -1,5 +1,6 @@
 //! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
 
+mod gone;
 mod links;
 mod merge;
 mod trend;

@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub streams: Reading<Listing<Stream>>,
     /// What instances of services say of themselves.
     pub presence: Reading<Bucket<Presence>>,
+    /// Instances that stopped telling of themselves without having said that they end, as last heard.
+    pub gone: Vec<Entry<Presence>>,
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
 }
@@ -52,6 +54,7 @@ impl Snapshot {
             servers: Reading::not_yet(),
             streams: Reading::not_yet(),
             presence: Reading::not_yet(),
+            gone: Vec::new(),
             records: Reading::not_yet(),
         }
     }

@@ -6,6 +6,7 @@ mod layout;
 mod overview;
 mod pieces;
 mod records;
+mod servers;
 mod services;
 mod standing;
 mod streams;

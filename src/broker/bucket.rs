@@ -110,28 +110,43 @@ fn understand<T: DeserializeOwned>(stretch: Stretch, prefix: &str) -> Bucket<T> 
         let key = message.subject.as_str().strip_prefix(prefix).unwrap_or(message.subject.as_str()).to_owned();
         last.insert(key, message);
     }
-    let mut malformed = 0;
+    let (mut malformed, mut deleted) = (0, Vec::new());
     let mut entries = Vec::with_capacity(last.len());
     for (key, message) in last {
-        if is_marker(&message) {
-            continue;
-        }
-        let value = (message.payload.len() <= VALUE_MOST).then(|| serde_json::from_slice(&message.payload).ok());
-        match value.flatten() {
-            Some(value) => {
-                entries.push(Entry { key, revision: message.sequence, written: Timestamp(message.time), value });
-            }
-            None => malformed += 1,
+        match marker(&message) {
+            Some(Marker::Deleted) => deleted.push(key),
+            Some(Marker::RanOut) => {}
+            None => match value(&message) {
+                Some(value) => {
+                    let written = Timestamp(message.time);
+                    entries.push(Entry { key, revision: message.sequence, written, value });
+                }
+                None => malformed += 1,
+            },
         }
     }
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.revision));
-    Bucket { entries, malformed, is_cut: stretch.is_cut }
+    Bucket { entries, deleted, malformed, is_cut: stretch.is_cut }
 }
 
-/// Whether the message says that its key was deleted, purged, or ran out of time.
-fn is_marker(message: &StreamMessage) -> bool {
+fn value<T: DeserializeOwned>(message: &StreamMessage) -> Option<T> {
+    (message.payload.len() <= VALUE_MOST).then(|| serde_json::from_slice(&message.payload).ok())?
+}
+
+/// A message that says that its key is no more.
+enum Marker {
+    /// Somebody took it away.
+    Deleted,
+    /// Its time ran out.
+    RanOut,
+}
+
+fn marker(message: &StreamMessage) -> Option<Marker> {
     let operation = message.headers.get("KV-Operation").map(|value| value.as_str());
-    matches!(operation, Some("DEL" | "PURGE")) || message.headers.get("Nats-Marker-Reason").is_some()
+    match operation {
+        Some("DEL" | "PURGE") => Some(Marker::Deleted),
+        _ => message.headers.get("Nats-Marker-Reason").map(|_| Marker::RanOut),
+    }
 }
 
 #[cfg(test)]

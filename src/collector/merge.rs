@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::trend;
+use super::{gone, trend};
 use crate::{
     broker::Answers,
     clock::Timestamp,
@@ -18,6 +18,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         app,
         servers: answers.servers.or_last(&last.servers),
         streams: streams(answers.streams, &last.streams),
+        gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
         records: answers.records.or_last(&last.records),
     }

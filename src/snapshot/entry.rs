@@ -7,6 +7,8 @@ use crate::clock::Timestamp;
 pub struct Bucket<T> {
     /// The entries that could be understood.
     pub entries: Vec<Entry<T>>,
+    /// Keys that were deleted, as far as the bucket still says so.
+    pub deleted: Vec<String>,
     /// How many more there were that could not.
     pub malformed: usize,
     /// Whether there were older ones that were not read.

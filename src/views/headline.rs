@@ -122,9 +122,11 @@ fn unread_streams(look: &Look<'_>) -> Option<Finding> {
 }
 
 fn instances(look: &Look<'_>) -> Option<Finding> {
-    let bucket = look.snapshot.presence.fresh()?;
-    let troubled = bucket.entries.iter().filter_map(|entry| {
-        let standing = standing::of_instance(entry, &look.snapshot.presence);
+    let presence = &look.snapshot.presence;
+    let bucket = presence.fresh()?;
+    let here = bucket.entries.iter().map(|entry| (entry, standing::of_instance(entry, presence)));
+    let gone = look.snapshot.gone.iter().map(|entry| (entry, standing::of_gone()));
+    let troubled = here.chain(gone).filter_map(|(entry, standing)| {
         let detail = Detail {
             name: full_name(&entry.value),
             why: format!("{}: {}", standing.sign.word, standing.why),
@@ -136,7 +138,7 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let worst = signs.iter().max_by_key(|sign| sign.level)?;
     let word = if signs.iter().all(|sign| sign.word == worst.word) { worst.word.as_str() } else { "in trouble" };
     let is = if details.len() == 1 { "is" } else { "are" };
-    let all = format::counted(bucket.entries.len(), "instance");
+    let all = format::counted(bucket.entries.len() + look.snapshot.gone.len(), "instance");
     let sentence = format!("{} of {all} {is} {word}", details.len());
     Some(Finding { level: worst.level, sentence, since: None, details: cut(details) })
 }

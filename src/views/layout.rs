@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Look, Main, Page, Site,
-    pieces::{Level, Moment, Sign},
+    pieces::{Level, Moment, Sign, server_name},
 };
 
 /// The frame around a page.
@@ -52,12 +52,19 @@ struct Status {
     sign: Sign,
     url: String,
     user: Option<String>,
-    server: Option<(String, String)>,
+    server: Option<Served>,
     since: Moment,
     taken: Option<Moment>,
     interval: String,
     /// After how many milliseconds without a round the page calls itself stale.
     stale_after_millis: u128,
+}
+
+/// The server at the other end.
+struct Served {
+    short: String,
+    name: String,
+    version: String,
 }
 
 /// Rounds that may fail to come before what is shown counts as stale, and a little for the way.
@@ -78,7 +85,11 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
             sign,
             url: app.url.clone(),
             user: app.user.clone(),
-            server: app.server.clone(),
+            server: app.server.as_ref().map(|(name, version)| Served {
+                short: server_name(name),
+                name: name.clone(),
+                version: version.clone(),
+            }),
             since: Moment::length(app.since, look),
             taken: (snapshot.round > 0).then(|| Moment::ago(snapshot.taken, look)),
             interval: crate::clock::Age(snapshot.interval).to_string(),

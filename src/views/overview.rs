@@ -7,6 +7,7 @@ use super::{
     headline::Headline,
     pieces::{Level, Number},
     records::RecordList,
+    servers::ServerTable,
     services::ServiceList,
     standing,
     streams::{ConsumerTable, StreamTable},
@@ -25,6 +26,7 @@ pub(super) struct Overview {
     consumers: ConsumerTable,
     services: ServiceList,
     records: Vec<RecordList>,
+    servers: ServerTable,
 }
 
 /// One large number.
@@ -48,6 +50,7 @@ impl Overview {
             consumers: ConsumerTable::of(look),
             services: ServiceList::of(look),
             records: RecordList::all(look, RECORDS_MOST),
+            servers: ServerTable::of(look),
         }
     }
 }
@@ -106,7 +109,7 @@ fn ready(look: &Look<'_>) -> Figure {
         Some(bucket) => {
             let standings = bucket.entries.iter().map(|entry| standing::of_instance(entry, presence));
             let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
-            Number::known(format!("{ready} / {}", bucket.entries.len()))
+            Number::known(format!("{ready} / {}", bucket.entries.len() + look.snapshot.gone.len()))
         }
     };
     Figure { id: "figure-ready", label: "Ready", number, note: "instances of services".to_owned() }

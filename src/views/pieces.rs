@@ -98,7 +98,7 @@ impl Stamp {
     pub(super) fn of<T>(reading: &Reading<T>, look: &Look<'_>) -> Option<Self> {
         let Fact { source, at, .. } = reading.fact()?;
         let stale = reading.reason().map(format::sentence);
-        Some(Self { source: source.to_string(), at: Moment::ago(*at, look), stale })
+        Some(Self { source: server_name(source), at: Moment::ago(*at, look), stale })
     }
 
     /// When alone, for where the source stands beside it.
@@ -206,6 +206,12 @@ impl TraceLink {
     }
 }
 
+/// A server's name; one that nobody named is called by its id, of which the end is enough.
+pub(super) fn server_name(name: &str) -> String {
+    const NAME: usize = 32;
+    if name.len() > NAME { short(name) } else { name.to_owned() }
+}
+
 /// Letters of an id that are shown where there is little room.
 const LETTERS: usize = 8;
 
@@ -215,7 +221,12 @@ const WHOLE: usize = 18;
 /// The last letters of an id: the first ones of many ids are a time, and alike.
 pub(super) fn short(id: &str) -> String {
     let length = id.chars().count();
-    if length <= WHOLE { id.to_owned() } else { ['…'].into_iter().chain(id.chars().skip(length - LETTERS)).collect() }
+    // The word joiner keeps the dots on the line of what follows.
+    if length <= WHOLE {
+        id.to_owned()
+    } else {
+        "…\u{2060}".chars().chain(id.chars().skip(length - LETTERS)).collect()
+    }
 }
 
 impl HtmlSafe for Sign {}

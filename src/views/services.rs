@@ -7,7 +7,7 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Look, format,
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
-    standing,
+    standing::{self, Standing},
 };
 use crate::{
     presence::{Presence, Probe, Worker},
@@ -92,12 +92,14 @@ impl ServiceList {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let presence = &look.snapshot.presence;
         let entries = presence.value().map(|bucket| bucket.entries.as_slice()).unwrap_or_default();
-        let mut services = BTreeMap::<&str, Vec<&Entry<Presence>>>::new();
-        for entry in entries {
-            services.entry(&entry.value.service).or_default().push(entry);
+        let here = entries.iter().map(|entry| (entry, standing::of_instance(entry, presence)));
+        let gone = look.snapshot.gone.iter().map(|entry| (entry, standing::of_gone()));
+        let mut services = BTreeMap::<&str, Vec<(&Entry<Presence>, Standing)>>::new();
+        for (entry, standing) in here.chain(gone) {
+            services.entry(&entry.value.service).or_default().push((entry, standing));
         }
         let malformed = presence.value().map_or(0, |bucket| bucket.malformed);
-        let is_empty = entries.is_empty() && malformed == 0;
+        let is_empty = services.is_empty() && malformed == 0;
         let gap = Gap::of(presence, "services");
         Self {
             gap: gap.or_else(|| is_empty.then(|| Gap::empty("No instance tells of itself at the moment."))),
@@ -116,9 +118,10 @@ pub(super) fn unreadable(malformed: usize) -> Option<String> {
 }
 
 impl Service {
-    fn of(name: &str, mut entries: Vec<&Entry<Presence>>, look: &Look<'_>) -> Self {
-        entries.sort_by(|a, b| a.value.started.cmp(&b.value.started).then_with(|| a.key.cmp(&b.key)));
-        let instances: Vec<Instance> = entries.into_iter().map(|entry| Instance::of(entry, look)).collect();
+    fn of(name: &str, mut entries: Vec<(&Entry<Presence>, Standing)>, look: &Look<'_>) -> Self {
+        entries.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        let instances: Vec<Instance> =
+            entries.into_iter().map(|(entry, standing)| Instance::of(entry, standing, look)).collect();
         let worst = instances.iter().map(|instance| instance.sign.level).max().unwrap_or(Level::Unknown);
         let ready = instances.iter().filter(|instance| instance.sign.level == Level::Ok).count();
         let summary = if look.snapshot.presence.fresh().is_some() {
@@ -131,10 +134,10 @@ impl Service {
 }
 
 impl Instance {
-    fn of(entry: &Entry<Presence>, look: &Look<'_>) -> Self {
+    fn of(entry: &Entry<Presence>, standing: Standing, look: &Look<'_>) -> Self {
         let presence = &entry.value;
-        let standing = standing::of_instance(entry, &look.snapshot.presence);
         let probes = &presence.probes;
+        let is_heard = standing.is_heard();
         Self {
             key: entry.key.clone(),
             name: short(&presence.instance),
@@ -145,9 +148,9 @@ impl Instance {
             started: Moment::length(presence.started, look),
             written: Moment::ago(entry.written, look),
             probes: vec![
-                ProbeView::of("live", &probes.live),
-                ProbeView::of("ready", &probes.ready),
-                ProbeView::of("startup", &probes.startup),
+                ProbeView::of("live", &probes.live, is_heard),
+                ProbeView::of("ready", &probes.ready, is_heard),
+                ProbeView::of("startup", &probes.startup, is_heard),
             ],
             workers: presence.workers.iter().map(WorkerRow::of).collect(),
         }
@@ -155,8 +158,12 @@ impl Instance {
 }
 
 impl ProbeView {
-    fn of(name: &str, probe: &Probe) -> Self {
-        let level = if probe.passes { Level::Ok } else { Level::Critical };
+    fn of(name: &str, probe: &Probe, is_heard: bool) -> Self {
+        let level = match probe.passes {
+            _ if !is_heard => Level::Unknown,
+            true => Level::Ok,
+            false => Level::Critical,
+        };
         let parts = probe.parts.iter().map(|part| PartRow {
             sign: Sign::new(if part.passes { Level::Ok } else { Level::Critical }, &*part.name),
             reason: part.reason.clone(),

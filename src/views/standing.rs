@@ -24,6 +24,14 @@ const MOMENT: Duration = Duration::from_secs(1);
 /// A handler may take this long, or its ack wait if that is longer, before its consumer counts as stopped.
 const LONG_HANDLER: Duration = Duration::from_secs(30);
 
+/// The part of its readiness by which an instance says that it is about to end.
+const DRAINS: &str = "drain";
+
+/// Words for an instance of which nothing new is heard.
+const GONE: &str = "gone";
+const SILENT: &str = "silent";
+const STALE: &str = "stale";
+
 /// How a thing stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
@@ -46,6 +54,11 @@ impl Standing {
         self.level() == Level::Ok || self.sign.word == IDLE_WORD
     }
 
+    /// Of an instance: whether what it said last still counts.
+    pub(super) fn is_heard(&self) -> bool {
+        !matches!(self.sign.word.as_str(), GONE | SILENT | STALE)
+    }
+
     /// Whether somebody should look at it.
     pub(super) fn is_trouble(&self) -> bool {
         self.level() >= Level::Warning
@@ -56,7 +69,7 @@ impl Standing {
 pub(super) fn of_consumer(consumer: &Consumer) -> Standing {
     let (state, read_at) = match &consumer.state {
         Reading::Known(fact) => (&fact.value, fact.at),
-        Reading::Stale { reason, .. } => return Standing::new(Level::Unknown, "stale", reason),
+        Reading::Stale { reason, .. } => return Standing::new(Level::Unknown, STALE, reason),
         Reading::Unknown { reason, .. } => return Standing::new(Level::Unknown, "unknown", reason),
     };
     if state.is_paused {
@@ -126,24 +139,32 @@ fn tries_again(state: &ConsumerState) -> Standing {
     Standing::new(Level::Warning, "tries again", format!("{messages} failed or lost their worker and came again"))
 }
 
+/// How an instance stands that fell silent without a word.
+pub(super) fn of_gone() -> Standing {
+    Standing::new(Level::Critical, GONE, "it stopped writing and did not say that it ends")
+}
+
 /// How an instance stands, by what it wrote last.
 pub(super) fn of_instance(entry: &Entry<Presence>, bucket: &Reading<Bucket<Presence>>) -> Standing {
     let probes = &entry.value.probes;
     let read_at = match bucket {
         Reading::Known(fact) => fact.at,
         Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => {
-            return Standing::new(Level::Unknown, "stale", reason);
+            return Standing::new(Level::Unknown, STALE, reason);
         }
     };
     let silence = entry.written.age(read_at);
     if silence.0 > INTERVAL * 2 {
-        return Standing::new(Level::Warning, "silent", format!("it has not written for {silence}"));
+        return Standing::new(Level::Warning, SILENT, format!("it has not written for {silence}"));
     }
     if !probes.startup.passes {
         return Standing::new(Level::Busy, "starting", failing(&probes.startup));
     }
     if !probes.live.passes {
         return Standing::new(Level::Critical, "not live", failing(&probes.live));
+    }
+    if probes.ready.parts.iter().any(|part| part.name == DRAINS && !part.passes) {
+        return Standing::new(Level::Busy, "draining", "it takes nothing new and is about to end");
     }
     if !probes.ready.passes {
         return Standing::new(Level::Critical, "not ready", failing(&probes.ready));
@@ -255,7 +276,7 @@ mod tests {
     fn check_instance(entry: &Entry<Presence>, read_after: u64, expected: &str) {
         let clock = Clock::standing_at(now());
         clock.advance(Duration::from_secs(read_after));
-        let bucket = Bucket { entries: Vec::new(), malformed: 0, is_cut: false };
+        let bucket = Bucket { entries: Vec::new(), deleted: Vec::new(), malformed: 0, is_cut: false };
         let bucket = Reading::known(bucket, "bucket presence", clock.now());
         assert_eq!(of_instance(entry, &bucket).sign.word, expected);
         let stale = Reading::unknown(Why::Failed, "lost").or_last(&bucket);

@@ -4,7 +4,7 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look, format,
-    pieces::{Gap, Moment, Number, Sign, Stamp},
+    pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
     standing,
 };
 use crate::{
@@ -64,6 +64,7 @@ struct StreamRow {
 struct ConsumerRow {
     name: String,
     stream: String,
+    is_ephemeral: bool,
     filters: String,
     is_stale: bool,
     sign: Sign,
@@ -242,7 +243,8 @@ impl ConsumerRow {
         Self {
             name: consumer.name.to_string(),
             stream: consumer.stream.to_string(),
-            filters: consumer.filters.join(" "),
+            is_ephemeral: !consumer.is_durable,
+            filters: filters(consumer),
             sign: standing.sign,
             // Why a whole list is old stands once above it.
             why: if of_list.is_some() && state.reason() == of_list { String::new() } else { standing.why },
@@ -262,18 +264,29 @@ impl ConsumerRow {
     }
 }
 
+/// The subject patterns that the consumer takes, cut where they are many.
+fn filters(consumer: &Consumer) -> String {
+    const MOST: usize = 3;
+    let shown = consumer.filters.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(" ");
+    match consumer.filters.len() {
+        0 => "all subjects".to_owned(),
+        all if all > MOST => format!("{shown} and {} more", all - MOST),
+        _ => shown,
+    }
+}
+
 /// The leader's name; without a cluster it is the server that answered.
 fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> String {
     let Some(fact) = state.fact() else { return "unknown".to_owned() };
     match cluster(&fact.value) {
-        None => fact.source.to_string(),
+        None => server_name(&fact.source),
         Some(Cluster { leader: None, .. }) => "none".to_owned(),
         Some(Cluster { leader: Some(leader), replicas }) => {
             let behind = replicas.iter().filter(|replica| !replica.is_current || replica.is_offline).count();
             match (replicas.len(), behind) {
-                (0, _) => leader.clone(),
-                (all, 0) => format!("{leader} +{all}"),
-                (all, behind) => format!("{leader} +{all}, {behind} behind"),
+                (0, _) => server_name(leader),
+                (all, 0) => format!("{} +{all}", server_name(leader)),
+                (all, behind) => format!("{} +{all}, {behind} behind", server_name(leader)),
             }
         }
     }

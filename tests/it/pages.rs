@@ -42,8 +42,8 @@ async fn the_overview_answers_first_and_shows_all_without_scripts() {
     assert_eq!(page.text("#figure-ack-pending dd"), "2 delivered, not yet acked");
     assert_eq!(page.text("#figure-ready dd"), "1 / 1 instances of services");
     assert_eq!(page.text("#stream-ORDERS th"), "ORDERS");
-    let cells = page.texts("#consumers-ORDERS-reserve td");
-    let expected = ["ORDERS all subjects", "keeps up", "3", "2 of 100", "1", "4", "5.0/s", "n1", "just now"];
+    let cells = page.texts("#consumers\\.ORDERS\\.reserve td");
+    let expected = ["ORDERS all subjects", "keeps up", "3", "2 of 100", "0", "4", "5.0/s", "n1", "just now"];
     assert_eq!(cells, expected);
     assert_eq!(page.texts("#instance-mail\\.1 .probes .sign"), ["live", "ready", "startup"]);
     assert!(page.text("#record-order\\.7").contains("completed …"), "{}", page.text("#record-order\\.7"));
@@ -94,7 +94,7 @@ async fn unknown_is_never_zero() {
         fact.value.rows[1].trend = None;
     }
     let page = page_of(Snapshot { streams: count(vec![one]), ..snapshot() }, "/").await;
-    assert_eq!(page.texts("#consumers-ORDERS-track .number")[0], "? unknown: no leader");
+    assert_eq!(page.texts("#consumers\\.ORDERS\\.track .number")[0], "? unknown: no leader");
     assert!(page.text("#figure-pending .number").starts_with('?'), "a sum with an unknown part is unknown");
 }
 
@@ -122,6 +122,18 @@ async fn what_is_wrong_comes_first() {
     assert_eq!(page.text("h1"), "critical: 1 of 1 instance is not ready");
     assert_eq!(page.text("#headline .details"), "mail 1 not ready: nats: connection lost");
     assert_eq!(page.text("title"), "1 of 1 instance is not ready · Streamgauge");
+}
+
+#[tokio::test]
+async fn an_instance_that_fell_silent_is_still_told_of() {
+    let mut silent = snapshot();
+    let bucket = presence(true);
+    silent.gone = bucket.entries.clone();
+    silent.presence = Reading::known(Bucket { entries: Vec::new(), ..bucket }, "bucket presence", now());
+    let page = page_of(silent, "/").await;
+    assert_eq!(page.text("h1"), "critical: 1 of 1 instance is gone");
+    assert_eq!(page.text("#figure-ready .number"), "0 / 1");
+    assert_eq!(page.text("#service-mail > header .sign"), "0 of 1 ready");
 }
 
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\n\r\0{{ 7 }}";
@@ -165,7 +177,7 @@ fn hostile() -> Snapshot {
     record.value.summary = HOSTILE.to_owned();
     record.value.reason = Some(HOSTILE.to_owned());
     record.value.trace_id = Some(HOSTILE.to_owned());
-    let bucket = Bucket { entries: vec![record], malformed: 2, is_cut: true };
+    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true };
     hostile.records = Reading::known(bucket, HOSTILE, now());
     hostile
 }

@@ -46,8 +46,9 @@ pub fn snapshot() -> Snapshot {
         servers: Reading::unknown(Why::Hidden, "only a user of the system account sees the servers"),
         streams: count(vec![stream("ORDERS", consumers)]),
         presence: Reading::known(presence(true), "bucket presence", now()),
+        gone: Vec::new(),
         records: Reading::known(
-            Bucket { entries: vec![order("7")], malformed: 0, is_cut: false },
+            Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false },
             "bucket records",
             now(),
         ),
@@ -88,7 +89,7 @@ pub fn consumer(stream: &str, name: &str) -> Consumer {
     let state = ConsumerState {
         pending: 3,
         ack_pending: 2,
-        redelivered: 1,
+        redelivered: 0,
         waiting: 4,
         delivered: 500,
         last_delivered: Some(now()),
@@ -135,7 +136,7 @@ pub fn presence(is_ready: bool) -> Bucket<Presence> {
         workers: Vec::new(),
     };
     let entry = Entry { key: "mail.1".to_owned(), revision: 3, written: now(), value };
-    Bucket { entries: vec![entry], malformed: 0, is_cut: false }
+    Bucket { entries: vec![entry], deleted: Vec::new(), malformed: 0, is_cut: false }
 }
 
 /// An order that was completed.
