@@ -97,3 +97,60 @@ fn read(info: ConsumerInfo, stream: &StreamName, server: &Arc<str>, now: Timesta
         trend: None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A consumer as a server lists it, with what a test adds.
+    fn row(added: serde_json::Value) -> Option<Consumer> {
+        let mut text = serde_json::json!({
+            "stream_name": "ORDERS", "name": "reserve", "created": "2030-01-31T12:00:00.123456789Z",
+            "config": { "durable_name": "reserve", "ack_policy": "explicit", "ack_wait": 30_000_000_000_u64,
+                        "max_deliver": -1, "max_ack_pending": 1000, "num_replicas": 3 },
+            "delivered": { "consumer_seq": 9, "stream_seq": 12, "last_active": "2030-01-31T12:00:01Z" },
+            "ack_floor": { "consumer_seq": 7, "stream_seq": 10 },
+            "num_ack_pending": 2, "num_redelivered": 1, "num_waiting": 5, "num_pending": 40,
+        });
+        let (Some(text_fields), Some(added)) = (text.as_object_mut(), added.as_object()) else { unreachable!() };
+        text_fields.extend(added.clone());
+        let now = Timestamp::parse("2030-01-31T12:00:02Z").unwrap();
+        read(serde_json::from_value(text).unwrap(), &"ORDERS".parse().unwrap(), &"asked".into(), now)
+    }
+
+    fn check_source(cluster: serde_json::Value, expected: Option<&str>) {
+        let consumer = row(serde_json::json!({ "cluster": cluster })).unwrap();
+        assert_eq!(consumer.state.fact().map(|fact| fact.source.as_ref()), expected);
+    }
+
+    #[test]
+    fn the_leader_vouches_and_without_one_nobody_does() {
+        let replicas = serde_json::json!([{ "name": "n2", "current": true, "active": 1_000, "lag": 3 }]);
+        check_source(serde_json::json!({ "name": "c", "leader": "n1", "replicas": replicas }), Some("n1"));
+        check_source(serde_json::json!({ "name": "c", "replicas": replicas }), None);
+        check_source(serde_json::Value::Null, Some("asked"));
+    }
+
+    #[test]
+    fn a_row_says_all_that_the_server_says() {
+        let consumer = row(serde_json::json!({})).unwrap();
+        let state = consumer.state.value().unwrap();
+        assert_eq!((state.pending, state.ack_pending, state.redelivered, state.waiting), (40, 2, 1, 5));
+        assert_eq!((state.delivered, state.ack_floor), (9, 7));
+        assert_eq!((consumer.max_deliver, consumer.max_ack_pending), (None, Some(1_000)));
+        assert_eq!((consumer.mode, consumer.is_durable, consumer.ack_wait.as_secs()), (Mode::Pull, true, 30));
+    }
+
+    fn check_filters(config: serde_json::Value, expected: &[&str]) {
+        let consumer = row(serde_json::json!({ "config": config })).unwrap();
+        assert_eq!(consumer.filters, expected);
+    }
+
+    #[test]
+    fn one_filter_or_many_are_read_alike() {
+        check_filters(serde_json::json!({}), &[]);
+        check_filters(serde_json::json!({ "filter_subject": "a.*" }), &["a.*"]);
+        check_filters(serde_json::json!({ "filter_subjects": ["a.*", "b"] }), &["a.*", "b"]);
+        check_filters(serde_json::json!({ "filter_subject": "", "filter_subjects": null }), &[]);
+    }
+}

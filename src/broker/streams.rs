@@ -130,3 +130,45 @@ pub(super) fn leader_or(cluster: Option<&Cluster>, server: &Arc<str>) -> Arc<str
         None => server.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(config: serde_json::Value, cluster: serde_json::Value) -> Option<Stream> {
+        let text = serde_json::json!({
+            "config": config, "created": "2030-01-31T12:00:00Z", "cluster": cluster,
+            "state": { "messages": 3, "bytes": 90, "first_seq": 2, "last_seq": 4, "last_ts": "2030-01-31T12:00:01Z" },
+        });
+        let now = Timestamp::parse("2030-01-31T12:00:02Z").unwrap();
+        read(serde_json::from_value(text).unwrap(), &"asked".into(), now)
+    }
+
+    fn check_held(name: &str, expected: Held) {
+        assert_eq!(row(serde_json::json!({ "name": name }), serde_json::Value::Null).unwrap().held, expected);
+    }
+
+    #[test]
+    fn buckets_are_known_by_their_names() {
+        check_held("ORDERS", Held::Messages);
+        check_held("KV", Held::Messages);
+        check_held("KV_stock", Held::KeyValue);
+        check_held("OBJ_images", Held::Objects);
+    }
+
+    #[test]
+    fn a_limit_that_is_none_is_not_read_as_one() {
+        let config = serde_json::json!({ "name": "A", "max_age": 0, "max_bytes": -1, "max_msgs": 5 });
+        let stream = row(config, serde_json::Value::Null).unwrap();
+        assert_eq!((stream.max_age, stream.max_bytes, stream.max_messages), (None, None, Some(5)));
+    }
+
+    #[test]
+    fn a_stream_without_a_leader_says_so() {
+        let cluster = serde_json::json!({ "replicas": [{ "name": "n2", "offline": true, "active": -1 }] });
+        let stream = row(serde_json::json!({ "name": "A", "num_replicas": 2 }), cluster).unwrap();
+        let cluster = stream.state.value().unwrap().cluster.as_ref().unwrap();
+        assert_eq!((cluster.leader.as_ref(), cluster.replicas[0].is_offline), (None, true));
+        assert!(row(serde_json::json!({ "name": "not a name" }), serde_json::Value::Null).is_none());
+    }
+}

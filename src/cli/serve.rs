@@ -56,18 +56,17 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let pages = web::Web::new(snapshots, observer.trace_url, clock, stop.clone());
     let router = web::router(pages, probes::router(health.clone(), telemetry.metrics().clone()));
     tracing::info!("the pages are at http://{address}/");
-    let mut serving = std::pin::pin!(web::serve(listener, router, stop.clone()));
-    let mut collecting = std::pin::pin!(collector.run(stop.clone()));
-    let ended = tokio::select! {
-        ended = &mut collecting => ended.map_err(anyhow::Error::from),
-        ended = &mut serving => ended.context("serving the pages"),
-        asked = tasks::asked_to_end() => asked.context("waiting for the signal to end"),
+    let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
+    let looking = async {
+        let ended = tokio::select! {
+            ended = collector.run(stop.clone()) => ended.map_err(anyhow::Error::from),
+            asked = tasks::asked_to_end() => asked.context("waiting for the signal to end"),
+        };
+        health.drains();
+        stop.cancel();
+        ended
     };
-    health.drains();
-    stop.cancel();
-    if ended.is_ok() {
-        serving.await.context("ending the pages")?;
-    }
+    let ended = tokio::try_join!(serving, looking).map(|_| ());
     tasks.stop(STOP_LIMIT).await;
     telemetry.shutdown().await;
     ended

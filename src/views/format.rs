@@ -99,6 +99,15 @@ pub(super) fn length(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A text that somebody else wrote, cut where it would take over the page.
+pub(super) fn cut(text: &str) -> String {
+    const LETTERS: usize = 240;
+    match text.char_indices().nth(LETTERS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
 /// A time that a handler took: `12 ms`, `1.2 s`.
 pub(super) fn took(seconds: f64) -> String {
     match seconds {
@@ -166,6 +175,13 @@ mod tests {
         check("reply", "Replies");
         check("outbox", "Outboxes");
         check("day", "Days");
+    }
+
+    #[test]
+    fn a_text_is_cut_between_letters() {
+        assert_eq!(cut("3 items"), "3 items");
+        assert_eq!(cut(&"é".repeat(240)), "é".repeat(240));
+        assert_eq!(cut(&"é".repeat(241)), format!("{}…", "é".repeat(240)));
     }
 
     #[test]

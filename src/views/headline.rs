@@ -129,7 +129,7 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let troubled = here.chain(gone).filter_map(|(entry, standing)| {
         let detail = Detail {
             name: full_name(&entry.value),
-            why: format!("{}: {}", standing.sign.word, standing.why),
+            why: format::cut(&format!("{}: {}", standing.sign.word, standing.why)),
             href: "/services".to_owned(),
         };
         standing.is_trouble().then_some((standing.sign, detail))

@@ -15,6 +15,9 @@ use crate::{
     snapshot::Entry,
 };
 
+/// Steps shown of one record, the first ones.
+const STEPS_MOST: usize = 50;
+
 /// The newest records of one kind.
 #[derive(Template)]
 #[template(path = "parts/records.html")]
@@ -125,23 +128,23 @@ impl RecordRow {
             Phase::Failed => Level::Warning,
         };
         let step = |step: &crate::record::Step| StepRow {
-            name: step.name.clone(),
-            by: step.by.clone(),
+            name: format::cut(&step.name),
+            by: format::cut(&step.by),
             after: Age(record.started.age(step.at).0).to_string(),
             at: step.at,
-            message: step.message.as_ref().map(ToString::to_string),
+            message: step.message.as_ref().map(|id| format::cut(&id.0)),
         };
         Self {
             key: entry.key.clone(),
             short: short(&record.id),
-            id: record.id.clone(),
-            sign: Sign::new(level, &*record.state),
-            summary: record.summary.clone(),
-            reason: record.reason.clone(),
+            id: format::cut(&record.id),
+            sign: Sign::new(level, format::cut(&record.state)),
+            summary: format::cut(&record.summary),
+            reason: record.reason.as_deref().map(format::cut),
             started: Moment::ago(record.started, look),
             since: Moment::length(record.since, look),
-            trace: record.trace_id.as_deref().map(|id| TraceLink::of(id, look)),
-            steps: record.steps.iter().map(step).collect(),
+            trace: record.trace_id.as_deref().map(|id| TraceLink::of(&format::cut(id), look)),
+            steps: record.steps.iter().take(STEPS_MOST).map(step).collect(),
         }
     }
 }

@@ -14,6 +14,9 @@ use crate::{
     snapshot::Entry,
 };
 
+/// Instances of a service, parts of a probe and workers of an instance that are shown, each.
+const ROWS_MOST: usize = 50;
+
 /// Services by name.
 #[derive(Template)]
 #[template(path = "parts/services.html")]
@@ -33,6 +36,7 @@ struct Service {
     name: String,
     summary: Sign,
     instances: Vec<Instance>,
+    more: usize,
 }
 
 struct Instance {
@@ -119,17 +123,20 @@ pub(super) fn unreadable(malformed: usize) -> Option<String> {
 
 impl Service {
     fn of(name: &str, mut entries: Vec<(&Entry<Presence>, Standing)>, look: &Look<'_>) -> Self {
-        entries.sort_by(|(a, _), (b, _)| a.key.cmp(&b.key));
+        let worst = entries.iter().map(|(_, standing)| standing.level()).max().unwrap_or(Level::Unknown);
+        let ready = entries.iter().filter(|(_, standing)| standing.level() == Level::Ok).count();
+        let all = entries.len();
+        entries.sort_by(|(a, left), (b, right)| {
+            right.level().trouble().cmp(&left.level().trouble()).then_with(|| a.key.cmp(&b.key))
+        });
         let instances: Vec<Instance> =
-            entries.into_iter().map(|(entry, standing)| Instance::of(entry, standing, look)).collect();
-        let worst = instances.iter().map(|instance| instance.sign.level).max().unwrap_or(Level::Unknown);
-        let ready = instances.iter().filter(|instance| instance.sign.level == Level::Ok).count();
+            entries.into_iter().take(ROWS_MOST).map(|(entry, standing)| Instance::of(entry, standing, look)).collect();
         let summary = if look.snapshot.presence.fresh().is_some() {
-            Sign::new(worst, format!("{ready} of {} ready", instances.len()))
+            Sign::new(worst, format!("{ready} of {all} ready"))
         } else {
             Sign::new(Level::Unknown, "stale")
         };
-        Self { name: name.to_owned(), summary, instances }
+        Self { name: format::cut(name), summary, more: all - instances.len(), instances }
     }
 }
 
@@ -141,10 +148,10 @@ impl Instance {
         Self {
             key: entry.key.clone(),
             name: short(&presence.instance),
-            version: presence.version.clone(),
-            address: presence.address.clone(),
+            version: format::cut(&presence.version),
+            address: presence.address.as_deref().map(format::cut),
             sign: standing.sign,
-            why: standing.why,
+            why: format::cut(&standing.why),
             started: Moment::length(presence.started, look),
             written: Moment::ago(entry.written, look),
             probes: vec![
@@ -152,7 +159,7 @@ impl Instance {
                 ProbeView::of("ready", &probes.ready, is_heard),
                 ProbeView::of("startup", &probes.startup, is_heard),
             ],
-            workers: presence.workers.iter().map(WorkerRow::of).collect(),
+            workers: presence.workers.iter().take(ROWS_MOST).map(WorkerRow::of).collect(),
         }
     }
 }
@@ -164,9 +171,9 @@ impl ProbeView {
             true => Level::Ok,
             false => Level::Critical,
         };
-        let parts = probe.parts.iter().map(|part| PartRow {
-            sign: Sign::new(if part.passes { Level::Ok } else { Level::Critical }, &*part.name),
-            reason: part.reason.clone(),
+        let parts = probe.parts.iter().take(ROWS_MOST).map(|part| PartRow {
+            sign: Sign::new(if part.passes { Level::Ok } else { Level::Critical }, format::cut(&part.name)),
+            reason: format::cut(&part.reason),
             age: format::since_seconds(part.age_seconds),
         });
         Self { sign: Sign::new(level, name), parts: parts.collect() }

@@ -155,6 +155,18 @@ async fn hostile_names_stay_text() {
     assert!(page.text("code.trace").contains("<script>alert(1)</script>"), "{}", page.html);
 }
 
+#[tokio::test]
+async fn a_long_text_does_not_take_over_the_page() {
+    let mut long = snapshot();
+    let mut record = order("7");
+    record.value.summary = "x".repeat(60_000);
+    record.value.steps = vec![record.value.steps[0].clone(); 10_000];
+    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 0, is_cut: false };
+    long.records = Reading::known(bucket, "bucket records", now());
+    let page = page_of(long, "/records/order").await;
+    assert!(page.html.len() < 30_000, "{} bytes", page.html.len());
+}
+
 fn hostile() -> Snapshot {
     let name = "<img\"'&=x";
     let mut hostile = snapshot();
