@@ -161,9 +161,9 @@ impl Number {
         Self { text: Some(text.into()), note: String::new(), unknown: String::new() }
     }
 
-    /// Whether it says that there is nothing, so that what is not nothing stands out.
-    fn is_zero(&self) -> bool {
-        self.text.as_deref().is_some_and(|text| matches!(text, "0" | "0/s" | "0 B"))
+    /// Whether it is nothing, or no number, so that what is something stands out.
+    fn is_quiet(&self) -> bool {
+        self.text.as_deref().is_some_and(|text| matches!(text, "0" | "0/s" | "0 B" | "push"))
     }
 
     pub(super) fn unknown(reason: &str) -> Self {
