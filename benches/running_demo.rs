@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -10,11 +9,11 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use tempfile::TempDir;
 
-use crate::support::process_tree::{is_running, kill_all, tree};
+use crate::support::process_tree::{arguments, is_running, kill_all, tree};
 
 /// A demo drains in 10 s at the most, and then some for a busy machine.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -53,8 +52,8 @@ impl RunningDemo {
         let data = folder.path().join("data");
         let files = format!("--data {} --urls-file {}", data.display(), urls.display());
         command.args(["demo", &format!("ARGS={arguments} {files}")]);
-        // A group of its own is what a terminal gives a command: Ctrl-C is a signal to the group.
-        command.process_group(0).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        // It stays in the group of the bench, so that a Ctrl-C at the terminal ends the demo with it.
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         let started = Instant::now();
         Ok(Self { make: command.spawn().context("starting make")?, folder, started })
     }
@@ -105,15 +104,18 @@ impl RunningDemo {
         }
     }
 
-    /// Ends the demo as Ctrl-C does; returns how long that took.
+    /// Ends the demo as Ctrl-C does, which reaches make and the demo and none of the demo's own processes; returns how long that took.
     ///
     /// # Errors
     /// When a process is left after the limit; it is killed.
     pub fn stop(mut self) -> anyhow::Result<Duration> {
         let pids = tree(self.root());
         let asked = Instant::now();
-        let group = Pid::from_child(&self.make);
-        kill_process_group(group, Signal::INT).context("interrupting the demo")?;
+        let is_asked = |pid: &&u32| arguments(**pid).get(1).is_some_and(|command| command == "demo");
+        for pid in pids.iter().filter(is_asked) {
+            let pid = Pid::from_raw(i32::try_from(*pid)?).context("a process has no number")?;
+            kill_process(pid, Signal::INT).context("interrupting the demo")?;
+        }
         while asked.elapsed() < STOP_LIMIT {
             self.make.try_wait()?;
             if !pids.iter().any(|pid| is_running(*pid)) {
