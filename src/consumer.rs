@@ -44,7 +44,6 @@ pub struct Worker {
     concurrency: u32,
     ack_wait: Duration,
     retry: Backoff,
-    correlation_name: Option<&'static str>,
     routes: Routes,
 }
 
@@ -87,7 +86,6 @@ impl Worker {
             concurrency: CONCURRENCY,
             ack_wait: ACK_WAIT,
             retry: RETRY,
-            correlation_name: None,
             routes: Routes::default(),
         }
     }
@@ -117,13 +115,6 @@ impl Worker {
     #[must_use]
     pub fn retry(mut self, retry: Backoff) -> Self {
         self.retry = retry;
-        self
-    }
-
-    /// Writes the correlation id of a message into its log lines under this name, such as `order_id`.
-    #[must_use]
-    pub fn log_correlation_as(mut self, name: &'static str) -> Self {
-        self.correlation_name = Some(name);
         self
     }
 

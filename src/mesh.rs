@@ -36,12 +36,21 @@ pub mod topology;
 
 use std::time::Duration;
 
-use crate::consumer::Worker;
+use crate::{
+    config::ServiceConfig,
+    consumer::Worker,
+    service::{Builder, Service},
+};
 
 /// How soon a killed instance's orders go to another one.
 const ACK_WAIT: Duration = Duration::from_secs(10);
 
-/// What the workers of the mesh have in common.
+/// What the services of the mesh have in common.
+fn service(name: &str, config: ServiceConfig) -> Builder {
+    Service::builder(name).config(config).log_correlation_as("order_id")
+}
+
+/// What their workers have in common.
 fn worker(durable: &str) -> Worker {
-    Worker::new(durable).concurrency(8).ack_wait(ACK_WAIT).log_correlation_as("order_id")
+    Worker::new(durable).concurrency(8).ack_wait(ACK_WAIT)
 }

@@ -67,6 +67,7 @@ pub struct Builder {
     version: String,
     config: ServiceConfig,
     telemetry: Option<Telemetry>,
+    correlation_name: Option<&'static str>,
 }
 
 /// Why a service cannot start or go on.
@@ -120,6 +121,12 @@ impl Builder {
         self
     }
 
+    /// Writes the correlation id of a message into the log lines of its handling under this name, such as `order_id`.
+    pub fn log_correlation_as(mut self, name: &'static str) -> Self {
+        self.correlation_name = Some(name);
+        self
+    }
+
     /// Sets up telemetry, opens the probes, and connects to NATS.
     ///
     /// # Errors
@@ -130,6 +137,10 @@ impl Builder {
         let telemetry = match self.telemetry {
             Some(telemetry) => telemetry,
             None => telemetry::init(&self.config.telemetry, &self.name, &instance)?,
+        };
+        let telemetry = match self.correlation_name {
+            Some(name) => telemetry.log_correlation_as(name),
+            None => telemetry,
         };
         let clock = Clock::system();
         let health = Arc::new(Health::new(clock.clone()));
@@ -163,6 +174,7 @@ impl Service {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             config: ServiceConfig { grace: 6, ..ServiceConfig::default() },
             telemetry: None,
+            correlation_name: None,
         }
     }
 

@@ -31,7 +31,10 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 
 /// The telemetry of a process; clones are the same.
 #[derive(Debug, Clone)]
-pub struct Telemetry(Arc<Inner>);
+pub struct Telemetry {
+    shared: Arc<Inner>,
+    correlation_name: &'static str,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -73,9 +76,9 @@ pub fn init(config: &TelemetryConfig, service: &str, instance: &str) -> Result<T
     let is_json = config.log_format == LogFormat::Json || (config.log_format == LogFormat::Auto && !is_terminal);
     let lines = logs::Lines { is_json, service: service.to_owned(), instance: instance.to_owned() };
     let log = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_terminal).with_writer(std::io::stderr);
-    let spans = tracing_opentelemetry::layer().with_tracer(telemetry.0.tracer.clone());
+    let spans = tracing_opentelemetry::layer().with_tracer(telemetry.shared.tracer.clone());
     tracing_subscriber::registry().with(filter).with(log).with(spans).try_init().map_err(TelemetryError::Twice)?;
-    opentelemetry::global::set_tracer_provider(telemetry.0.provider.clone());
+    opentelemetry::global::set_tracer_provider(telemetry.shared.provider.clone());
     Ok(telemetry)
 }
 
@@ -87,21 +90,29 @@ impl Telemetry {
 
     fn over(provider: SdkTracerProvider) -> Self {
         let tracer = provider.tracer(SCOPE);
-        Self(Arc::new(Inner { provider, tracer, metrics: Metrics::default() }))
+        let shared = Arc::new(Inner { provider, tracer, metrics: Metrics::default() });
+        Self { shared, correlation_name: "correlation_id" }
+    }
+
+    /// The same telemetry, whose log lines carry the correlation id of their message under this name, such as `order_id`.
+    #[must_use]
+    pub fn log_correlation_as(mut self, name: &'static str) -> Self {
+        self.correlation_name = name;
+        self
     }
 
     /// The process's metrics.
     pub fn metrics(&self) -> &Metrics {
-        &self.0.metrics
+        &self.shared.metrics
     }
 
     fn tracer(&self) -> &SdkTracer {
-        &self.0.tracer
+        &self.shared.tracer
     }
 
     /// Sends what spans are left, for as long as that is worth waiting for.
     pub async fn shutdown(&self) {
-        let provider = self.0.provider.clone();
+        let provider = self.shared.provider.clone();
         // The SDK waits on its own thread here, which would deadlock with a runtime of one thread.
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT)).await;
         if let Ok(Err(error)) = flushed {

@@ -23,7 +23,7 @@ use crate::{
     message::{Delivery, Message},
     name::{NameError, Subject, SubjectPattern},
     telemetry::{
-        Ids, Span,
+        Span,
         events::{Processed, Settled},
         messaging::Processing,
     },
@@ -81,7 +81,7 @@ async fn process(shared: &Shared, delivered: Delivered, reply: &async_nats::Subj
         group: consumer,
         delivery: Some(&delivery),
     });
-    let span = span.with_ids(ids(&message, shared.worker.correlation_name));
+    let span = span.with_ids(telemetry.ids_of(&message));
     let delivered_times = delivery.delivered;
     span.around(async {
         let began = Instant::now();
@@ -184,15 +184,4 @@ fn words(panic: &(dyn std::any::Any + Send)) -> &str {
 
 fn literal(subject: &Subject) -> SubjectPattern {
     SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
-}
-
-fn ids(message: &Message, correlation_name: Option<&'static str>) -> Ids {
-    let mut ids = Ids::default();
-    if let Some(id) = &message.id {
-        ids = ids.with("message_id", id.0.clone());
-    }
-    if let Some(correlation) = &message.correlation {
-        ids = ids.with(correlation_name.unwrap_or("correlation_id"), correlation.0.clone());
-    }
-    ids
 }

@@ -1,15 +1,18 @@
-//! What the mesh's two HTTP servers share: bodies are JSON of a bounded size, and every refusal is one clear sentence.
+//! What the mesh shares of HTTP. Its servers take JSON of a bounded size and refuse in one clear sentence; its clients send the trace along.
 
 use std::fmt;
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, FromRequest, Request, rejection::JsonRejection},
-    http::{StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use reqwest::RequestBuilder;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+
+use crate::{message::header::TRACEPARENT, telemetry::Telemetry};
 
 /// No order or charge comes near this many bytes.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -80,4 +83,28 @@ pub fn guarded(routes: Router) -> Router {
         Fault(StatusCode::METHOD_NOT_ALLOWED, sentence)
     };
     routes.fallback(nothing).method_not_allowed_fallback(no_way).layer(DefaultBodyLimit::max(BODY_LIMIT))
+}
+
+/// Sends a request within a span of its own, which the server continues. `template` is the path without ids.
+///
+/// # Errors
+/// When there is no answer in time.
+pub async fn send(
+    telemetry: &Telemetry,
+    template: &'static str,
+    request: RequestBuilder,
+) -> reqwest::Result<reqwest::Response> {
+    let (client, request) = request.build_split();
+    let mut request = request?;
+    let host = request.url().host_str().unwrap_or_default();
+    let span = telemetry.requesting_http(request.method().as_str(), host, template);
+    let parent = span.trace_parent().and_then(|parent| HeaderValue::try_from(parent.to_string()).ok());
+    request.headers_mut().extend(parent.map(|parent| (HeaderName::from_static(TRACEPARENT), parent)));
+    let answer = span.around(client.execute(request)).await;
+    match &answer {
+        Ok(answer) => span.set("http.response.status_code", i64::from(answer.status().as_u16())),
+        Err(error) => span.fail("unavailable", error.to_string()),
+    }
+    span.end();
+    answer
 }

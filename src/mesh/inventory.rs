@@ -20,14 +20,14 @@ pub use stock::{Decision, Quantities, Stock};
 
 use super::{
     events::{OrderCompleted, OrderPlaced, PaymentRefused, StockRefused, StockReleased, StockReserved},
-    topology, worker,
+    service, topology, worker,
 };
 use crate::{
     bus::Bus,
     config::ServiceConfig,
     handler::{Context, with},
     resilience::Backoff,
-    service::{Service, ServiceError},
+    service::ServiceError,
     state::Documents,
 };
 
@@ -52,7 +52,7 @@ struct Inventory {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = Service::builder("inventory").config(config).start().await?;
+    let service = service("inventory", config).start().await?;
     let inventory = Inventory { bus: service.bus().clone(), stock: service.documents(topology::STOCK).await? };
     // Revision 0: only the first start fills the warehouse.
     inventory.stock.write(WAREHOUSE, &Stock::opening(), 0).await?;

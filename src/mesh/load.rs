@@ -20,10 +20,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use crate::{
-    config::LoadConfig, errors::ErrorChain, message::header::TRACEPARENT, service::Service, tasks::Tasks,
-    telemetry::Telemetry,
-};
+use super::{http::send, service};
+use crate::{config::LoadConfig, errors::ErrorChain, tasks::Tasks, telemetry::Telemetry};
 use basket::Basket;
 
 /// Customers at the counter at once; while it is full, others go by.
@@ -65,7 +63,7 @@ struct Load {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: LoadConfig) -> anyhow::Result<()> {
-    let service = Service::builder("load").config(config.service).start().await?;
+    let service = service("load", config.service).start().await?;
     let load = Load {
         // The storefront is named by its address; a proxy in the environment is for the way out, not for it.
         http: Client::builder().timeout(ANSWER_LIMIT).no_proxy().build().context("setting up the HTTP client")?,
@@ -112,7 +110,8 @@ impl Load {
     async fn order(&self, basket: &Basket) {
         let key = Uuid::new_v4().to_string();
         for _ in 0..TRIES {
-            let again_after = match self.ask(basket, &key).await {
+            let request = self.http.post(self.orders.clone()).header("Idempotency-Key", &key).json(basket);
+            let again_after = match send(&self.telemetry, "/orders", request).await {
                 Ok(answer) if answer.status() == StatusCode::ACCEPTED => return count(&self.tally.placed),
                 Ok(answer) if answer.status().is_client_error() => return count(&self.tally.refused),
                 Ok(answer) => come_back(&answer),
@@ -124,22 +123,6 @@ impl Load {
             sleep(again_after).await;
         }
         count(&self.tally.failed);
-    }
-
-    async fn ask(&self, basket: &Basket, key: &str) -> reqwest::Result<Response> {
-        let span = self.telemetry.requesting_http("POST", self.orders.host_str().unwrap_or_default(), "/orders");
-        let request = self.http.post(self.orders.clone()).header("Idempotency-Key", key).json(basket);
-        let request = match span.trace_parent() {
-            Some(parent) => request.header(TRACEPARENT, parent.to_string()),
-            None => request,
-        };
-        let asked = span.around(request.send()).await;
-        match &asked {
-            Ok(answer) => span.set("http.response.status_code", i64::from(answer.status().as_u16())),
-            Err(error) => span.fail("unavailable", error.to_string()),
-        }
-        span.end();
-        asked
     }
 }
 

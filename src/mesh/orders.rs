@@ -13,14 +13,14 @@ use super::{
         OrderCancelled, OrderCompleted, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused, StockReleased,
         StockReserved,
     },
-    worker,
+    service, worker,
 };
 use crate::{
     bus::Bus,
     config::ServiceConfig,
     handler::{Context, with},
     record::{self, Record},
-    service::{Service, ServiceError},
+    service::ServiceError,
     state::{Documents, documents::DocumentError},
 };
 
@@ -36,7 +36,7 @@ struct Orders {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = Service::builder("orders").config(config).start().await?;
+    let service = service("orders", config).start().await?;
     let orders = Orders { bus: service.bus().clone(), records: service.documents(record::BUCKET).await? };
     let own = worker("orders-orders")
         .on(with(&orders, Orders::note::<OrderPlaced>))

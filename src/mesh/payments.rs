@@ -12,15 +12,14 @@ use url::Url;
 
 use super::{
     events::{PaymentCharged, PaymentRefused, StockReserved},
-    worker,
+    http::send,
+    service, worker,
 };
 use crate::{
     bus::Bus,
     config::PaymentsConfig,
     handler::{Context, with},
-    message::header::TRACEPARENT,
     resilience::Backoff,
-    service::Service,
 };
 
 /// How long a charge may take. Longer than the provider needs, far shorter than anyone's patience with a hanging one.
@@ -48,7 +47,7 @@ enum Answer {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: PaymentsConfig) -> anyhow::Result<()> {
-    let service = Service::builder("payments").config(config.service).start().await?;
+    let service = service("payments", config.service).start().await?;
     // The provider is named by its address; a proxy in the environment is for the way out, not for it.
     let http = Client::builder().timeout(CHARGE_LIMIT).no_proxy().build().context("setting up the HTTP client")?;
     let payments = Payments { bus: service.bus().clone(), provider: config.provider, http };
@@ -76,36 +75,19 @@ impl Payments {
 
     /// An answer that decides nothing, and no answer, are errors: the message is delivered again and the provider asked again.
     async fn ask(&self, reserved: &StockReserved) -> anyhow::Result<Answer> {
-        let host = self.provider.host_str().unwrap_or_default();
-        let span = self.bus.telemetry().requesting_http("POST", host, "/charges");
-        let asked = span.around(self.post(reserved, span.trace_parent().map(|parent| parent.to_string()))).await;
-        match &asked {
-            Ok((status, _)) => span.set("http.response.status_code", i64::from(status.as_u16())),
-            Err(error) => span.fail("unavailable", error.to_string()),
-        }
-        span.end();
-        let (status, body) = asked?;
+        let url = self.provider.join("charges").context("the provider's address")?;
+        let charge =
+            json!({ "order": reserved.order_id, "customer": reserved.customer, "cents": reserved.total_cents });
+        let request = self.http.post(url).header("Idempotency-Key", &reserved.order_id).json(&charge);
+        let answer = send(self.bus.telemetry(), "/charges", request).await.context("asking the payment provider")?;
+        let status = answer.status();
+        let body: Value = answer.json().await.context("reading the payment provider's answer")?;
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         match (status, text("id"), text("error")) {
             (StatusCode::CREATED | StatusCode::OK, Some(charge_id), _) => Ok(Answer::Charged { charge_id }),
             (StatusCode::PAYMENT_REQUIRED, _, Some(reason)) => Ok(Answer::Declined { reason }),
             (_, _, why) => bail!("the provider answers {status}: {}", why.unwrap_or_else(|| "no word why".to_owned())),
         }
-    }
-
-    async fn post(
-        &self,
-        reserved: &StockReserved,
-        trace_parent: Option<String>,
-    ) -> anyhow::Result<(StatusCode, Value)> {
-        let url = self.provider.join("charges").context("the provider's address")?;
-        let charge =
-            json!({ "order": reserved.order_id, "customer": reserved.customer, "cents": reserved.total_cents });
-        let request = self.http.post(url).header("Idempotency-Key", &reserved.order_id).json(&charge);
-        let request = trace_parent.into_iter().fold(request, |request, parent| request.header(TRACEPARENT, parent));
-        let response = request.send().await.context("asking the payment provider")?;
-        let status = response.status();
-        Ok((status, response.json().await.context("reading the payment provider's answer")?))
     }
 }
 
@@ -116,7 +98,10 @@ mod tests {
     use axum::{Json, Router, http::HeaderMap, routing::post};
 
     use super::*;
-    use crate::mesh::testing::{Server, delivered, kinds};
+    use crate::{
+        mesh::testing::{Server, delivered, kinds},
+        message::header::TRACEPARENT,
+    };
 
     /// A provider that gives this answer, and what it was asked.
     async fn provider(status: u16, body: Value) -> (Server, Arc<Mutex<Vec<(HeaderMap, Value)>>>) {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize};
 use super::{
     catalogue::article,
     events::{Line, PricedLine},
+    service,
 };
 use crate::{
     config::ServiceConfig,
     handler::Context,
     rpc::{Call, Refusal},
-    service::{Service, ServiceError},
+    service::ServiceError,
 };
 
 /// Asks what these lines cost.
@@ -40,7 +41,7 @@ impl Call for Quote {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    Service::builder("pricing").config(config).start().await?.answers(quote).await?.run().await
+    service("pricing", config).start().await?.answers(quote).await?.run().await
 }
 
 async fn quote(_: Context, wanted: Quote) -> Result<Quoted, Refusal> {

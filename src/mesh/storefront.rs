@@ -25,7 +25,7 @@ use uuid::Uuid;
 use super::{
     events::OrderPlaced,
     http::{Body, Fault, guarded},
-    orders, topology,
+    orders, service, topology,
 };
 use crate::{
     bus::codec,
@@ -33,7 +33,7 @@ use crate::{
     errors::ErrorChain,
     message::header::TRACEPARENT,
     record::{self, Record},
-    service::{Service, ServiceError},
+    service::ServiceError,
     state::Documents,
     telemetry::Remote,
 };
@@ -54,7 +54,7 @@ struct Shop {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = Service::builder("storefront").config(config).start().await?;
+    let service = service("storefront", config).start().await?;
     let checkout = Checkout {
         connection: service.connection().clone(),
         bus: service.bus().clone(),

@@ -18,7 +18,7 @@ use crate::{
     name::{Subject, SubjectPattern},
     nats::Connection,
     tasks::Tasks,
-    telemetry::{Ids, events::Processed, messaging::Processing},
+    telemetry::{events::Processed, messaging::Processing},
 };
 
 /// Requests answered at once; more wait in the subscription.
@@ -121,8 +121,7 @@ where
     let message = read_message(subject, request.message.headers.as_ref(), request.message.payload.clone());
     let processing = Processing { message: &message, template, group: bus.source(), delivery: None };
     let span = bus.telemetry().processing(processing);
-    let correlation = message.correlation.as_ref().map(|id| id.0.clone()).unwrap_or_default();
-    let span = span.with_ids(Ids::default().with("correlation_id", correlation));
+    let span = span.with_ids(bus.telemetry().ids_of(&message));
     let began = Instant::now();
     let result = span.around(run(answer, message)).await;
     if let Err(refusal) = &result {

@@ -5,6 +5,9 @@ use opentelemetry::{
     trace::{FutureExt, TraceContextExt},
 };
 
+use super::Telemetry;
+use crate::message::Message;
+
 /// Names and values that log lines carry beside the trace's ids.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ids(Vec<(&'static str, String)>);
@@ -22,6 +25,20 @@ impl Ids {
         let mut all = Context::map_current(|context| context.get::<Self>().cloned()).unwrap_or_default();
         all.0.extend(self.0);
         future.with_context(Context::current_with_value(all)).await
+    }
+}
+
+impl Telemetry {
+    /// The ids that a message carries.
+    pub fn ids_of(&self, message: &Message) -> Ids {
+        let mut ids = Ids::default();
+        if let Some(id) = &message.id {
+            ids = ids.with("message_id", id.0.clone());
+        }
+        if let Some(correlation) = &message.correlation {
+            ids = ids.with(self.correlation_name, correlation.0.clone());
+        }
+        ids
     }
 }
 

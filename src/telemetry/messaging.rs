@@ -114,7 +114,7 @@ impl Telemetry {
     }
 
     /// The span of an HTTP request that we make.
-    pub fn requesting_http(&self, method: &'static str, host: &str, template: &'static str) -> Span {
+    pub fn requesting_http(&self, method: &str, host: &str, template: &'static str) -> Span {
         let beginning = Beginning {
             name: format!("{method} {template}").into(),
             kind: SpanKind::Client,
@@ -123,7 +123,7 @@ impl Telemetry {
         };
         Span::begin(self.tracer(), beginning, || {
             vec![
-                KeyValue::new("http.request.method", method),
+                KeyValue::new("http.request.method", method.to_owned()),
                 KeyValue::new("url.template", template),
                 KeyValue::new("server.address", host.to_owned()),
             ]

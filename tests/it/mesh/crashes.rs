@@ -57,7 +57,7 @@ async fn burst_and_crash(mesh: &mut Mesh, service: &'static str) -> Vec<String> 
 
 impl Mesh {
     fn orders_seen_by(&self, service: &str) -> usize {
-        let names_one = |line: &&String| line.contains("order_id") || line.contains("correlation_id");
+        let names_one = |line: &&String| line.contains("order_id");
         self.running[service].stderr().iter().filter(names_one).count()
     }
 }
@@ -101,6 +101,16 @@ async fn nothing_is_lost_when_nats_goes_away_under_load() {
             Ok(completed)
         } else {
             Err(format!("{completed} + {cancelled} of {placed}"))
+        }
+    })
+    .await;
+    eventually(LIMIT, "the list follows the records as before", async || {
+        let list = http::get(&mesh.storefront("/orders")).await?.json();
+        let newest = list["orders"].as_array().cloned().unwrap_or_default();
+        if newest.len() == 50 && newest.iter().all(|order| order["phase"] != "open") {
+            Ok(())
+        } else {
+            Err(list.to_string())
         }
     })
     .await;

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::json;
+
 use super::{LIMIT, Mesh, PAID, order};
 use crate::support::otlp::{Collector, Span, SpanKind, orphans, outline, pieces};
 
@@ -84,7 +86,7 @@ fn lines_name_the_trace(mesh: &Mesh, order_id: &str, trace_id: &str) {
     let lines = mesh.log();
     let of_order: Vec<_> = lines.iter().filter(|line| line.to_string().contains(order_id)).collect();
     for line in &of_order {
-        assert_eq!(line["trace_id"], trace_id, "{line}");
+        assert_eq!((&line["trace_id"], &line["order_id"]), (&json!(trace_id), &json!(order_id)), "{line}");
     }
     let services: BTreeSet<_> = of_order.iter().filter_map(|line| line["service"].as_str()).collect();
     assert_eq!(services, ["inventory", "orders", "payments", "pricing", "provider", "storefront"].into());
