@@ -205,8 +205,10 @@ mod tests {
     async fn what_the_program_started_ends_with_it() {
         let process = shell("sleep 1000 & sleep 1000 & echo up; wait");
         process.line(LIMIT, "up", |line| line == "up").await;
-        let pids = tree(process.pid());
-        assert_eq!(pids.iter().filter(|pid| arguments(**pid) == ["sleep", "1000"]).count(), 2, "{pids:?}");
+        // A child is its parent's copy at first, so the tree is whole only when both have become what they are to be.
+        let sleeping = |pid: &&u32| arguments(**pid) == ["sleep", "1000"];
+        let both = async || Some(tree(process.pid())).filter(|pids| pids.iter().filter(sleeping).count() == 2);
+        let pids = eventually(LIMIT, "both children sleep", both).await;
         drop(process);
         eventually(LIMIT, "all three have ended", async || !pids.iter().any(|pid| is_running(*pid))).await;
     }
