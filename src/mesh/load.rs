@@ -14,7 +14,7 @@ use anyhow::Context;
 use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER};
 use tokio::{
     sync::Semaphore,
-    time::{Instant, interval, sleep, sleep_until},
+    time::{Instant, interval_at, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -80,8 +80,8 @@ impl Load {
     async fn run_until(self, stop: CancellationToken) {
         let (customers, counter) = (Tasks::default(), Arc::new(Semaphore::new(COUNTER)));
         let mut dice = fastrand::Rng::new();
-        let mut progress = interval(PROGRESS);
         let mut next = Instant::now();
+        let mut progress = interval_at(next + PROGRESS, PROGRESS);
         loop {
             tokio::select! {
                 () = sleep_until(next) => {}

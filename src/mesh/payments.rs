@@ -81,7 +81,7 @@ impl Payments {
         let request = self.http.post(url).header("Idempotency-Key", &reserved.order_id).json(&charge);
         let answer = send(self.bus.telemetry(), "/charges", request).await.context("asking the payment provider")?;
         let status = answer.status();
-        let body: Value = answer.json().await.context("reading the payment provider's answer")?;
+        let body: Value = answer.json().await.unwrap_or_default();
         let text = |name: &str| body[name].as_str().map(str::to_owned);
         match (status, text("id"), text("error")) {
             (StatusCode::CREATED | StatusCode::OK, Some(charge_id), _) => Ok(Answer::Charged { charge_id }),
