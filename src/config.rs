@@ -1,6 +1,7 @@
 //! Settings, one struct a topic: a field is a flag, an environment variable and a line of the reference at once.
 //! Reading them touches nothing: no file is opened, no name resolved.
 
+#[cfg(all(feature = "dashboard", feature = "mesh"))]
 mod demo;
 #[cfg(feature = "mesh")]
 mod mesh;
@@ -10,6 +11,7 @@ mod observer;
 mod service;
 mod telemetry;
 
+#[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub use demo::DemoConfig;
 #[cfg(feature = "mesh")]
 pub use mesh::{LoadConfig, PaymentsConfig, ProviderConfig};

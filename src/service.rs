@@ -285,9 +285,6 @@ impl Service {
     }
 
     fn keep_up(&self) {
-        let metrics = self.bus.telemetry().metrics().clone();
-        let link = self.connection.link.clone();
-        self.upkeep.spawn(move |stop| health::watch_link(link, metrics, stop));
         let teller = presence::Teller {
             identity: self.identity.clone(),
             address: self.shown_address(),

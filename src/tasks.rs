@@ -68,7 +68,7 @@ impl Tasks {
     }
 }
 
-/// Resolves when the process is asked to end: Ctrl-C, or SIGTERM as a platform sends it.
+/// Resolves when the process is asked to end: Ctrl-C, SIGTERM as a platform sends it, or SIGHUP when the terminal is closed.
 ///
 /// # Errors
 /// When the system refuses a signal handler.
@@ -77,9 +77,11 @@ pub async fn asked_to_end() -> std::io::Result<()> {
     {
         use tokio::signal::unix::{SignalKind, signal};
         let mut terminate = signal(SignalKind::terminate())?;
+        let mut hang_up = signal(SignalKind::hangup())?;
         tokio::select! {
             ended = tokio::signal::ctrl_c() => ended,
             _ = terminate.recv() => Ok(()),
+            _ = hang_up.recv() => Ok(()),
         }
     }
     #[cfg(not(unix))]

@@ -10,6 +10,9 @@ use bytes::Bytes;
 /// How long a settlement waits for the server's word.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
 
+/// So much of a foreign answer is told.
+const WORDS_MAX: usize = 200;
+
 /// What becomes of a delivered message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
@@ -23,8 +26,14 @@ pub enum Settlement {
 
 /// The server did not confirm a settlement.
 #[derive(Debug, thiserror::Error)]
-#[error("the server did not confirm it")]
-pub struct Unconfirmed(#[source] async_nats::RequestError);
+pub enum Unconfirmed {
+    /// No answer, or nobody there to answer.
+    #[error("the server did not confirm it")]
+    Silent(#[source] async_nats::RequestError),
+    /// An answer that is not the server's empty one.
+    #[error("something else than the server answered: {0}")]
+    Foreign(String),
+}
 
 impl Settlement {
     /// The operation's name in spans and metrics.
@@ -53,7 +62,11 @@ impl Settlement {
 /// When the server did not confirm it in time, or nobody listens to `reply`.
 pub async fn settle(client: &Client, reply: &Subject, settlement: &Settlement) -> Result<(), Unconfirmed> {
     let request = Request::new().payload(settlement.payload()).timeout(Some(CONFIRM_LIMIT));
-    client.send_request(reply.clone(), request).await.map(drop).map_err(Unconfirmed)
+    let answer = client.send_request(reply.clone(), request).await.map_err(Unconfirmed::Silent)?;
+    if answer.payload.is_empty() && answer.status.is_none() {
+        return Ok(());
+    }
+    Err(Unconfirmed::Foreign(String::from_utf8_lossy(&answer.payload).chars().take(WORDS_MAX).collect()))
 }
 
 /// Asks the server for another `ack_wait` for a held message. Nothing is confirmed: the next extension follows soon.

@@ -16,9 +16,11 @@ use std::{
 use anyhow::Context;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     config::{DemoConfig, NatsConfig, TelemetryConfig},
-    mesh, nats, tasks, telemetry,
+    mesh, nats,
+    record::{Phase, Record},
+    tasks, telemetry,
 };
 
 use folder::Folder;
@@ -34,11 +36,6 @@ const FIRST_ORDER_LIMIT: Duration = Duration::from_secs(15);
 
 /// Starts everything, shows where it is, and ends it in order when asked to.
 pub(super) async fn run(config: DemoConfig) -> anyhow::Result<()> {
-    anyhow::ensure!(
-        config.rate > 0.0 && config.rate <= 1000.0,
-        "--rate is {}: give orders a second from 0.1 to 1000, or --no-load",
-        config.rate
-    );
     let quiet = TelemetryConfig { log: "error".to_owned(), ..TelemetryConfig::default() };
     telemetry::init(&quiet, "demo", "demo")?;
     let server = nats_server::find(config.nats_server.as_deref()).await?;
@@ -72,7 +69,7 @@ async fn start(
     supervisor: &Supervisor,
     screen: &Screen,
 ) -> anyhow::Result<()> {
-    let began = Instant::now();
+    let (began, since) = (Instant::now(), Clock::system().now());
     screen.title(&plan.nats_version);
     supervisor.start(plan.nats(folder)?);
     let topology = mesh::topology::topology();
@@ -88,7 +85,7 @@ async fn start(
         screen.step(began, "no load, as asked; place an order yourself");
     } else {
         supervisor.start(plan.load(folder, config.rate)?);
-        match first_completed_order(plan).await {
+        match first_completed_order(plan, since).await {
             Some(id) => screen.step(began, &format!("first order completed: {id}")),
             None => screen.step(began, "no order has completed yet; the dashboard says why"),
         }
@@ -141,11 +138,11 @@ async fn all_ready(plan: &Plan, supervisor: &Supervisor) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn first_completed_order(plan: &Plan) -> Option<String> {
+async fn first_completed_order(plan: &Plan, since: Timestamp) -> Option<String> {
     let give_up = Instant::now() + FIRST_ORDER_LIMIT;
     while Instant::now() < give_up {
         let orders = http::get(plan.port(Rank::Storefront), "/orders").await;
-        let found = orders.and_then(|orders| completed_in(&orders.body));
+        let found = orders.and_then(|orders| completed_in(&orders.body, since));
         if found.is_some() {
             return found;
         }
@@ -154,10 +151,13 @@ async fn first_completed_order(plan: &Plan) -> Option<String> {
     None
 }
 
-/// The id of an order in the storefront's list whose state is `completed`.
-fn completed_in(body: &str) -> Option<String> {
-    let list: serde_json::Value = serde_json::from_str(body).ok()?;
-    let orders = list.get("orders").and_then(|orders| orders.as_array()).or_else(|| list.as_array())?;
-    let done = orders.iter().find(|order| order.get("state").is_some_and(|state| state == "completed"))?;
-    done.get("id")?.as_str().map(str::to_owned)
+/// The id of an order in the storefront's list that was placed in this run and is `completed`.
+fn completed_in(body: &str, since: Timestamp) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct List {
+        orders: Vec<Record>,
+    }
+    let list: List = serde_json::from_str(body).ok()?;
+    let done = |order: &Record| order.started >= since && order.phase == Phase::Succeeded;
+    list.orders.into_iter().find(done).map(|order| order.id)
 }

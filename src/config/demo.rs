@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::TraceUrl;
+
 /// Settings of `streamgauge demo`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DemoConfig {
@@ -10,7 +12,7 @@ pub struct DemoConfig {
     pub data: Option<PathBuf>,
 
     /// Orders placed each second
-    #[arg(long, default_value_t = 5.0, value_name = "ORDERS/S")]
+    #[arg(long, default_value_t = 5.0, value_name = "ORDERS/S", value_parser = super::mesh::rate)]
     pub rate: f64,
 
     /// Place no orders
@@ -23,7 +25,7 @@ pub struct DemoConfig {
 
     /// Link to a trace, `{trace_id}` standing for its id, as in http://localhost:16686/trace/{trace_id}
     #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
-    pub trace_url: Option<String>,
+    pub trace_url: Option<TraceUrl>,
 
     /// Write the addresses to this file as JSON once everything is up
     #[arg(long, value_name = "FILE")]

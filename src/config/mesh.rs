@@ -59,7 +59,7 @@ fn http_url(text: &str) -> Result<Url, String> {
     url.ok_or_else(|| "it is not the address of a server like http://127.0.0.1:7072".to_owned())
 }
 
-fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<f64, String> {
     let rate = text.parse().ok().filter(|rate| (0.001..=10_000.0).contains(rate));
     rate.ok_or_else(|| "it is not a number from 0.001 to 10000".to_owned())
 }

@@ -73,6 +73,12 @@ impl std::str::FromStr for TraceUrl {
     }
 }
 
+impl std::fmt::Display for TraceUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl TraceUrl {
     /// The address of a trace; `None` when the text is not the id of one (32 hex digits).
     pub fn of(&self, trace_id: &str) -> Option<String> {

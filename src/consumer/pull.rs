@@ -96,7 +96,7 @@ async fn pull_until(shared: &Shared, stop: &CancellationToken) -> Option<Subscri
                 Some(error) => (ErrorChain(&error).to_string(), Some(pulling.subscriber)),
             },
         };
-        // What the broken subscription still held is started on by the handlers; what it may yet get comes again after `ack_wait`.
+        // What the broken subscription still held, and what it may yet get, comes again after `ack_wait`.
         drop(subscriber);
         if shared.status.pulled(false, &error) {
             tracing::warn!(consumer = %shared.status.consumer, error, "worker cannot pull; trying again");
@@ -163,7 +163,7 @@ impl<'a> Pulling<'a> {
     async fn ask(&mut self) -> Result<(), PullError> {
         let status = &self.shared.status;
         let owed = self.outstanding.messages();
-        let wanted = status.concurrency().saturating_sub(status.running() + owed);
+        let wanted = status.concurrency().saturating_sub(status.running().saturating_add(owed));
         if wanted == 0 || (owed > 0 && wanted < status.concurrency().div_ceil(2)) {
             return Ok(());
         }

@@ -61,9 +61,9 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
         keys: service.documents(topology::IDEMPOTENCY).await?,
     };
     let records: Documents<Record> = service.documents(record::BUCKET).await?;
-    let newest = Newest::default();
+    let (newest, link) = (Newest::default(), service.connection().link.clone());
     let shop = Shop { checkout, records: records.clone(), newest: newest.clone() };
-    service.routes(routes(shop)).task(|stop| newest.follow_until(records, stop)).run().await
+    service.routes(routes(shop)).task(|stop| newest.follow_until(records, link, stop)).run().await
 }
 
 fn routes(shop: Shop) -> Router {

@@ -18,7 +18,6 @@ use crate::{
     nats::Link,
     presence::{Probe, ProbePart, Probes, Worker},
     state::Documents,
-    telemetry::Metrics,
 };
 
 /// A loop that has not turned for this long is stuck. Loops turn every few seconds at the most, a slow broker included.
@@ -81,6 +80,11 @@ impl Health {
     /// Readiness depends on this connection.
     pub fn linked(&self, link: Link) {
         self.lock().link = Some(link);
+    }
+
+    /// Whether the connection stands; `None` for a process that has none.
+    pub fn is_connected(&self) -> Option<bool> {
+        self.lock().link.as_ref().map(|link| link.state().is_connected)
     }
 
     /// Readiness and liveness depend on this worker.
@@ -177,18 +181,6 @@ where
         }
         tokio::select! {
             () = tokio::time::sleep(STORE_INTERVAL) => {}
-            () = stop.cancelled() => return,
-        }
-    }
-}
-
-/// Keeps the metric of the connection true.
-pub(super) async fn watch_link(link: Link, metrics: Metrics, stop: CancellationToken) {
-    let mut changes = link.watch();
-    loop {
-        metrics.set_connected(changes.borrow_and_update().is_connected);
-        tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
             () = stop.cancelled() => return,
         }
     }

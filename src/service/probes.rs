@@ -31,8 +31,8 @@ pub fn router(health: Arc<Health>, metrics: Metrics) -> Router {
         .route("/livez", probe("live", |probes| probes.live))
         .route("/readyz", probe("ready", |probes| probes.ready))
         .route("/startupz", probe("started", |probes| probes.startup))
-        .with_state(health)
-        .route("/metrics", get(move || async move { exposition(&metrics) }))
+        .with_state(health.clone())
+        .route("/metrics", get(move || async move { exposition(&health, &metrics) }))
 }
 
 fn answer(name: &str, probe: &Probe, RawQuery(query): &RawQuery, headers: &HeaderMap) -> Response {
@@ -54,6 +54,9 @@ fn answer(name: &str, probe: &Probe, RawQuery(query): &RawQuery, headers: &Heade
     (status, format!("{text}{name}: {verdict}\n")).into_response()
 }
 
-fn exposition(metrics: &Metrics) -> impl IntoResponse + use<> {
+fn exposition(health: &Health, metrics: &Metrics) -> impl IntoResponse + use<> {
+    if let Some(is_connected) = health.is_connected() {
+        metrics.set_connected(is_connected);
+    }
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.exposition())
 }

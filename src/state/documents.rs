@@ -116,7 +116,7 @@ impl<T: Serialize + DeserializeOwned> Documents<T> {
         &self.bucket
     }
 
-    /// Whether the bucket answers.
+    /// Whether the bucket answers. The store's own status is what it was when the bucket was opened, so the stream behind it is asked.
     ///
     /// # Errors
     /// When it does not.
@@ -124,7 +124,8 @@ impl<T: Serialize + DeserializeOwned> Documents<T> {
         match &self.store {
             Store::Memory(_) => Ok(()),
             Store::Bucket(store) => store
-                .status()
+                .stream
+                .get_info()
                 .await
                 .map(drop)
                 .map_err(|error| DocumentError::Bucket { bucket: self.bucket.clone(), source: error.into() }),
@@ -201,7 +202,7 @@ impl<T: Serialize + DeserializeOwned> Documents<T> {
             Store::Bucket(store) => store,
             Store::Memory(_) => return Err(fail("a bucket in memory cannot be followed".into())),
         };
-        let last = store.status().await.map_err(|error| fail(error.into()))?.info.state.last_sequence;
+        let last = store.stream.get_info().await.map_err(|error| fail(error.into()))?.state.last_sequence;
         let from = last.saturating_sub(back).max(1);
         let watch = store.watch_all_from_revision(from).await.map_err(|error| fail(error.into()))?;
         let puts = watch.take_while(|entry| std::future::ready(entry.is_ok())).filter_map(|entry| async {

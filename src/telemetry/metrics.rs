@@ -4,7 +4,7 @@
 //! suffixes for Prometheus.
 
 use prometheus::{
-    Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector,
+    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector,
     process_collector::ProcessCollector,
 };
 
@@ -123,7 +123,7 @@ pub struct Metrics {
     pub(super) concurrency: GaugeVec,
     pub(super) leases: IntCounterVec,
     pub(super) unconfirmed: IntCounterVec,
-    pub(super) connected: Gauge,
+    pub(super) connected: GaugeVec,
 }
 
 impl Default for Metrics {
@@ -140,7 +140,7 @@ impl Default for Metrics {
             concurrency: gauge(&registry, CONCURRENCY),
             leases: counter(&registry, LEASES),
             unconfirmed: counter(&registry, UNCONFIRMED),
-            connected: gauge(&registry, CONNECTED).with_label_values::<&str>(&[]),
+            connected: gauge(&registry, CONNECTED),
             registry,
         }
     }
@@ -177,9 +177,9 @@ impl Metrics {
         self.leases.with_label_values(&[consumer]).inc_by(extended);
     }
 
-    /// Says whether the connection to NATS stands.
+    /// Says whether the connection to NATS stands. A process that has none never says, and the metric is absent there.
     pub fn set_connected(&self, is_connected: bool) {
-        self.connected.set(f64::from(u8::from(is_connected)));
+        self.connected.with_label_values::<&str>(&[]).set(f64::from(u8::from(is_connected)));
     }
 }
 

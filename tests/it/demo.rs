@@ -91,6 +91,13 @@ async fn a_demo_completes_orders_mends_itself_and_ends_without_a_trace() {
     let page = get(&demo.url("dashboard", "/")).await.unwrap();
     assert_eq!(page.status, 200);
 
+    // The alert on lost connections is quiet: who has a connection says so, who needs none says nothing.
+    for name in ["dashboard", "storefront", "provider"] {
+        let metrics = get(&demo.url(name, "/metrics")).await.unwrap().body;
+        assert_eq!(metrics.contains("streamgauge_connected 1"), name != "provider", "{name}");
+        assert!(!metrics.contains("streamgauge_connected 0"), "{name}");
+    }
+
     // A second demo keeps away from the folder.
     let second = streamgauge(&["demo", "--data", data.to_str().unwrap()]).output().unwrap();
     assert!(String::from_utf8_lossy(&second.stderr).contains("another demo runs on"));
@@ -159,6 +166,10 @@ fn what_cannot_be_started_is_said_in_a_sentence_with_its_code() {
     let (code, said) = end_of(&["demo", "--rate", "0"]);
     assert_ne!(code, Some(0));
     assert!(said.contains("--rate"), "{said}");
+
+    let (code, said) = end_of(&["demo", "--trace-url", "nope"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("--trace-url") && said.contains("{trace_id}"), "{said}");
 
     let (code, said) = end_of(&["demo", "--data", "/dev/null/x"]);
     assert_ne!(code, Some(0));

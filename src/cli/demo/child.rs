@@ -12,18 +12,9 @@ use tokio::process::{Child, Command};
 
 use super::plan::Rank;
 
-/// Settings of the user's own NATS that must not reach the demo's processes.
-const FOREIGN: [&str; 9] = [
-    "NATS_URL",
-    "NATS_CONTEXT",
-    "NATS_USER",
-    "NATS_PASSWORD",
-    "NATS_CREDS",
-    "NATS_NKEY",
-    "NATS_CA",
-    "NATS_CERT",
-    "NATS_KEY",
-];
+/// Settings of the user's own NATS and of other processes that must not reach the demo's.
+const FOREIGN: [&str; 5] =
+    ["NATS_", "OTEL_SERVICE_NAME", "STREAMGAUGE_LISTEN", "STREAMGAUGE_INSTANCE", "STREAMGAUGE_NATS_WAIT"];
 
 /// What to run.
 #[derive(Debug, Clone)]
@@ -48,7 +39,8 @@ impl Program {
             .open(&self.log)
             .with_context(|| format!("cannot write the log {}", self.log.display()))?;
         let mut command = tied(self)?;
-        for name in FOREIGN.iter().chain(&["OTEL_SERVICE_NAME", "STREAMGAUGE_LISTEN", "STREAMGAUGE_INSTANCE"]) {
+        let foreign = |name: &str| FOREIGN.iter().any(|prefix| name.starts_with(prefix));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(foreign)) {
             command.env_remove(name);
         }
         command

@@ -105,7 +105,7 @@ impl Plan {
             nats_port,
             ports,
             binary: std::env::current_exe().context("cannot find the streamgauge binary")?,
-            trace_url: config.trace_url.clone(),
+            trace_url: config.trace_url.as_ref().map(ToString::to_string),
         })
     }
 

@@ -52,8 +52,13 @@ impl Checkout {
             return Err(not_now(&io::Error::other(format!("NATS at {}: {}", self.connection.url, link.reason))));
         }
         let placing = async {
-            let order_id = self.order_id(&order, key).await?;
-            Ids::default().with("order_id", &order_id).around(self.place_as(order_id.clone(), order)).await
+            let claim = key.map(|key| Claim::of(key, &order));
+            let known = match &claim {
+                Some(claim) => self.known(claim).await?,
+                None => None,
+            };
+            let order_id = known.unwrap_or_else(|| Uuid::now_v7().to_string());
+            Ids::default().with("order_id", &order_id).around(self.place_as(order_id.clone(), order, claim)).await
         };
         let too_late = |_| {
             let silence =
@@ -63,15 +68,21 @@ impl Checkout {
         tokio::time::timeout(LIMIT, placing).await.map_err(too_late)?
     }
 
-    async fn place_as(&self, order_id: String, order: NewOrder) -> Result<OrderPlaced, Fault> {
+    /// The key is claimed when the order has a price: one that is refused before leaves its key free.
+    async fn place_as(&self, order_id: String, order: NewOrder, claim: Option<Claim>) -> Result<OrderPlaced, Fault> {
         let trace = Remote::current().map(|remote| remote.parent);
-        let cause = Cause::outside(CorrelationId(order_id.clone()), trace);
-        let Quoted { lines, total_cents } = self.quote(&order, &cause).await?;
+        let cause = |order_id: &str| Cause::outside(CorrelationId(order_id.to_owned()), trace);
+        let Quoted { lines, total_cents } = self.quote(&order, &cause(&order_id)).await?;
+        let order_id = match claim {
+            Some(claim) => self.claim(&claim, order_id).await?,
+            None => order_id,
+        };
+        let cause = cause(&order_id);
         let placed = OrderPlaced { order_id, customer: order.customer, lines, total_cents };
         let id = MessageId(placed.order_id.clone()).derived("OrderPlaced");
         let published = self.bus.publish(&placed).because(cause).with_id(id).once().await;
-        published.map_err(|error| not_now(&error))?;
-        tracing::info!(lines = placed.lines.len(), total_cents, "order placed");
+        let receipt = published.map_err(|error| not_now(&error))?;
+        tracing::info!(message_id = receipt.id.0, lines = placed.lines.len(), total_cents, "order placed");
         Ok(placed)
     }
 
@@ -84,22 +95,42 @@ impl Checkout {
         }
     }
 
-    /// A new order's id, or under a key that was used before the id of the order that it was used for.
-    async fn order_id(&self, order: &NewOrder, key: Option<&str>) -> Result<String, Fault> {
-        let order_id = Uuid::now_v7().to_string();
-        let Some(key) = key else { return Ok(order_id) };
-        let key = digest(key.as_bytes());
-        let taken = Taken { order_id, fingerprint: digest(&serde_json::to_vec(order).unwrap_or_default()) };
+    /// The id of the order that the key was used for already.
+    async fn known(&self, claim: &Claim) -> Result<Option<String>, Fault> {
+        let found = self.keys.read(&claim.key).await.map_err(|error| not_now(&error))?.value;
+        found.map(|first| claim.same_order(first)).transpose()
+    }
+
+    /// Makes the key that of this order; of two requests at once only the first does, and the other one's order is the first's.
+    async fn claim(&self, claim: &Claim, order_id: String) -> Result<String, Fault> {
+        let taken = Taken { order_id, fingerprint: claim.fingerprint.clone() };
         // Revision 0: only the first of two requests writes.
-        if self.keys.write(&key, &taken, 0).await.map_err(|error| not_now(&error))? {
+        if self.keys.write(&claim.key, &taken, 0).await.map_err(|error| not_now(&error))? {
             return Ok(taken.order_id);
         }
-        let first = self.keys.read(&key).await.map_err(|error| not_now(&error))?.value;
-        match first {
-            Some(first) if first.fingerprint == taken.fingerprint => Ok(first.order_id),
-            Some(_) => Err(Fault::senseless("this Idempotency-Key was used for another order; use a new one")),
-            None => Err(not_now(&io::Error::other("the Idempotency-Key has just expired"))),
+        let expired = || not_now(&io::Error::other("the Idempotency-Key has just expired"));
+        self.known(claim).await?.ok_or_else(expired)
+    }
+}
+
+/// A key and the order that it is to stand for.
+#[derive(Debug)]
+struct Claim {
+    key: String,
+    fingerprint: String,
+}
+
+impl Claim {
+    fn of(key: &str, order: &NewOrder) -> Self {
+        let fingerprint = digest(&serde_json::to_vec(order).unwrap_or_default());
+        Self { key: digest(key.as_bytes()), fingerprint }
+    }
+
+    fn same_order(&self, first: Taken) -> Result<String, Fault> {
+        if first.fingerprint == self.fingerprint {
+            return Ok(first.order_id);
         }
+        Err(Fault::senseless("this Idempotency-Key was used for another order; use a new one"))
     }
 }
 

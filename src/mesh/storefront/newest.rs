@@ -6,7 +6,7 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{errors::ErrorChain, record::Record, resilience::Backoff, state::Documents};
+use crate::{errors::ErrorChain, nats::Link, record::Record, resilience::Backoff, state::Documents};
 
 /// How many orders are kept.
 const KEPT: usize = 50;
@@ -28,15 +28,22 @@ impl Newest {
     }
 
     /// Keeps the list true until `stop`.
-    pub(super) async fn follow_until(self, records: Documents<Record>, stop: CancellationToken) {
+    pub(super) async fn follow_until(self, records: Documents<Record>, link: Link, stop: CancellationToken) {
         let mut failures = 0;
         while !stop.is_cancelled() {
             failures += 1;
             tokio::select! {
-                () = self.follow(&records, &mut failures) => {}
+                () = self.follow_once_connected(&records, &link, &mut failures) => {}
                 () = stop.cancelled() => return,
             }
             tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+        }
+    }
+
+    /// What is asked while NATS is away would be asked again by the client when it is back, once for each attempt.
+    async fn follow_once_connected(&self, records: &Documents<Record>, link: &Link, failures: &mut u32) {
+        if link.watch().wait_for(|state| state.is_connected).await.is_ok() {
+            self.follow(records, failures).await;
         }
     }
 

@@ -121,3 +121,21 @@ async fn publishing_outlives_a_restart_of_the_server() {
     let () = restarted;
     assert_eq!(receipt.unwrap().sequence, Some(1));
 }
+
+#[tokio::test]
+async fn an_answer_that_is_not_the_servers_is_no_confirmation() {
+    use streamgauge::bus::settle::{Settlement, Unconfirmed, settle};
+    let world = World::new().await;
+    let client = world.connection.client.clone();
+    let nobody = settle(&client, &"acks.1".into(), &Settlement::Ack).await;
+    assert!(matches!(nobody, Err(Unconfirmed::Silent(_))), "{nobody:?}");
+    let mut asked = client.subscribe("acks.1").await.unwrap();
+    client.flush().await.unwrap();
+    let stranger = async {
+        let request = futures_util::StreamExt::next(&mut asked).await.unwrap();
+        client.publish(request.reply.unwrap(), "hello".into()).await.unwrap();
+    };
+    let reply = "acks.1".into();
+    let (foreign, ()) = tokio::join!(settle(&client, &reply, &Settlement::Ack), stranger);
+    assert!(matches!(&foreign, Err(Unconfirmed::Foreign(words)) if words == "hello"), "{foreign:?}");
+}

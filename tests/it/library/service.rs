@@ -171,3 +171,23 @@ async fn a_refused_login_ends_the_start_at_once() {
     let said = refused.unwrap_err().to_string();
     assert!(said.contains("refuses the login of eve") && !said.contains("s3cret"), "{said}");
 }
+
+#[tokio::test]
+async fn a_service_whose_bucket_is_gone_is_not_ready() {
+    let world = World::new().await;
+    let bucket = |name: &str| async_nats::jetstream::kv::Config { bucket: name.into(), ..Default::default() };
+    world.connection.jetstream.create_key_value(bucket("things")).await.unwrap();
+    let service = service(&world).await;
+    let _things: Documents<String> = service.documents("things").await.unwrap();
+    let url = format!("http://{}/readyz?verbose", service.address());
+    let (end, ended) = run(service);
+    eventually(LIMIT, "the service is ready", async || status(&url).await == 200).await;
+    world.connection.jetstream.delete_key_value("things").await.unwrap();
+    eventually(LIMIT, "the probe names the bucket", async || {
+        let said = text(&url).await;
+        if said.contains("[-] bucket things") { Ok(()) } else { Err(said) }
+    })
+    .await;
+    end.notify_one();
+    ended.await.unwrap().unwrap();
+}

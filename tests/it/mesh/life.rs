@@ -52,6 +52,8 @@ async fn an_order_that_is_not_paid_or_not_there_leaves_the_stock_as_before() {
 async fn the_same_key_makes_one_order() {
     let mesh = Mesh::start().await;
     let (key, tea) = ([("Idempotency-Key", "my-key")], order("ada", "tea", 1));
+    let refused = mesh.post(&key, &order("ada", "unicorn", 1)).await;
+    assert_eq!(refused.status, 422, "an order that is refused leaves its key free");
     let (first, second) = tokio::join!(mesh.post(&key, &tea), mesh.post(&key, &tea));
     assert_eq!((first.status, second.status), (202, 202), "{} {}", first.body, second.body);
     assert_eq!(first.json()["id"], second.json()["id"]);
