@@ -6,8 +6,9 @@ use futures_util::StreamExt;
 use super::pull::Shared;
 use crate::bus::settle;
 
-/// How long a cancelled handler may take to settle its message.
-const SETTLE_LIMIT: std::time::Duration = std::time::Duration::from_secs(3);
+/// How long emptying the subscription may take, and how long a cancelled handler to settle its message: with the grace between them
+/// they fit into what a service gives its work.
+const SETTLE_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Empties the subscription before anything is handed back: a NAK into a pull that is still open would come straight back to us.
 pub(super) async fn drain(shared: &Shared, subscriber: Option<Subscriber>) {

@@ -37,9 +37,9 @@ impl Rank {
         Duration::from_millis(match self {
             Self::Load => 1_000,
             Self::Storefront => 1_500,
-            Self::Worker => 3_500,
+            Self::Worker => 4_000,
             Self::Provider | Self::Dashboard => 750,
-            Self::Nats => 2_000,
+            Self::Nats => 1_500,
         })
     }
 }
