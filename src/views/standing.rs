@@ -18,6 +18,9 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What it is called then.
 const IDLE_WORD: &str = "idle";
 
+/// Why an ephemeral push consumer without a listener is nobody's trouble.
+const LEFT_BEHIND: &str = "its client went away; the server removes it after its inactive threshold";
+
 /// No delivery within less than this says nothing.
 const MOMENT: Duration = Duration::from_secs(1);
 
@@ -74,6 +77,9 @@ pub(super) fn of_consumer(consumer: &Consumer) -> Standing {
     };
     if state.is_paused {
         return Standing::new(Level::Idle, "paused", "the server delivers nothing until the pause ends");
+    }
+    if consumer.mode == Mode::Push && !consumer.is_durable && !state.has_listener {
+        return Standing::new(Level::Idle, "left behind", LEFT_BEHIND);
     }
     let quiet = state.last_delivered.unwrap_or(consumer.created).age(read_at).0;
     match consumer.trend {
@@ -248,6 +254,16 @@ mod tests {
         check(&with(consumer(0, 0, 0), |state| (state.ack_pending, state.redelivered) = (2, 1)), "tries again");
         check(&with(consumer(5, 5, 0), |state| state.is_paused = true), "paused");
         check(&Consumer { mode: Mode::Push, ..consumer(5, 5, 0) }, "nobody asks");
+    }
+
+    #[test]
+    fn what_a_client_left_behind_is_no_trouble() {
+        let ephemeral = |consumer| Consumer { mode: Mode::Push, is_durable: false, ..consumer };
+        check(&ephemeral(consumer(5, 5, 0)), "left behind");
+        check(&ephemeral(with(consumer(5, 5, 0), |state| state.redelivered = 1)), "left behind");
+        assert_eq!(of_consumer(&ephemeral(consumer(5, 5, 0))).level(), Level::Idle);
+        check(&ephemeral(with(consumer(5, 5, 0), |state| state.has_listener = true)), "stopped");
+        check(&Consumer { is_durable: false, ..consumer(5, 5, 0) }, "nobody asks");
     }
 
     #[test]
