@@ -15,8 +15,10 @@ use crate::{
     nats::Connection,
     presence::{self, Presence},
     record::{self, Record},
-    snapshot::{Bucket, Contact, Entry, Listing, Reading, Server, Stream, Why},
+    snapshot::{Bucket, Consumer, Contact, Entry, Listing, Reading, Server, Stream, Why},
 };
+
+use ask::Deadline;
 
 pub use ask::AskError;
 
@@ -87,45 +89,63 @@ impl Broker {
 
     /// Asks everything once. `within` bounds the whole round.
     pub async fn ask_all(&self, within: Duration) -> Answers {
+        let deadline = Deadline::after(within);
         let account = async {
-            let streams = self.streams(within).await;
-            let (presence, records) =
-                tokio::join!(self.presence(streams.fresh(), within), self.records(streams.fresh(), within));
+            let mut streams = self.streams(deadline).await;
+            let listed = streams.fresh();
+            // Buckets wait for no consumer list, which may stay unanswered until the round ends.
+            let (consumers, presence, records) = tokio::join!(
+                self.consumers(listed, deadline),
+                self.presence(listed, deadline),
+                self.records(listed, deadline)
+            );
+            if let Reading::Known(fact) = &mut streams {
+                for (place, reading) in consumers {
+                    fact.value.rows[place].consumers = reading;
+                }
+            }
             (streams, presence, records)
         };
-        let ((streams, presence, records), servers) = tokio::join!(account, self.servers());
+        let ((streams, presence, records), servers) = tokio::join!(account, self.servers(deadline));
         Answers { servers, streams, presence, records }
     }
 
-    async fn streams(&self, within: Duration) -> Reading<Listing<Stream>> {
+    async fn streams(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
         let server = self.server_name();
-        let listed = tokio::time::timeout(within, streams::list(&self.app.client, &server, &self.clock));
-        match listed.await {
-            Ok(Ok(listing)) => Reading::known(listing, server, self.clock.now()),
-            Ok(Err(error)) => error.into_reading(),
-            Err(_) => late("the streams", within),
+        match deadline.wait("the streams", streams::list(&self.app.client, &server, &self.clock)).await {
+            Ok(listing) => Reading::known(listing, server, self.clock.now()),
+            Err(error) => error.into_reading(),
         }
     }
 
-    async fn servers(&self) -> Reading<Vec<Server>> {
+    async fn consumers(
+        &self,
+        streams: Option<&Listing<Stream>>,
+        deadline: Deadline,
+    ) -> Vec<(usize, Reading<Listing<Consumer>>)> {
+        let rows = streams.map_or(&[][..], |streams| &streams.rows);
+        streams::consumers(&self.app.client, rows, &self.server_name(), &self.clock, deadline).await
+    }
+
+    async fn servers(&self, deadline: Deadline) -> Reading<Vec<Server>> {
         let Some(system) = &self.system else {
             return Reading::unknown(
                 Why::Hidden,
                 "only a user of the system account sees the servers: give --system-user or --system-creds",
             );
         };
-        match servers::ping(&system.client).await {
+        match deadline.wait("the servers", servers::ping(&system.client)).await {
             Ok(servers) => Reading::known(servers, "each server", self.clock.now()),
             Err(error) => error.into_reading(),
         }
     }
 
-    async fn presence(&self, streams: Option<&Listing<Stream>>, within: Duration) -> Reading<Bucket<Presence>> {
-        self.bucket(streams, presence::BUCKET, PRESENCE_MOST, within).await
+    async fn presence(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Reading<Bucket<Presence>> {
+        self.bucket(streams, presence::BUCKET, PRESENCE_MOST, deadline).await
     }
 
-    async fn records(&self, streams: Option<&Listing<Stream>>, within: Duration) -> Reading<Bucket<Record>> {
-        let reading = self.bucket(streams, record::BUCKET, RECORDS_READ, within).await;
+    async fn records(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Reading<Bucket<Record>> {
+        let reading = self.bucket(streams, record::BUCKET, RECORDS_READ, deadline).await;
         reading.map(|bucket| Bucket { entries: newest_of_each_kind(bucket.entries), ..bucket })
     }
 
@@ -134,7 +154,7 @@ impl Broker {
         streams: Option<&Listing<Stream>>,
         name: &'static str,
         most: usize,
-        within: Duration,
+        deadline: Deadline,
     ) -> Reading<Bucket<T>> {
         let stream_name = format!("KV_{name}");
         let Some(streams) = streams else {
@@ -145,20 +165,15 @@ impl Broker {
             return Reading::unknown(Why::Absent, reason);
         };
         let read = bucket::Reader { client: &self.app.client, bucket: name, stream, most }.read();
-        match tokio::time::timeout(within, read).await {
-            Ok(Ok(bucket)) => Reading::known(bucket, format!("bucket {name}"), self.clock.now()),
-            Ok(Err(error)) => error.into_reading(),
-            Err(_) => late(&format!("the bucket `{name}`"), within),
+        match deadline.wait(&format!("the bucket `{name}`"), read).await {
+            Ok(bucket) => Reading::known(bucket, format!("bucket {name}"), self.clock.now()),
+            Err(error) => error.into_reading(),
         }
     }
 
     fn server_name(&self) -> Arc<str> {
         self.app.client.server_info().server_name.into()
     }
-}
-
-fn late<T>(what: &str, within: Duration) -> Reading<T> {
-    Reading::unknown(Why::Failed, format!("reading {what} took longer than {}", crate::clock::Age(within)))
 }
 
 /// Keeps the newest of each kind; `entries` come newest first and stay so.

@@ -5,14 +5,43 @@ use std::time::Duration;
 use async_nats::{Client, Request, RequestErrorKind};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tokio::time::Instant;
 
 use crate::{
+    clock::Age,
     errors::ErrorChain,
     snapshot::{Reading, Why},
 };
 
 /// How long one question waits for its answer. A cluster gathers a list for up to 4 s before it answers with what it has.
 pub(super) const LIMIT: Duration = Duration::from_secs(5);
+
+/// When a round ends, whatever has been answered by then.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Deadline {
+    at: Instant,
+    within: Duration,
+}
+
+impl Deadline {
+    /// Now and `within` from now.
+    pub(super) fn after(within: Duration) -> Self {
+        Self { at: Instant::now() + within, within }
+    }
+
+    /// Waits for `read`, which reads `what`, until the round ends. What would begin later does not begin.
+    pub(super) async fn wait<T>(
+        self,
+        what: &str,
+        read: impl Future<Output = Result<T, AskError>>,
+    ) -> Result<T, AskError> {
+        let late = || AskError::Late { what: what.to_owned(), within: self.within };
+        if self.at <= Instant::now() {
+            return Err(late());
+        }
+        tokio::time::timeout_at(self.at, read).await.unwrap_or_else(|_| Err(late()))
+    }
+}
 
 /// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +57,14 @@ pub enum AskError {
     Nobody {
         /// What was asked.
         subject: String,
+    },
+    /// The round was over first.
+    #[error("reading {what} took longer than {}", Age(*.within))]
+    Late {
+        /// What was read.
+        what: String,
+        /// How long a round may take.
+        within: Duration,
     },
     /// The server answered with an error.
     #[error("`{subject}` was answered with an error: {description} (code {code})")]
@@ -147,4 +184,21 @@ pub(super) async fn ask_pages<P: Page>(client: &Client, subject: &str) -> Result
     missing.sort();
     missing.dedup();
     Ok((rows, missing))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_ends_when_it_said_it_would() {
+        let began = Instant::now();
+        let deadline = Deadline::after(Duration::from_secs(10));
+        assert_eq!(deadline.wait("a", async { Ok(1) }).await.unwrap(), 1);
+        let late = deadline.wait::<()>("b", std::future::pending()).await.unwrap_err();
+        assert_eq!(late.to_string(), "reading b took longer than 10 s");
+        let began_late = deadline.wait("c", async { Ok(1) }).await;
+        assert!(matches!(began_late, Err(AskError::Late { .. })), "{began_late:?}");
+        assert_eq!(began.elapsed(), Duration::from_secs(10));
+    }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use async_nats::Client;
 
 use super::{
+    AskError,
     ask::{Page, ask_pages},
     streams::{leader_or, limit, read_cluster},
     wire::{ConsumerInfo, ConsumerPage},
@@ -33,12 +34,9 @@ pub(super) async fn list(
     stream: &StreamName,
     server: &Arc<str>,
     clock: &Clock,
-) -> Reading<Listing<Consumer>> {
-    let (infos, mut missing) = match ask_pages::<ConsumerPage>(client, &format!("$JS.API.CONSUMER.LIST.{stream}")).await
-    {
-        Ok(pages) => pages,
-        Err(error) => return error.into_reading(),
-    };
+) -> Result<Listing<Consumer>, AskError> {
+    let subject = format!("$JS.API.CONSUMER.LIST.{stream}");
+    let (infos, mut missing) = ask_pages::<ConsumerPage>(client, &subject).await?;
     let now = clock.now();
     let mut rows = Vec::with_capacity(infos.len());
     for info in infos {
@@ -49,7 +47,7 @@ pub(super) async fn list(
         }
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
-    Reading::known(Listing { rows, missing }, server.clone(), now)
+    Ok(Listing { rows, missing })
 }
 
 /// `None` when the name is not one that we could ask for.

@@ -7,14 +7,14 @@ use futures_util::{StreamExt, stream};
 
 use super::{
     AskError,
-    ask::{Page, ask_pages},
+    ask::{Deadline, Page, ask_pages},
     consumers,
     wire::{ClusterInfo, StreamInfo, StreamPage},
 };
 use crate::{
     clock::{Clock, Timestamp},
     name::StreamName,
-    snapshot::{Cluster, Held, Listing, Reading, Replica, Retention, Stream, StreamState},
+    snapshot::{Cluster, Consumer, Held, Listing, Reading, Replica, Retention, Stream, StreamState},
 };
 
 /// Streams whose consumers are asked for at once. The API drops all that it has queued when the queue is full, so this stays low.
@@ -32,11 +32,11 @@ impl Page for StreamPage {
     }
 }
 
-/// Lists the streams with their consumers. `server` is who answers where there is no cluster.
+/// Lists the streams, whose consumers are not asked for yet. `server` is who answers where there is no cluster.
 pub(super) async fn list(client: &Client, server: &Arc<str>, clock: &Clock) -> Result<Listing<Stream>, AskError> {
     let (infos, mut missing) = ask_pages::<StreamPage>(client, "$JS.API.STREAM.LIST").await?;
     let now = clock.now();
-    let mut rows = Vec::with_capacity(infos.len());
+    let mut rows: Vec<Stream> = Vec::with_capacity(infos.len());
     for info in infos {
         let name = info.config.name.clone();
         match read(info, server, now) {
@@ -44,16 +44,31 @@ pub(super) async fn list(client: &Client, server: &Arc<str>, clock: &Clock) -> R
             None => missing.push(name),
         }
     }
-    let ask_consumers = |mut stream: Stream| async move {
-        let has_some = stream.state.value().is_none_or(|state| state.consumers > 0);
-        if has_some {
-            stream.consumers = consumers::list(client, &stream.name, server, clock).await;
-        }
-        stream
-    };
-    let mut rows: Vec<Stream> = stream::iter(rows).map(ask_consumers).buffer_unordered(IN_FLIGHT).collect().await;
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Listing { rows, missing })
+}
+
+/// The consumers of those `streams` that have some, each with the place of its stream. Lists that are not answered before `deadline` are
+/// unknown, and take none of the others with them.
+pub(super) async fn consumers(
+    client: &Client,
+    streams: &[Stream],
+    server: &Arc<str>,
+    clock: &Clock,
+    deadline: Deadline,
+) -> Vec<(usize, Reading<Listing<Consumer>>)> {
+    let has_some = |stream: &Stream| stream.state.value().is_none_or(|state| state.consumers > 0);
+    let asked: Vec<_> = streams.iter().enumerate().filter(|(_, stream)| has_some(stream)).collect();
+    let list = |(place, stream): (usize, &Stream)| {
+        let name = stream.name.clone();
+        async move {
+            let what = format!("the consumers of `{name}`");
+            let listed = deadline.wait(&what, consumers::list(client, &name, server, clock)).await;
+            let reading = listed.map(|listing| Reading::known(listing, server.clone(), clock.now()));
+            (place, reading.unwrap_or_else(AskError::into_reading))
+        }
+    };
+    stream::iter(asked.into_iter().map(list)).buffer_unordered(IN_FLIGHT).collect().await
 }
 
 /// `None` when the name is not one that we could ask for.

@@ -327,6 +327,37 @@ async fn a_refused_login_ends_it_with_a_sentence() {
 }
 
 #[tokio::test]
+async fn consumer_lists_that_stay_silent_take_no_stream_and_no_bucket_with_them() {
+    // The user may list streams, but not consumers: the server drops the question, and nobody answers.
+    const DENIED: &str = r#"
+        authorization { users: [
+          { user: root, password: word },
+          { user: app, password: word, permissions: { publish: { deny: ["$JS.API.CONSUMER.LIST.>"] } } }
+        ] }
+        jetstream {}
+    "#;
+    let server = NatsServer::start_configured(DENIED).await;
+    let root = ConnectOptions::with_user_and_password("root".into(), "word".into());
+    let jetstream = jetstream::new(root.connect(server.url()).await.unwrap());
+    // More than two turns of 5 s can ask for before a round ends.
+    for number in 0..70 {
+        let name = format!("S{number:02}");
+        let config = stream::Config { subjects: vec![name.clone()], name, ..Default::default() };
+        let made = jetstream.create_stream(config).await.unwrap();
+        made.create_consumer(pull::Config { durable_name: Some("c".into()), ..Default::default() }).await.unwrap();
+    }
+    bucket(&jetstream, "presence", true).await.put("mail.1", PRESENCE.into()).await.unwrap();
+    let observer = Observer::start(user(&server, "app", "word"), None);
+    let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
+    assert_eq!(snapshot.streams.fresh().unwrap().rows.len(), 71);
+    let reasons: Vec<&str> = snapshot.known_streams().iter().filter_map(|stream| stream.consumers.reason()).collect();
+    let late = reasons.iter().filter(|reason| reason.ends_with("took longer than 10 s")).count();
+    let silent = reasons.iter().filter(|reason| reason.contains("was not answered within 5 s")).count();
+    assert!(reasons.len() == 70 && late >= 6 && late + silent == 70, "{reasons:?}");
+    assert_eq!(snapshot.presence.fresh().unwrap().entries.len(), 1);
+}
+
+#[tokio::test]
 async fn an_account_without_jetstream_is_said() {
     let server = NatsServer::start_configured(ACCOUNTS).await;
     let observer = Observer::start(user(&server, "bare", "word"), None);
