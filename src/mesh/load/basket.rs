@@ -9,7 +9,7 @@ use crate::mesh::{
 };
 
 const NAMES: [&str; 12] =
-    ["ada", "grace", "edsger", "barbara", "alan", "hedy", "claude", "radia", "donald", "frances", "john", "katherine"];
+    ["ada", "grace", "edsger", "barbara", "alan", "hedy", "emmy", "radia", "donald", "frances", "john", "katherine"];
 
 /// One in so many customers has a bank that says no, and as many want the limited edition.
 const RARE: u32 = 50;
