@@ -36,10 +36,11 @@ pub(super) struct Reader<'a> {
     pub(super) most: usize,
 }
 
-/// The messages of a stretch that ends at the newest, and whether there are older ones.
+/// The messages of a stretch that should end at the newest, whether there are older ones, and whether it ended too early.
 struct Stretch {
     messages: Vec<StreamMessage>,
     is_cut: bool,
+    lacks_newest: bool,
 }
 
 impl Reader<'_> {
@@ -59,21 +60,23 @@ impl Reader<'_> {
         let mut found: Option<Stretch> = None;
         for stretch in 0..STRETCHES {
             let from = self.start(self.most as u64 * WIDER.pow(stretch), self.most as u64);
-            match messages.batch(from, self.most).await? {
+            match messages.batches(from, self.most).await? {
                 Batch::NotKnown => return self.one_by_one(messages, true).await,
-                // The wider stretch holds more than one batch, which brings its oldest: the one before is the newest we can have.
+                // The wider stretch holds more than is read, and its oldest came: the one before is the newest we can have.
                 Batch::Of(_, 1..) if found.is_some() => break,
-                Batch::Of(read, _) => {
-                    let is_enough = read.len() >= WANTED;
+                Batch::Of(read, pending) => {
+                    let is_enough = read.len() >= WANTED || pending > 0;
                     let is_cut = from > self.first();
-                    found = Some(Stretch { messages: read, is_cut });
+                    // What came in after the stream was listed is left to the next round.
+                    let lacks_newest = pending > 0 && read.last().is_none_or(|last| last.sequence < self.last());
+                    found = Some(Stretch { messages: read, is_cut, lacks_newest });
                     if is_enough || !is_cut {
                         break;
                     }
                 }
             }
         }
-        Ok(found.unwrap_or(Stretch { messages: Vec::new(), is_cut: false }))
+        Ok(found.unwrap_or(Stretch { messages: Vec::new(), is_cut: false, lacks_newest: false }))
     }
 
     async fn one_by_one(&self, messages: &Messages<'_>, directly: bool) -> Result<Stretch, AskError> {
@@ -86,7 +89,7 @@ impl Reader<'_> {
             from = message.sequence + 1;
             read.push(message);
         }
-        Ok(Stretch { messages: read, is_cut })
+        Ok(Stretch { messages: read, is_cut, lacks_newest: false })
     }
 
     /// Where a stretch of `span` sequences begins that ends at the newest; at the oldest if all there is are `all` messages or fewer.
@@ -96,6 +99,10 @@ impl Reader<'_> {
             return state.first_sequence.max(1);
         }
         (state.last_sequence + 1).saturating_sub(span).max(state.first_sequence).max(1)
+    }
+
+    fn last(&self) -> u64 {
+        self.stream.state.value().map_or(0, |state| state.last_sequence)
     }
 
     fn first(&self) -> u64 {
@@ -126,7 +133,7 @@ fn understand<T: DeserializeOwned>(stretch: Stretch, prefix: &str) -> Bucket<T> 
         }
     }
     entries.sort_by_key(|entry| std::cmp::Reverse(entry.revision));
-    Bucket { entries, deleted, malformed, is_cut: stretch.is_cut }
+    Bucket { entries, deleted, malformed, is_cut: stretch.is_cut, lacks_newest: stretch.lacks_newest }
 }
 
 fn value<T: DeserializeOwned>(message: &StreamMessage) -> Option<T> {
@@ -170,7 +177,7 @@ mod tests {
     }
 
     fn check(messages: Vec<StreamMessage>, expected: &[(&str, u64)], malformed: usize) {
-        let bucket: Bucket<u64> = understand(Stretch { messages, is_cut: false }, "$KV.b.");
+        let bucket: Bucket<u64> = understand(Stretch { messages, is_cut: false, lacks_newest: false }, "$KV.b.");
         let entries: Vec<(&str, u64)> = bucket.entries.iter().map(|entry| (entry.key.as_str(), entry.value)).collect();
         assert_eq!((entries.as_slice(), bucket.malformed), (expected, malformed));
     }

@@ -19,6 +19,9 @@ use super::{
 /// Bytes of one batch at the most; the message that goes over is still sent.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Batches of one reading at the most: with [`BATCH_BYTES`], what a round spends on a bucket whose values are large.
+const BATCHES_MOST: usize = 16;
+
 /// The end of a batch.
 const NO_CONTENT: u16 = 204;
 
@@ -44,7 +47,7 @@ struct Stored {
 
 impl Messages<'_> {
     /// Up to `most` messages from sequence `from` on, in one request.
-    pub(super) async fn batch(&self, from: u64, most: usize) -> Result<Batch, AskError> {
+    async fn batch(&self, from: u64, most: usize) -> Result<Batch, AskError> {
         let subject = self.direct();
         let question = json!({
             "seq": from, "next_by_subj": self.pattern, "batch": most, "max_bytes": BATCH_BYTES,
@@ -73,6 +76,25 @@ impl Messages<'_> {
             Ok(gathered) => gathered,
             Err(_) => Err(AskError::Silence { subject: subject.clone() }),
         }
+    }
+
+    /// Up to `most` messages from sequence `from` on, in as many batches as it takes, and no more than [`BATCHES_MOST`].
+    pub(super) async fn batches(&self, from: u64, most: usize) -> Result<Batch, AskError> {
+        let (mut read, mut from) = (Vec::new(), from);
+        let mut pending = 0;
+        for _ in 0..BATCHES_MOST {
+            let Batch::Of(more, behind) = self.batch(from, most - read.len()).await? else {
+                return Ok(Batch::NotKnown);
+            };
+            pending = behind;
+            let Some(last) = more.last() else { break };
+            from = last.sequence + 1;
+            read.extend(more);
+            if pending == 0 || read.len() >= most {
+                break;
+            }
+        }
+        Ok(Batch::Of(read, pending))
     }
 
     /// The first message from sequence `from` on, by direct get.

@@ -18,7 +18,7 @@ const MOST: usize = 100;
 const FAREWELL: &str = "drain";
 
 /// Those that were there before `presence` and are not now, and did not say that they end. An instance that took the place of one of
-/// them, by its name or by starting after it in the same service, makes it forgotten.
+/// them, by its name or by starting after it in the same service, makes it forgotten. A bucket that was not read whole misses nobody anew.
 pub(super) fn after(last: &Snapshot, presence: &Reading<Bucket<Presence>>, now: Timestamp) -> Vec<Entry<Presence>> {
     let Some(bucket) = presence.fresh() else {
         return last.gone.clone();
@@ -28,7 +28,13 @@ pub(super) fn after(last: &Snapshot, presence: &Reading<Bucket<Presence>>, now: 
         let mut others = bucket.entries.iter().filter(|entry| entry.value.service == gone.value.service);
         others.any(|entry| entry.value.started > gone.value.written)
     };
-    let before = last.presence.value().into_iter().flat_map(|bucket| &bucket.entries).chain(&last.gone);
+    let before = last
+        .presence
+        .value()
+        .filter(|_| bucket.is_whole())
+        .into_iter()
+        .flat_map(|bucket| &bucket.entries)
+        .chain(&last.gone);
     let is_missed = |entry: &&Entry<Presence>| {
         !here.contains(entry.key.as_str())
             && !bucket.deleted.contains(&entry.key)
@@ -68,7 +74,11 @@ mod tests {
 
     fn read(entries: Vec<Entry<Presence>>, deleted: &[&str]) -> Reading<Bucket<Presence>> {
         let deleted = deleted.iter().map(|key| (*key).to_owned()).collect();
-        Reading::known(Bucket { entries, deleted, malformed: 0, is_cut: false }, "bucket presence", at(20))
+        Reading::known(
+            Bucket { entries, deleted, malformed: 0, is_cut: false, lacks_newest: false },
+            "bucket presence",
+            at(20),
+        )
     }
 
     /// `a` and `b` wrote at second 5; what is missed when the bucket then reads `now`?
@@ -98,6 +108,14 @@ mod tests {
         check(&read(Vec::new(), &[]), 21, &["a", "b"]);
         check(&read(Vec::new(), &[]), 5 + 15 * 60, &[]);
         check(&Reading::unknown(Why::Failed, "lost"), 21, &[]);
+    }
+
+    #[test]
+    fn nobody_is_missed_by_what_was_not_read() {
+        for (is_cut, lacks_newest) in [(true, false), (false, true)] {
+            let cut = read(vec![instance("a", 0, 20)], &[]).map(|bucket| Bucket { is_cut, lacks_newest, ..bucket });
+            check(&cut, 21, &[]);
+        }
     }
 
     #[test]

@@ -13,6 +13,15 @@ pub struct Bucket<T> {
     pub malformed: usize,
     /// Whether there were older ones that were not read.
     pub is_cut: bool,
+    /// Whether there were newer ones that were not read, because the values are larger than a round reads.
+    pub lacks_newest: bool,
+}
+
+impl<T> Bucket<T> {
+    /// Whether all that it held was read, so that what is not among the entries is not there.
+    pub fn is_whole(&self) -> bool {
+        !self.is_cut && !self.lacks_newest
+    }
 }
 
 /// The last value under one key.

@@ -29,6 +29,8 @@ pub(super) struct RecordList {
     stamp: Option<Stamp>,
     note: Option<String>,
     has_more: bool,
+    /// Whether those shown are not the newest: there was more to read than a round reads.
+    lacks_newest: bool,
     /// Whether each shows its steps without being asked.
     is_page: bool,
     rows: Vec<RecordRow>,
@@ -97,14 +99,16 @@ impl RecordList {
         let what = if kind.is_empty() { "records".to_owned() } else { format::kinds(kind) };
         let is_empty = entries.is_empty();
         let gap = Gap::of(records, &what);
-        let has_more = entries.len() > most || records.value().is_some_and(|bucket| bucket.is_cut);
+        let is_cut = records.value().is_some_and(|bucket| bucket.is_cut);
+        let lacks_newest = records.value().is_some_and(|bucket| bucket.lacks_newest);
         Self {
             kind: kind.to_owned(),
             heading: if kind.is_empty() { "Records".to_owned() } else { format!("Recent {what}") },
             gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),
             stamp: Stamp::of(records, look),
             note: unreadable(records.value().map_or(0, |bucket| bucket.malformed)),
-            has_more,
+            has_more: !lacks_newest && (entries.len() > most || is_cut),
+            lacks_newest,
             is_page: false,
             rows: entries.into_iter().take(most).map(|entry| RecordRow::of(entry, look)).collect(),
         }

@@ -292,7 +292,8 @@ mod tests {
     fn check_instance(entry: &Entry<Presence>, read_after: u64, expected: &str) {
         let clock = Clock::standing_at(now());
         clock.advance(Duration::from_secs(read_after));
-        let bucket = Bucket { entries: Vec::new(), deleted: Vec::new(), malformed: 0, is_cut: false };
+        let bucket =
+            Bucket { entries: Vec::new(), deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
         let bucket = Reading::known(bucket, "bucket presence", clock.now());
         assert_eq!(of_instance(entry, &bucket).sign.word, expected);
         let stale = Reading::unknown(Why::Failed, "lost").or_last(&bucket);

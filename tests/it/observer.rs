@@ -228,6 +228,44 @@ async fn of_a_large_bucket_the_newest_are_read() {
 }
 
 #[tokio::test]
+async fn large_values_hide_nothing_that_is_behind_them() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let presence = bucket(&jetstream, "presence", true).await;
+    for name in ["large.1", "large.2"] {
+        presence.put(name, "x".repeat(600 << 10).into()).await.unwrap();
+    }
+    presence.put("mail.1", PRESENCE.into()).await.unwrap();
+    let records = bucket(&jetstream, "records", true).await;
+    for id in 0..300 {
+        let mut padded = record("order", id).to_vec();
+        padded.resize(8 << 10, b' ');
+        records.put(format!("order.{id}"), padded.into()).await.unwrap();
+    }
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
+    let presence = snapshot.presence.fresh().unwrap();
+    assert_eq!((presence.entries.len(), presence.malformed, presence.is_whole()), (1, 2, true));
+    let records = snapshot.records.fresh().unwrap();
+    assert_eq!((records.entries[0].key.as_str(), records.is_whole()), ("order.299", true));
+}
+
+#[tokio::test]
+async fn a_bucket_larger_than_is_read_says_that_its_newest_are_missing() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let presence = bucket(&jetstream, "presence", true).await;
+    for number in 0..36 {
+        presence.put(format!("large.{number}"), "x".repeat(600 << 10).into()).await.unwrap();
+    }
+    presence.put("mail.1", PRESENCE.into()).await.unwrap();
+    let observer = Observer::at(&server);
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.presence.fresh().is_some()).await;
+    let presence = snapshot.presence.fresh().unwrap();
+    assert!(presence.entries.is_empty() && presence.lacks_newest && !presence.is_whole(), "{presence:?}");
+}
+
+#[tokio::test]
 async fn a_broker_with_nothing_on_it_is_read_as_that() {
     let server = NatsServer::start().await;
     let observer = Observer::at(&server);

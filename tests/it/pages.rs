@@ -161,10 +161,25 @@ async fn a_long_text_does_not_take_over_the_page() {
     let mut record = order("7");
     record.value.summary = "x".repeat(60_000);
     record.value.steps = vec![record.value.steps[0].clone(); 10_000];
-    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 0, is_cut: false };
+    let bucket =
+        Bucket { entries: vec![record], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
     long.records = Reading::known(bucket, "bucket records", now());
     let page = page_of(long, "/records/order").await;
     assert!(page.html.len() < 30_000, "{} bytes", page.html.len());
+}
+
+#[tokio::test]
+async fn records_that_are_not_the_newest_are_not_called_so() {
+    for (lacks_newest, expected) in [(false, "the newest are read"), (true, "The newest are not shown")] {
+        let mut cut = snapshot();
+        let entries = vec![order("7")];
+        let bucket = Bucket { entries, deleted: Vec::new(), malformed: 0, is_cut: true, lacks_newest };
+        cut.records = Reading::known(bucket, "bucket records", now());
+        let page = page_of(cut, "/records/order").await;
+        let said =
+            ["the newest are read", "The newest are not shown"].map(|text| page.html.contains(text).then_some(text));
+        assert_eq!(said.into_iter().flatten().collect::<Vec<_>>(), [expected]);
+    }
 }
 
 fn hostile() -> Snapshot {
@@ -189,7 +204,7 @@ fn hostile() -> Snapshot {
     record.value.summary = HOSTILE.to_owned();
     record.value.reason = Some(HOSTILE.to_owned());
     record.value.trace_id = Some(HOSTILE.to_owned());
-    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true };
+    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true, lacks_newest: false };
     hostile.records = Reading::known(bucket, HOSTILE, now());
     hostile
 }

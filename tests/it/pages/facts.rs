@@ -48,7 +48,7 @@ pub fn snapshot() -> Snapshot {
         presence: Reading::known(presence(true), "bucket presence", now()),
         gone: Vec::new(),
         records: Reading::known(
-            Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false },
+            Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false },
             "bucket records",
             now(),
         ),
@@ -136,7 +136,7 @@ pub fn presence(is_ready: bool) -> Bucket<Presence> {
         workers: Vec::new(),
     };
     let entry = Entry { key: "mail.1".to_owned(), revision: 3, written: now(), value };
-    Bucket { entries: vec![entry], deleted: Vec::new(), malformed: 0, is_cut: false }
+    Bucket { entries: vec![entry], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false }
 }
 
 /// An order that was completed.
