@@ -1,9 +1,11 @@
 //! The observer against a real nats-server: what it says is what is there, it leaves nothing behind, and it outlives NATS.
 
+mod buckets;
+
 use std::{sync::Arc, time::Duration};
 
 use async_nats::{
-    ConnectOptions, HeaderMap,
+    ConnectOptions,
     jetstream::{self, AckKind, consumer::pull, kv, stream},
 };
 use futures_util::StreamExt;
@@ -146,14 +148,6 @@ async fn more_than_one_page_is_read() {
 const PRESENCE: &str =
     r#"{"service":"mail","instance":"1","started":"2030-01-31T12:00:00Z","written":"2030-01-31T12:00:05Z"}"#;
 
-fn record(kind: &str, id: usize) -> bytes::Bytes {
-    let text = serde_json::json!({
-        "kind": kind, "id": id.to_string(), "state": "placed", "phase": "open",
-        "started": "2030-01-31T12:00:00Z", "since": "2030-01-31T12:00:00Z",
-    });
-    text.to_string().into()
-}
-
 /// Makes a bucket, whose stream allows direct get or does not.
 async fn bucket(jetstream: &jetstream::Context, name: &str, is_direct: bool) -> kv::Store {
     let store = jetstream.create_key_value(kv::Config { bucket: name.into(), ..Default::default() }).await.unwrap();
@@ -162,107 +156,6 @@ async fn bucket(jetstream: &jetstream::Context, name: &str, is_direct: bool) -> 
     config.allow_direct = is_direct;
     jetstream.update_stream(config).await.unwrap();
     store
-}
-
-async fn check_buckets(is_direct: bool) {
-    let server = NatsServer::start().await;
-    let jetstream = jetstream(&server).await;
-    let presence = bucket(&jetstream, "presence", is_direct).await;
-    presence.put("mail.1", PRESENCE.into()).await.unwrap();
-    presence.put("mail.2", PRESENCE.into()).await.unwrap();
-    presence.put("mail.3", PRESENCE.into()).await.unwrap();
-    presence.put("mail.4", "not JSON".into()).await.unwrap();
-    presence.delete("mail.2").await.unwrap();
-    presence.purge("mail.3").await.unwrap();
-    let records = bucket(&jetstream, "records", is_direct).await;
-    for id in 0..80 {
-        records.put(format!("order.{id}"), record("order", id)).await.unwrap();
-    }
-    records.put("saga.1", record("saga", 1)).await.unwrap();
-    records.put("order.30", record("order", 30)).await.unwrap();
-
-    let observer = Observer::at(&server);
-    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
-    let keys: Vec<&str> = presence.entries.iter().map(|entry| entry.key.as_str()).collect();
-    assert_eq!((keys.as_slice(), presence.malformed), (["mail.1"].as_slice(), 1));
-    let records = snapshot.records.fresh().unwrap();
-    let newest: Vec<&str> = records.entries.iter().take(4).map(|entry| entry.key.as_str()).collect();
-    assert_eq!(newest, ["order.30", "saga.1", "order.79", "order.78"]);
-    let orders = records.entries.iter().filter(|entry| entry.value.kind == "order").count();
-    assert_eq!(orders, 50, "of one kind no more are kept");
-    for name in ["KV_presence", "KV_records"] {
-        let mut stream = jetstream.get_stream(name).await.unwrap();
-        assert_eq!(stream.info().await.unwrap().state.consumer_count, 0, "reading leaves no consumer behind");
-    }
-}
-
-#[tokio::test]
-async fn buckets_are_read_without_a_consumer() {
-    check_buckets(true).await;
-}
-
-#[tokio::test]
-async fn buckets_that_allow_no_direct_get_are_read_too() {
-    check_buckets(false).await;
-}
-
-#[tokio::test]
-async fn of_a_large_bucket_the_newest_are_read() {
-    let server = NatsServer::start().await;
-    let jetstream = jetstream(&server).await;
-    let records = bucket(&jetstream, "records", true).await;
-    // More keys than are read, each written thrice, so that a stretch of the stream holds a third of what its length says.
-    for id in 0..600 {
-        for _ in 0..3 {
-            records.put(format!("order.{id}"), record("order", id)).await.unwrap();
-        }
-    }
-    let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
-    let records = snapshot.records.fresh().unwrap();
-    let keys: Vec<&str> = records.entries.iter().map(|entry| entry.key.as_str()).collect();
-    let expected: Vec<String> = (550..600).rev().map(|id| format!("order.{id}")).collect();
-    assert_eq!(keys, expected);
-    assert!(records.is_cut);
-}
-
-#[tokio::test]
-async fn large_values_hide_nothing_that_is_behind_them() {
-    let server = NatsServer::start().await;
-    let jetstream = jetstream(&server).await;
-    let presence = bucket(&jetstream, "presence", true).await;
-    for name in ["large.1", "large.2"] {
-        presence.put(name, "x".repeat(600 << 10).into()).await.unwrap();
-    }
-    presence.put("mail.1", PRESENCE.into()).await.unwrap();
-    let records = bucket(&jetstream, "records", true).await;
-    for id in 0..300 {
-        let mut padded = record("order", id).to_vec();
-        padded.resize(8 << 10, b' ');
-        records.put(format!("order.{id}"), padded.into()).await.unwrap();
-    }
-    let observer = Observer::at(&server);
-    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
-    assert_eq!((presence.entries.len(), presence.malformed, presence.is_whole()), (1, 2, true));
-    let records = snapshot.records.fresh().unwrap();
-    assert_eq!((records.entries[0].key.as_str(), records.is_whole()), ("order.299", true));
-}
-
-#[tokio::test]
-async fn a_bucket_larger_than_is_read_says_that_its_newest_are_missing() {
-    let server = NatsServer::start().await;
-    let jetstream = jetstream(&server).await;
-    let presence = bucket(&jetstream, "presence", true).await;
-    for number in 0..36 {
-        presence.put(format!("large.{number}"), "x".repeat(600 << 10).into()).await.unwrap();
-    }
-    presence.put("mail.1", PRESENCE.into()).await.unwrap();
-    let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.presence.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
-    assert!(presence.entries.is_empty() && presence.lacks_newest && !presence.is_whole(), "{presence:?}");
 }
 
 #[tokio::test]
@@ -403,20 +296,6 @@ async fn an_account_without_jetstream_is_said() {
     let reason = snapshot.streams.reason().unwrap();
     assert!(reason.contains("JetStream"), "{reason}");
     assert!(snapshot.streams.value().is_none() && snapshot.presence.value().is_none());
-}
-
-#[tokio::test]
-async fn a_marker_of_a_time_that_ran_out_is_no_record() {
-    let server = NatsServer::start().await;
-    let jetstream = jetstream(&server).await;
-    let records = bucket(&jetstream, "records", true).await;
-    records.put("order.1", record("order", 1)).await.unwrap();
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Marker-Reason", "MaxAge");
-    jetstream.publish_with_headers("$KV.records.order.1", headers, "".into()).await.unwrap().await.unwrap();
-    let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
-    assert!(snapshot.records.fresh().unwrap().entries.is_empty());
 }
 
 #[tokio::test]
