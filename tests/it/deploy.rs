@@ -2,7 +2,9 @@
 
 use std::{fs, path::Path, process::Command};
 
+use clap::{CommandFactory, FromArgMatches};
 use serde_json::Value;
+use streamgauge::{cli::Cli, config::ObserverConfig};
 
 use crate::support::{
     nats_server::{NatsServer, program},
@@ -154,6 +156,20 @@ fn every_path_that_compose_names_exists() {
             let name = volume.split(':').next().unwrap();
             assert!(compose["volumes"].as_object().unwrap().contains_key(name), "{name}");
         }
+    }
+}
+
+#[test]
+fn the_observer_accepts_what_compose_asks_of_it() {
+    let compose = yaml("deploy/compose/compose.yaml");
+    let words = texts(&compose["services"]["streamgauge"]["command"]);
+    let matches = Cli::command().try_get_matches_from(std::iter::once("streamgauge").chain(words)).unwrap();
+    let (name, matches) = matches.subcommand().unwrap();
+    assert_eq!(name, "serve");
+    let observer = ObserverConfig::from_arg_matches(matches).unwrap();
+    assert!(observer.address().is_ok(), "it would refuse to listen there");
+    for port in texts(&compose["services"]["streamgauge"]["ports"]) {
+        assert!(port.starts_with("127.0.0.1:"), "without a login it is for this machine only: {port}");
     }
 }
 
