@@ -58,6 +58,8 @@ pub enum Outcome {
     Retry {
         /// Why, in words.
         reason: String,
+        /// What kind of failure, one of few; a retry policy may treat kinds apart.
+        class: &'static str,
         /// When to try again; `None` leaves it to the worker.
         after: Option<Duration>,
     },
@@ -65,18 +67,48 @@ pub enum Outcome {
     Reject {
         /// Why, in words.
         reason: String,
+        /// What kind of failure, one of few.
+        class: &'static str,
     },
+}
+
+/// Kinds of failure that the library itself tells apart; a handler may name its own.
+pub mod class {
+    /// An error that the handler returned and did not name.
+    pub const ERROR: &str = "error";
+    /// The handler panicked.
+    pub const PANIC: &str = "panic";
+    /// The handler outlived its time.
+    pub const TIMEOUT: &str = "timeout";
+    /// The service ended before the handler did.
+    pub const SHUTDOWN: &str = "shutdown";
+    /// The handler refuses the message.
+    pub const REJECTED: &str = "rejected";
+    /// The payload is not what its type says.
+    pub const UNREADABLE: &str = "unreadable";
+    /// The payload is of a version that this instance does not know.
+    pub const VERSION: &str = "unknown_version";
+    /// No handler reads the subject.
+    pub const NO_HANDLER: &str = "no_handler";
 }
 
 impl Outcome {
     /// Try again when the worker thinks fit.
     pub fn retry(reason: impl fmt::Display) -> Self {
-        Self::Retry { reason: reason.to_string(), after: None }
+        Self::Retry { reason: reason.to_string(), class: class::ERROR, after: None }
     }
 
     /// Never try again.
     pub fn reject(reason: impl fmt::Display) -> Self {
-        Self::Reject { reason: reason.to_string() }
+        Self::Reject { reason: reason.to_string(), class: class::REJECTED }
+    }
+
+    /// The same outcome with its kind of failure named, one of few: `Outcome::retry("no answer").classed("provider_down")`.
+    pub fn classed(mut self, kind: &'static str) -> Self {
+        if let Self::Retry { class, .. } | Self::Reject { class, .. } = &mut self {
+            *class = kind;
+        }
+        self
     }
 
     /// The outcome in one word.
@@ -92,7 +124,15 @@ impl Outcome {
     pub fn reason(&self) -> &str {
         match self {
             Self::Done => "",
-            Self::Retry { reason, .. } | Self::Reject { reason } => reason,
+            Self::Retry { reason, .. } | Self::Reject { reason, .. } => reason,
+        }
+    }
+
+    /// What kind of failure; empty where it was done.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Done => "",
+            Self::Retry { class, .. } | Self::Reject { class, .. } => class,
         }
     }
 }

@@ -40,6 +40,10 @@ pub mod header {
     pub const CE_DATASCHEMA: &str = "ce-dataschema";
     /// Request and reply: the moment after which nobody waits for the answer.
     pub const DEADLINE: &str = "deadline";
+    /// Replay: the id of the message that this one repeats.
+    pub const REPLAY_OF: &str = "replay-of";
+    /// Replay: the durable consumer that is to process it; other workers of ours settle it unrun.
+    pub const REPLAY_FOR: &str = "replay-for";
 }
 
 macro_rules! id {

@@ -213,20 +213,8 @@ impl<'a, P: Payload> Publish<'a, P> {
 
     async fn send(self) -> Result<Receipt, PublishError> {
         let template = codec::pattern_of::<P>();
-        let (mut message, cause) = self.message()?;
-        let span = self.bus.0.send_span(&message, &template, &cause);
-        message.trace = span.trace_parent();
-        message.trace_state = span.trace_state();
-        let began = Instant::now();
-        let result = span.around(self.store(&message)).await;
-        if let Err(error) = &result {
-            span.fail(error.kind(), error.to_string());
-        }
-        span.end();
-        let error_type = result.as_ref().err().map_or("", PublishError::kind);
-        let sent = Sent { operation: "publish", template: template.as_str(), took: began.elapsed(), error_type };
-        sent.emit(self.bus.0.telemetry.metrics());
-        result
+        let (message, cause) = self.message()?;
+        self.bus.0.told(&template, message, &cause, async |message| self.store(message).await).await
     }
 
     async fn store(&self, message: &Message) -> Result<Receipt, PublishError> {
@@ -279,7 +267,64 @@ impl<'a, P: Payload> IntoFuture for Publish<'a, P> {
     }
 }
 
+impl Bus {
+    /// Publishes a message that is complete but for its trace, such as a copy of another: its id and its headers are the caller's.
+    ///
+    /// # Errors
+    /// When the stream does not confirm it.
+    pub async fn forward(
+        &self,
+        stream: &'static str,
+        template: &SubjectPattern,
+        message: Message,
+        cause: &Cause,
+    ) -> Result<Receipt, PublishError> {
+        let store = async |message: &Message| {
+            let id = message.id.clone().unwrap_or_default();
+            let subject = message.subject.clone();
+            let taken = match &self.0.wire {
+                Wire::Memory(memory) => memory.take(message, false),
+                Wire::Nats(connection) => {
+                    let mut headers = headers::write(message);
+                    headers.insert(async_nats::header::NATS_EXPECTED_STREAM, stream);
+                    Attempt { client: &connection.client, stream, message, headers }.until_confirmed().await?
+                }
+            };
+            match taken {
+                Taken::Stored { sequence, is_duplicate } => {
+                    Ok(Receipt { id, stream: stream.to_owned(), sequence: Some(sequence), is_duplicate })
+                }
+                Taken::SubjectInUse => Err(PublishError::Conflict { subject, holder: "unknown".to_owned() }),
+            }
+        };
+        self.0.told(template, message, cause, store).await
+    }
+}
+
 impl Inner {
+    /// Gives the message the trace of a span of its own, stores it, and counts how that went.
+    async fn told(
+        &self,
+        template: &SubjectPattern,
+        mut message: Message,
+        cause: &Cause,
+        store: impl AsyncFnOnce(&Message) -> Result<Receipt, PublishError>,
+    ) -> Result<Receipt, PublishError> {
+        let span = self.send_span(&message, template, cause);
+        message.trace = span.trace_parent();
+        message.trace_state = span.trace_state();
+        let began = Instant::now();
+        let result = span.around(store(&message)).await;
+        if let Err(error) = &result {
+            span.fail(error.kind(), error.to_string());
+        }
+        span.end();
+        let error_type = result.as_ref().err().map_or("", PublishError::kind);
+        let sent = Sent { operation: "publish", template: template.as_str(), took: began.elapsed(), error_type };
+        sent.emit(self.telemetry.metrics());
+        result
+    }
+
     fn send_span(&self, message: &Message, template: &SubjectPattern, cause: &Cause) -> Span {
         let sending = Sending {
             operation: "publish",

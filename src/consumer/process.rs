@@ -19,7 +19,7 @@ use crate::{
     },
     clock::Timestamp,
     errors::ErrorChain,
-    handler::{Context, Outcome},
+    handler::{Context, Outcome, class},
     message::{Delivery, Message},
     name::{NameError, Subject, SubjectPattern},
     telemetry::{
@@ -98,13 +98,15 @@ async fn process(shared: &Shared, delivered: Delivered, reply: &async_nats::Subj
 /// Runs the handler. One that panics has failed like any other; one that outlives the grace is given up.
 async fn handle(route: Option<Route>, context: Context, stop: &CancellationToken) -> Outcome {
     let Some(route) = route else {
-        return Outcome::reject(format!("no handler for subject {}", context.message().subject));
+        return Outcome::reject(format!("no handler for subject {}", context.message().subject))
+            .classed(class::NO_HANDLER);
     };
     let handled = AssertUnwindSafe(async move { route.handle(context).await }).catch_unwind();
     tokio::select! {
-        ended = handled => ended.unwrap_or_else(|panic| Outcome::retry(format!("the handler panicked: {}", words(&*panic)))),
+        ended = handled => ended.unwrap_or_else(|panic| panicked(&*panic)),
         () = stop.cancelled() => Outcome::Retry {
             reason: "the service ended before the handler did".to_owned(),
+            class: class::SHUTDOWN,
             after: Some(Duration::ZERO),
         },
     }
@@ -125,7 +127,7 @@ fn tell(shared: &Shared, span: &Span, template: &SubjectPattern, outcome: &Outco
 fn settlement(shared: &Shared, outcome: &Outcome, delivered: u64) -> Settlement {
     match outcome {
         Outcome::Done => Settlement::Ack,
-        Outcome::Reject { reason } => Settlement::Term(reason.clone()),
+        Outcome::Reject { reason, .. } => Settlement::Term(reason.clone()),
         Outcome::Retry { after: Some(after), .. } => Settlement::Nak((!after.is_zero()).then_some(*after)),
         Outcome::Retry { after: None, .. } => {
             let failures = u32::try_from(delivered).unwrap_or(u32::MAX);
@@ -175,6 +177,10 @@ fn delivery(delivered: &jetstream::Message) -> Result<Delivery, String> {
         pending: info.pending,
         published: Timestamp(info.published),
     })
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
+    Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {

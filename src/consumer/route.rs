@@ -4,8 +4,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::WorkerError;
 use crate::{
-    bus::{Payload, codec},
-    handler::{Context, Handler, Outcome},
+    bus::{CodecError, Payload, codec},
+    handler::{Context, Handler, Outcome, class},
     name::SubjectPattern,
 };
 
@@ -23,6 +23,11 @@ impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Route").field(&self.pattern).finish()
     }
+}
+
+fn unreadable(error: &CodecError) -> Outcome {
+    let kind = if matches!(error, CodecError::Version { .. }) { class::VERSION } else { class::UNREADABLE };
+    Outcome::reject(crate::errors::ErrorChain(error)).classed(kind)
 }
 
 impl Route {
@@ -43,7 +48,7 @@ impl Routes {
             Box::pin(async move {
                 match codec::decode::<P>(context.message()) {
                     Ok(payload) => handler.handle(context, payload).await,
-                    Err(error) => Outcome::reject(crate::errors::ErrorChain(&error)),
+                    Err(error) => unreadable(&error),
                 }
             })
         };
