@@ -1,6 +1,7 @@
 //! Publishing: a message is out when its stream has confirmed it, and a retry cannot store it twice.
 
 use std::{
+    borrow::Cow,
     future::IntoFuture,
     pin::Pin,
     time::{Duration, Instant},
@@ -80,7 +81,7 @@ pub enum PublishError {
         /// The subject.
         subject: Subject,
         /// The stream that should have taken it.
-        stream: &'static str,
+        stream: Cow<'static, str>,
         /// What the last attempt met.
         #[source]
         source: async_nats::RequestError,
@@ -223,7 +224,8 @@ impl<'a, P: Payload> Publish<'a, P> {
             Wire::Memory(memory) => memory.take(message, self.is_once),
             Wire::Nats(connection) => {
                 let headers = self.wire_headers(message);
-                Attempt { client: &connection.client, stream: P::STREAM, message, headers }.until_confirmed().await?
+                let stream = Cow::Borrowed(P::STREAM);
+                Attempt { client: &connection.client, stream, message, headers }.until_confirmed().await?
             }
         };
         match taken {
@@ -274,7 +276,7 @@ impl Bus {
     /// When the stream does not confirm it.
     pub async fn forward(
         &self,
-        stream: &'static str,
+        stream: &str,
         template: &SubjectPattern,
         message: Message,
         cause: &Cause,
@@ -287,6 +289,7 @@ impl Bus {
                 Wire::Nats(connection) => {
                     let mut headers = headers::write(message);
                     headers.insert(async_nats::header::NATS_EXPECTED_STREAM, stream);
+                    let stream = Cow::Owned(stream.to_owned());
                     Attempt { client: &connection.client, stream, message, headers }.until_confirmed().await?
                 }
             };
@@ -341,7 +344,7 @@ impl Inner {
 /// One message on its way to one stream.
 struct Attempt<'a> {
     client: &'a Client,
-    stream: &'static str,
+    stream: Cow<'static, str>,
     message: &'a Message,
     headers: HeaderMap,
 }
@@ -375,7 +378,7 @@ impl Attempt<'_> {
                 let (size, most) = (self.message.payload.len(), self.client.max_payload());
                 return Err(PublishError::TooLarge { subject, size, most });
             }
-            Err(source) => return Err(PublishError::Unavailable { subject, stream: self.stream, source }),
+            Err(source) => return Err(PublishError::Unavailable { subject, stream: self.stream.clone(), source }),
         };
         match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
             Err(source) => Err(PublishError::Answer { subject, source }),
