@@ -3,6 +3,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench speaks to whoever started it")]
 
 mod demo;
+mod measured;
+mod memory;
 mod pairs;
 mod publish;
 mod report;
@@ -25,7 +27,10 @@ mod support {
 
 use std::{path::Path, process::ExitCode};
 
-use clap::{Parser, builder::PossibleValuesParser};
+use clap::{
+    Parser,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 
 use report::Report;
 
@@ -36,6 +41,7 @@ type Bench = fn(&Arguments, &mut Report) -> anyhow::Result<()>;
 const BENCHES: &[(&str, Bench, bool)] = &[
     ("demo", |_, report| demo::run(report), true),
     ("publish", |_, report| publish::run(report), true),
+    ("memory", |_, report| memory::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 
@@ -46,7 +52,7 @@ const FIGURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench.jsonl")
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Benches to run [default: all but soak]
-    #[arg(value_parser = PossibleValuesParser::new(BENCHES.iter().map(|(name, ..)| *name)))]
+    #[arg(value_parser = PossibleValuesParser::new(names()))]
     names: Vec<String>,
     #[command(flatten, next_help_heading = "Soak")]
     soak: soak::Soak,
@@ -55,8 +61,17 @@ struct Arguments {
     bench: bool,
 }
 
+/// The benches, and the process that one of them starts.
+fn names() -> Vec<PossibleValue> {
+    let benches = BENCHES.iter().map(|(name, ..)| PossibleValue::new(name));
+    benches.chain([PossibleValue::new(memory::CHILD).hide(true)]).collect()
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if arguments.names == [memory::CHILD] {
+        return memory::hang().map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
     let is_wanted = |name: &str, runs_unnamed: bool| match arguments.names.as_slice() {
         [] => runs_unnamed,
         names => names.iter().any(|wanted| wanted == name),
@@ -65,6 +80,11 @@ fn main() -> ExitCode {
     // All of them run, so that one that fails hides no other.
     let failures = wanted.filter(|(name, bench, _)| !holds(name, *bench, &arguments)).count();
     if failures == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("{error:#}");
+    ExitCode::FAILURE
 }
 
 /// Runs one bench; whether it came to its end and every bar holds.

@@ -18,6 +18,14 @@ fn proportional_kib(pid: u32) -> Option<f64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
+/// The most memory that one process has had in megabytes (10^6 bytes), pages that it shares counted whole.
+pub fn peak_megabytes(pid: u32) -> Option<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
+
 /// Processor time of all processes since they started, with that of those below them that have ended since.
 pub fn processor_seconds(root: u32) -> f64 {
     tree(root).iter().filter_map(|pid| ticks(*pid)).sum::<f64>() / TICKS_PER_SECOND
