@@ -1,5 +1,6 @@
 //! What the broker looked like at one moment: plain facts, each with who said it and when. What nobody said is unknown, never zero.
 
+mod config;
 mod consumer;
 mod contact;
 mod entry;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use crate::{clock::Timestamp, presence::Presence, record::Record};
 
+pub use config::{ConsumerConfig, Discard, Storage, StreamConfig};
 pub use consumer::{Acks, Consumer, ConsumerState, ConsumerTrend, Mode};
 pub use contact::Contact;
 pub use entry::{Bucket, Entry};

@@ -1,112 +1,99 @@
-//! Streams and buckets as code: declared by their owners, made or updated by whoever may, never deleted.
+//! Streams, consumers and buckets as code: declared by their owners, made or updated by whoever may, never deleted.
 
-use std::time::Duration;
+mod apply;
+mod library;
+mod spec;
+mod wanted;
 
-use async_nats::jetstream::{self, stream};
+use serde::{Deserialize, Serialize};
 
-/// A stream and who owns it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// The service that owns it.
-    pub owner: &'static str,
-    /// The subjects that it takes.
-    pub subjects: &'static [&'static str],
-    /// How long it keeps a message.
-    pub max_age: Duration,
-    /// How many bytes it keeps; the oldest go first.
-    pub max_bytes: i64,
-    /// For how long it knows a message id again.
-    pub duplicate_window: Duration,
-    /// How many servers hold a copy.
-    pub replicas: usize,
-}
+pub use apply::{TopologyError, ensure};
+pub use library::{
+    ADVISORIES, ATTEMPTS, CLAIMS, DEAD_LETTERS, DEAD_LETTERS_AGE, INBOX, OWNERSHIP, REPLAYS, RETRIES, library,
+};
+pub use spec::{BucketKind, BucketSpec, ConsumerSpec, MAX_ACK_PENDING, MessageSpec, StreamSpec};
 
-/// A key-value bucket and who owns it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BucketSpec {
-    /// Its name.
-    pub name: &'static str,
-    /// The service that owns it.
-    pub owner: &'static str,
-    /// How long it keeps a key that nobody writes; `None` keeps it for ever.
-    pub ttl: Option<Duration>,
-    /// How many bytes it keeps. A full bucket that forgets by age forgets its oldest keys sooner; one that keeps for ever refuses new ones.
-    pub max_bytes: i64,
-    /// How many servers hold a copy.
-    pub replicas: usize,
-}
-
-/// Everything that a system needs in JetStream before its services start.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Everything that a system needs in JetStream. It is read from and written to JSON, so that a program can hand it to `streamgauge topology`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Topology {
     /// The streams.
     pub streams: Vec<StreamSpec>,
+    /// The consumers that workers pull from.
+    pub consumers: Vec<ConsumerSpec>,
     /// The buckets.
     pub buckets: Vec<BucketSpec>,
 }
 
-/// A stream or bucket could not be made or updated.
-#[derive(Debug, thiserror::Error)]
-#[error("declaring {what} {name}: check its limits against the account's, and that the user may manage JetStream")]
-pub struct TopologyError {
-    what: &'static str,
-    name: &'static str,
-    #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
-
 impl Topology {
-    /// Makes what does not exist and updates what differs. What exists and is not named is left alone.
-    ///
-    /// # Errors
-    /// When the server refuses one of them; those before it stand.
-    pub async fn apply(&self, jetstream: &jetstream::Context) -> Result<(), TopologyError> {
-        for spec in &self.streams {
-            let made = jetstream.create_or_update_stream(stream_config(spec)).await;
-            made.map_err(|error| TopologyError { what: "stream", name: spec.name, source: error.into() })?;
+    /// This topology and what `other` declares beside it. What both declare stays as it is here, so that a system may give a store of
+    /// [`library`] limits of its own.
+    #[must_use]
+    pub fn joined(mut self, other: Topology) -> Self {
+        for stream in other.streams {
+            if self.streams.iter().all(|own| own.name != stream.name) {
+                self.streams.push(stream);
+            }
         }
-        for spec in &self.buckets {
-            let made = jetstream.create_or_update_stream(bucket_config(spec)).await;
-            made.map_err(|error| TopologyError { what: "bucket", name: spec.name, source: error.into() })?;
+        for consumer in other.consumers {
+            if self.consumers.iter().all(|own| (&own.stream, &own.durable) != (&consumer.stream, &consumer.durable)) {
+                self.consumers.push(consumer);
+            }
         }
-        Ok(())
+        for bucket in other.buckets {
+            if self.buckets.iter().all(|own| (own.kind, &own.name) != (bucket.kind, &bucket.name)) {
+                self.buckets.push(bucket);
+            }
+        }
+        self
+    }
+
+    /// The streams and buckets of these names alone.
+    #[must_use]
+    pub fn only(mut self, names: &[&str]) -> Self {
+        self.streams.retain(|stream| names.contains(&stream.name.as_str()));
+        self.buckets.retain(|bucket| names.contains(&bucket.name.as_str()));
+        self.consumers.retain(|consumer| names.contains(&consumer.stream.as_str()));
+        self
+    }
+
+    /// The same, each stream and bucket held by so many servers.
+    #[must_use]
+    pub fn replicated(mut self, replicas: u32) -> Self {
+        self.streams.iter_mut().for_each(|stream| stream.replicas = replicas);
+        self.buckets.iter_mut().for_each(|bucket| bucket.replicas = replicas);
+        self
     }
 }
 
-fn stream_config(spec: &StreamSpec) -> stream::Config {
-    stream::Config {
-        name: spec.name.to_owned(),
-        subjects: spec.subjects.iter().map(|subject| (*subject).to_owned()).collect(),
-        max_age: spec.max_age,
-        max_bytes: spec.max_bytes,
-        duplicate_window: spec.duplicate_window,
-        num_replicas: spec.replicas,
-        discard: stream::DiscardPolicy::Old,
-        allow_direct: true,
-        metadata: [("owner".to_owned(), spec.owner.to_owned())].into(),
-        ..stream::Config::default()
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A bucket is a stream of this shape. The client's own function for it cannot say what a full one does.
-///
-/// Convention: NATS ADR-8 (key-value).
-fn bucket_config(spec: &BucketSpec) -> stream::Config {
-    stream::Config {
-        name: format!("KV_{}", spec.name),
-        description: Some(format!("owned by {}", spec.owner)),
-        subjects: vec![format!("$KV.{}.>", spec.name)],
-        max_messages_per_subject: 1,
-        max_age: spec.ttl.unwrap_or_default(),
-        max_bytes: spec.max_bytes,
-        num_replicas: spec.replicas,
-        discard: if spec.ttl.is_some() { stream::DiscardPolicy::Old } else { stream::DiscardPolicy::New },
-        allow_direct: true,
-        allow_rollup: true,
-        deny_delete: true,
-        metadata: [("owner".to_owned(), spec.owner.to_owned())].into(),
-        ..stream::Config::default()
+    #[test]
+    fn what_both_declare_stays_as_the_first_has_it() {
+        let own = BucketSpec { max_bytes: Some(7), ..library().only(&[ATTEMPTS]).buckets.remove(0) };
+        let joined = Topology { buckets: vec![own.clone()], ..Topology::default() }.joined(library());
+        assert_eq!(joined.buckets.iter().filter(|bucket| bucket.name == ATTEMPTS).collect::<Vec<_>>(), [&own]);
+        assert_eq!(joined.buckets.len(), library().buckets.len());
+        assert_eq!(joined.streams, library().streams);
+    }
+
+    #[test]
+    fn a_topology_reads_back_from_what_it_was_written_as() {
+        let text = serde_json::to_string(&library()).unwrap();
+        assert_eq!(serde_json::from_str::<Topology>(&text).unwrap(), library());
+    }
+
+    #[test]
+    fn a_file_may_leave_out_what_has_a_default_and_no_more() {
+        let text = r#"{"streams":[{"name":"A","owner":"a","subjects":["a.>"]}]}"#;
+        let read: Topology = serde_json::from_str(text).unwrap();
+        assert_eq!(read.streams, [StreamSpec::new("A", "a", &["a.>"])]);
+        for wrong in
+            [r#"{"streams":[{"name":"A"}]}"#, r#"{"streams":[{"name":"A","owner":"a","subjects":[],"max_agee":1}]}"#]
+        {
+            assert!(serde_json::from_str::<Topology>(wrong).is_err(), "{wrong}");
+        }
     }
 }

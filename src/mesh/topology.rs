@@ -1,10 +1,17 @@
-//! The streams and buckets of the mesh, each with its owner.
+//! The streams, consumers and buckets of the mesh, each with its owner, and the stores of the library below them.
 
 use std::time::Duration;
 
+use super::{
+    ACK_WAIT,
+    events::{
+        OrderCancelled, OrderCompleted, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused, StockReleased,
+        StockReserved,
+    },
+};
 use crate::{
-    bus::topology::{BucketSpec, StreamSpec, Topology},
-    presence, record,
+    bus::topology::{BucketSpec, ConsumerSpec, StreamSpec, Topology, library},
+    record,
 };
 
 /// The bucket in which the storefront knows its customers' keys again.
@@ -16,36 +23,59 @@ pub const STOCK: &str = "stock";
 /// How long facts, and what is derived from them, are kept.
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 
-const MIB: i64 = 1 << 20;
+const MIB: u64 = 1 << 20;
 
 /// What must be there before the services start, on one server.
 pub fn topology() -> Topology {
-    replicated(1)
+    Topology { streams: streams(), consumers: consumers(), buckets: buckets() }.joined(library())
 }
 
 /// The same, each part held by so many servers.
-pub fn replicated(replicas: usize) -> Topology {
-    let stream = |name, owner, subjects| StreamSpec {
-        name,
-        owner,
-        subjects,
-        max_age: DAY,
-        max_bytes: 256 * MIB,
-        duplicate_window: Duration::from_secs(120),
-        replicas,
+pub fn replicated(replicas: u32) -> Topology {
+    topology().replicated(replicas)
+}
+
+fn streams() -> Vec<StreamSpec> {
+    let stream = |name, owner, subjects: &str| StreamSpec {
+        max_age: Some(DAY),
+        max_bytes: Some(256 * MIB),
+        ..StreamSpec::new(name, owner, &[subjects])
     };
-    let bucket = |name, owner, ttl, mib| BucketSpec { name, owner, ttl, max_bytes: mib * MIB, replicas };
-    Topology {
-        streams: vec![
-            stream("ORDERS", "orders", &["orders.>"]),
-            stream("INVENTORY", "inventory", &["inventory.>"]),
-            stream("PAYMENTS", "payments", &["payments.>"]),
-        ],
-        buckets: vec![
-            bucket(presence::BUCKET, "every service", Some(presence::TTL), 8),
-            bucket(record::BUCKET, "orders", Some(DAY), 128),
-            bucket(STOCK, "inventory", None, 8),
-            bucket(IDEMPOTENCY, "storefront", Some(DAY), 64),
-        ],
-    }
+    vec![
+        stream("ORDERS", "orders", "orders.>")
+            .carrying::<OrderPlaced>(&["storefront"])
+            .carrying::<OrderCompleted>(&["orders"])
+            .carrying::<OrderCancelled>(&["orders"]),
+        stream("INVENTORY", "inventory", "inventory.>")
+            .carrying::<StockReserved>(&["inventory"])
+            .carrying::<StockRefused>(&["inventory"])
+            .carrying::<StockReleased>(&["inventory"]),
+        stream("PAYMENTS", "payments", "payments.>")
+            .carrying::<PaymentCharged>(&["payments"])
+            .carrying::<PaymentRefused>(&["payments"]),
+    ]
+}
+
+fn consumers() -> Vec<ConsumerSpec> {
+    let consumers = [
+        ConsumerSpec::reading::<OrderPlaced>("inventory-reserve", "inventory").and::<OrderCompleted>(),
+        ConsumerSpec::reading::<PaymentRefused>("inventory-release", "inventory"),
+        ConsumerSpec::reading::<StockReserved>("payments-charge", "payments"),
+        ConsumerSpec::reading::<OrderPlaced>("orders-orders", "orders").and::<OrderCompleted>().and::<OrderCancelled>(),
+        ConsumerSpec::reading::<StockReserved>("orders-inventory", "orders")
+            .and::<StockRefused>()
+            .and::<StockReleased>(),
+        ConsumerSpec::reading::<PaymentCharged>("orders-payments", "orders").and::<PaymentRefused>(),
+    ];
+    consumers.map(|consumer| consumer.ack_wait(ACK_WAIT)).into()
+}
+
+fn buckets() -> Vec<BucketSpec> {
+    let bucket =
+        |name, owner, ttl, mib: u64| BucketSpec { ttl, max_bytes: Some(mib * MIB), ..BucketSpec::new(name, owner) };
+    vec![
+        bucket(record::BUCKET, "orders", Some(DAY), 128),
+        bucket(STOCK, "inventory", None, 8),
+        bucket(IDEMPOTENCY, "storefront", Some(DAY), 64),
+    ]
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
     clock::Timestamp,
     name::StreamName,
@@ -55,9 +57,11 @@ pub enum Held {
 }
 
 /// When a stream lets messages go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Retention {
     /// When a limit is reached.
+    #[default]
     Limits,
     /// When every interested consumer has acked.
     Interest,

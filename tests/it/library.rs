@@ -86,13 +86,9 @@ async fn connect(server: &NatsServer) -> Connection {
 
 fn topology() -> Topology {
     let stream = StreamSpec {
-        name: "PINGS",
-        owner: "test",
-        subjects: &["pings.>"],
-        max_age: Duration::from_secs(3_600),
-        max_bytes: 64 << 20,
-        duplicate_window: Duration::from_secs(120),
-        replicas: 1,
+        max_age: Some(Duration::from_secs(3_600)),
+        max_bytes: Some(64 << 20),
+        ..StreamSpec::new("PINGS", "test", &["pings.>"])
     };
-    Topology { streams: vec![stream], buckets: Vec::new() }
+    Topology { streams: vec![stream], ..Topology::default() }
 }

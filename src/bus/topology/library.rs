@@ -1,0 +1,87 @@
+//! The stores of the library itself, which its parts share.
+
+use std::time::Duration;
+
+use super::{BucketKind, BucketSpec, StreamSpec, Topology};
+use crate::{presence, record};
+
+/// The stream of messages that were given up, on `dead.<stream>.<durable>`.
+pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
+
+/// The stream of what servers tell about messages that were given up.
+pub const ADVISORIES: &str = "ADVISORIES";
+
+/// The stream of messages that are to be tried again much later.
+pub const RETRIES: &str = "RETRIES";
+
+/// The bucket of attempts, under `<stream>.<durable>.<stream sequence>`.
+pub const ATTEMPTS: &str = "attempts";
+
+/// The bucket of who holds what, such as a partition.
+pub const OWNERSHIP: &str = "ownership";
+
+/// The bucket in which effects that were done are known again.
+pub const INBOX: &str = "inbox";
+
+/// The bucket in which replays that were done are known again.
+pub const REPLAYS: &str = "replays";
+
+/// The object store of payloads that are too large for a message.
+pub const CLAIMS: &str = "claims";
+
+/// How long a dead letter waits for somebody to look at it.
+pub const DEAD_LETTERS_AGE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Longer than any message is tried.
+const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
+
+/// A dead letter that is buried again, after an acknowledgement was lost, comes within minutes.
+const BURIED_AGAIN: Duration = Duration::from_secs(3_600);
+
+const MIB: u64 = 1 << 20;
+
+/// All of them, on one server, with limits that suit a small system. [`Topology::joined`] lets a system say other limits.
+pub fn library() -> Topology {
+    Topology { streams: streams(), consumers: Vec::new(), buckets: buckets() }
+}
+
+fn streams() -> Vec<StreamSpec> {
+    const OWNER: &str = "streamgauge";
+    vec![
+        StreamSpec {
+            max_age: Some(DEAD_LETTERS_AGE),
+            max_bytes: Some(128 * MIB),
+            duplicate_window: BURIED_AGAIN,
+            ..StreamSpec::new(DEAD_LETTERS, OWNER, &["dead.>"])
+        },
+        StreamSpec {
+            max_age: Some(DEAD_LETTERS_AGE),
+            max_bytes: Some(16 * MIB),
+            ..StreamSpec::new(
+                ADVISORIES,
+                OWNER,
+                &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"],
+            )
+        },
+        StreamSpec {
+            max_age: Some(WEEK),
+            max_bytes: Some(64 * MIB),
+            allow_msg_schedules: true,
+            ..StreamSpec::new(RETRIES, OWNER, &["retries.>"])
+        },
+    ]
+}
+
+fn buckets() -> Vec<BucketSpec> {
+    let bucket =
+        |name, ttl, mib: u64| BucketSpec { ttl, max_bytes: Some(mib * MIB), ..BucketSpec::new(name, "every service") };
+    vec![
+        bucket(presence::BUCKET, Some(presence::TTL), 8),
+        bucket(record::BUCKET, Some(WEEK), 64),
+        bucket(ATTEMPTS, Some(WEEK), 16),
+        bucket(OWNERSHIP, None, 1),
+        bucket(INBOX, Some(WEEK), 64),
+        bucket(REPLAYS, Some(DEAD_LETTERS_AGE), 8),
+        BucketSpec { kind: BucketKind::Objects, ..bucket(CLAIMS, Some(DEAD_LETTERS_AGE), 128) },
+    ]
+}
