@@ -3,6 +3,7 @@
 //! A worker asks the server for exactly as many messages as it has free credits, so that nothing ages in a buffer, and extends the
 //! server's `ack_wait` for everything it holds, so that a slow handler is not delivered twice.
 
+mod dead_letter;
 mod declare;
 mod drain;
 mod lease;

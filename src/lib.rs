@@ -39,11 +39,12 @@
 //! | floor | modules |
 //! |---|---|
 //! | words | [`name`], [`clock`], [`errors`] |
-//! | facts | [`trace`], [`message`], [`presence`], [`record`], [`snapshot`] |
+//! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`snapshot`] |
 //! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
 //! | edge | [`nats`] |
 //! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`] |
 
+pub mod advisory;
 #[cfg(feature = "dashboard")]
 pub mod broker;
 pub mod bus;
@@ -54,6 +55,7 @@ pub mod clock;
 pub mod collector;
 pub mod config;
 pub mod consumer;
+pub mod dead_letter;
 pub mod errors;
 pub mod handler;
 #[cfg(feature = "mesh")]

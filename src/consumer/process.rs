@@ -11,13 +11,14 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{pull::Shared, route::Route, status::Status};
+use super::{dead_letter, pull::Shared, route::Route, status::Status};
 use crate::{
     bus::{
         self,
         settle::{self, Settlement},
     },
     clock::Timestamp,
+    dead_letter::Death,
     errors::ErrorChain,
     handler::{Context, Outcome, class},
     message::{Delivery, Message},
@@ -28,6 +29,9 @@ use crate::{
         messaging::Processing,
     },
 };
+
+/// How soon a message comes back whose copy in the stream of dead letters was not confirmed.
+const BURY_AGAIN: Duration = Duration::from_secs(5);
 
 /// A message in work. Dropping it, however the handler ended, gives the credit back and tells the pull loop.
 struct Credit {
@@ -85,11 +89,16 @@ async fn process(shared: &Shared, delivered: Delivered, reply: &async_nats::Subj
     let delivered_times = delivery.delivered;
     span.around(async {
         let began = Instant::now();
-        let outcome = handle(route, Context::new(message, Some(delivery)), stop).await;
+        let context = Context::new(message, Some(delivery));
+        let outcome = handle(route, context.clone(), stop).await;
         let took = began.elapsed();
         shared.status.ended(took, outcome == Outcome::Done);
         tell(shared, &span, &template, &outcome, took, delivered_times);
-        settle_outcome(shared, reply, &template, settlement(shared, &outcome, delivered_times)).await;
+        let settlement = match &outcome {
+            Outcome::Reject { .. } => bury(shared, &context, &outcome).await,
+            _ => settlement(shared, &outcome, delivered_times),
+        };
+        settle_outcome(shared, reply, &template, settlement).await;
     })
     .await;
     span.end();
@@ -132,6 +141,25 @@ fn settlement(shared: &Shared, outcome: &Outcome, delivered: u64) -> Settlement 
         Outcome::Retry { after: None, .. } => {
             let failures = u32::try_from(delivered).unwrap_or(u32::MAX);
             Settlement::Nak(Some(shared.worker.retry.wait(failures, fastrand::f64())))
+        }
+    }
+}
+
+/// A message is terminated only once its copy is kept; otherwise it comes back.
+async fn bury(shared: &Shared, context: &Context, outcome: &Outcome) -> Settlement {
+    let delivery = context.delivery().expect("a worker's context has its delivery");
+    let death = Death {
+        reason: outcome.reason().to_owned(),
+        class: outcome.class().to_owned(),
+        attempts: u32::try_from(delivery.delivered).ok(),
+        time: shared.bus.clock().now(),
+    };
+    match dead_letter::bury(&shared.bus, &shared.connection, context.message(), delivery, &death).await {
+        Ok(()) => Settlement::Term(death.reason),
+        Err(error) => {
+            let (consumer, error) = (&shared.status.consumer, ErrorChain(&error));
+            tracing::error!(%consumer, %error, "a dead letter has no copy yet; its message comes back");
+            Settlement::Nak(Some(BURY_AGAIN))
         }
     }
 }

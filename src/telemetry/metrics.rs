@@ -89,6 +89,12 @@ const UNCONFIRMED: Family = Family {
     labels: &["consumer"],
     help: "Settlements that the server did not confirm; expect a redelivery.",
 };
+const DEAD_LETTERS: Family = Family {
+    name: "streamgauge_dead_letters_total",
+    kind: Kind::Counter,
+    labels: &["consumer", "class"],
+    help: "Messages that a worker gave up and copied into the stream of dead letters, by kind of failure.",
+};
 const CONNECTED: Family = Family {
     name: "streamgauge_connected",
     kind: Kind::Gauge,
@@ -107,6 +113,7 @@ pub const FAMILIES: &[Family] = &[
     CONCURRENCY,
     LEASES,
     UNCONFIRMED,
+    DEAD_LETTERS,
     CONNECTED,
 ];
 
@@ -123,6 +130,7 @@ pub struct Metrics {
     pub(super) concurrency: GaugeVec,
     pub(super) leases: IntCounterVec,
     pub(super) unconfirmed: IntCounterVec,
+    pub(super) dead_letters: IntCounterVec,
     pub(super) connected: GaugeVec,
 }
 
@@ -140,6 +148,7 @@ impl Default for Metrics {
             concurrency: gauge(&registry, CONCURRENCY),
             leases: counter(&registry, LEASES),
             unconfirmed: counter(&registry, UNCONFIRMED),
+            dead_letters: counter(&registry, DEAD_LETTERS),
             connected: gauge(&registry, CONNECTED),
             registry,
         }
@@ -175,6 +184,11 @@ impl Metrics {
     /// Counts extended leases.
     pub fn count_leases(&self, consumer: &str, extended: u64) {
         self.leases.with_label_values(&[consumer]).inc_by(extended);
+    }
+
+    /// Counts a dead letter.
+    pub fn count_dead_letter(&self, consumer: &str, class: &str) {
+        self.dead_letters.with_label_values(&[consumer, class]).inc();
     }
 
     /// Says whether the connection to NATS stands. A process that has none never says, and the metric is absent there.

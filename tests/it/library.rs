@@ -1,6 +1,7 @@
 //! The library against a real server: what is published, processed, settled and asked.
 
 mod bus;
+mod dead_letters;
 mod requests;
 mod service;
 mod topology;

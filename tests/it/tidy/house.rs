@@ -16,7 +16,7 @@ pub const FLOORS: &[(u8, Tower, &[&str])] = &[
     (0, Tower::Ground,   &["name", "clock", "errors"]),
     (1, Tower::Ground,   &["trace", "presence", "advisory"]),
     (1, Tower::Ground,   &["message"]),
-    (1, Tower::Ground,   &["record"]),
+    (1, Tower::Ground,   &["record", "dead_letter"]),
     (1, Tower::Ground,   &["snapshot"]),
     (2, Tower::Ground,   &["config", "tasks", "resilience"]),
     (2, Tower::Ground,   &["telemetry"]),

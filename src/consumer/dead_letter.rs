@@ -1,0 +1,94 @@
+//! Dead letters: a message that is given up is copied before the server is told to forget it.
+
+use async_nats::jetstream;
+
+use crate::{
+    bus::{Bus, PublishError},
+    dead_letter::{self, Death},
+    errors::ErrorChain,
+    message::{Cause, CorrelationId, Delivery, Message},
+    name::SubjectPattern,
+    nats::Connection,
+    telemetry::Remote,
+};
+
+/// The server's code for "this message is larger than the stream takes".
+const TOO_LARGE_FOR_STREAM: u64 = 10_054;
+
+/// Room for the headers that the bus adds to a copy when it is on its way.
+const HEADERS_OF_THE_BUS: usize = 1_024;
+
+/// Copies a message that is given up into the stream of dead letters, and returns when that has confirmed it. A second burial of the same
+/// message is a duplicate. Only then may the message be terminated; where this fails it has to come back.
+///
+/// A payload that has no room in the copy is left out of it and stays readable in the message's own stream.
+///
+/// # Errors
+/// When the stream does not confirm the copy.
+pub(super) async fn bury(
+    bus: &Bus,
+    connection: &Connection,
+    message: &Message,
+    delivery: &Delivery,
+    death: &Death,
+) -> Result<(), PublishError> {
+    let mut copy = dead_letter::copy(message, delivery, death).expect("a server's names make a subject");
+    if size(&copy) > connection.client.max_payload() {
+        copy = dead_letter::without_payload(copy);
+    }
+    lay(bus, connection, copy).await?;
+    bus.telemetry().metrics().count_dead_letter(delivery.consumer.as_str(), &death.class);
+    Ok(())
+}
+
+/// Forwards a copy. A stream that is missing is made, and a copy that is too large for it goes without its payload.
+async fn lay(bus: &Bus, connection: &Connection, copy: Message) -> Result<(), PublishError> {
+    let error = match forward(bus, copy.clone()).await {
+        Ok(()) => return Ok(()),
+        Err(error) => error,
+    };
+    match &error {
+        PublishError::Unavailable { .. } => match ensure(&connection.jetstream).await {
+            Ok(()) => forward(bus, copy).await,
+            Err(why) => {
+                tracing::warn!(error = %ErrorChain(&why), "cannot make the stream of dead letters");
+                Err(error)
+            }
+        },
+        PublishError::TooLarge { .. } | PublishError::Refused { code: TOO_LARGE_FOR_STREAM, .. } => {
+            forward(bus, dead_letter::without_payload(copy)).await
+        }
+        _ => Err(error),
+    }
+}
+
+async fn forward(bus: &Bus, copy: Message) -> Result<(), PublishError> {
+    let template = SubjectPattern::try_from(copy.subject.as_str()).expect("a subject is a pattern without wildcards");
+    let trace = Remote::current().or_else(|| Remote::of(&copy));
+    let cause = Cause {
+        correlation: copy.correlation.clone().unwrap_or_else(|| CorrelationId(String::new())),
+        message: copy.causation.clone(),
+        trace: trace.as_ref().map(|remote| remote.parent),
+        trace_state: trace.and_then(|remote| remote.state),
+    };
+    bus.forward(dead_letter::STREAM, &template, copy, &cause).await.map(drop)
+}
+
+/// Makes the stream of dead letters if it is missing, and leaves it as it is if it is there.
+async fn ensure(jetstream: &jetstream::Context) -> Result<(), jetstream::context::CreateStreamError> {
+    let config = jetstream::stream::Config {
+        name: dead_letter::STREAM.to_owned(),
+        subjects: vec![dead_letter::SUBJECTS.to_owned()],
+        max_age: std::time::Duration::from_secs(30 * 24 * 3_600),
+        max_bytes: 1 << 30,
+        allow_direct: true,
+        ..jetstream::stream::Config::default()
+    };
+    jetstream.get_or_create_stream(config).await.map(drop)
+}
+
+/// Bytes of a message on the wire, more or less: the server counts its headers too.
+fn size(message: &Message) -> usize {
+    let headers: usize = message.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum();
+    message.payload.len() + headers + HEADERS_OF_THE_BUS
+}
