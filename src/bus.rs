@@ -13,7 +13,7 @@ use async_nats::jetstream;
 
 use crate::{clock::Clock, message::Message, name::Subject, nats::Connection, telemetry::Telemetry};
 
-pub use codec::{CodecError, Payload};
+pub use codec::{Codec, CodecError, Json, Payload};
 pub(crate) use headers::{read as read_message, write as write_headers};
 use memory::Memory;
 pub use publish::{Publish, PublishError, Receipt};

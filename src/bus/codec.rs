@@ -4,12 +4,51 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    message::{Message, Schema},
+    message::{Message, Schema, header},
     name::{NameError, Subject, SubjectPattern},
 };
 
-/// How payloads are written.
+/// How a payload is written where its type does not say otherwise.
 pub const CONTENT_TYPE: &str = "application/json";
+
+/// What stands in the way of writing or reading.
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A way to write payloads, open for any format that serde knows. The header `content-type` says which one a message was written in.
+pub trait Codec {
+    /// The media type.
+    fn content_type(&self) -> &'static str;
+
+    /// Writes a value.
+    ///
+    /// # Errors
+    /// When the value does not write in this format.
+    fn write<T: Serialize>(&self, value: &T) -> Result<Bytes, BoxError>;
+
+    /// Reads a value.
+    ///
+    /// # Errors
+    /// When the bytes are no such value.
+    fn read<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, BoxError>;
+}
+
+/// JSON, as serde writes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Json;
+
+impl Codec for Json {
+    fn content_type(&self) -> &'static str {
+        CONTENT_TYPE
+    }
+
+    fn write<T: Serialize>(&self, value: &T) -> Result<Bytes, BoxError> {
+        Ok(serde_json::to_vec(value)?.into())
+    }
+
+    fn read<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, BoxError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
 
 /// A type that travels as the payload of a message.
 pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -25,6 +64,11 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// What it is about, as one token of its subject: `42` makes `orders.placed.42` of `orders.placed.*`.
     fn key(&self) -> String;
 
+    /// How it is written: as JSON unless the type says otherwise.
+    fn codec() -> impl Codec {
+        Json
+    }
+
     /// The kind and version.
     fn schema() -> Schema {
         Schema { kind: Self::KIND.to_owned(), version: Self::VERSION }
@@ -34,23 +78,35 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// Why a payload cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// The type does not write as JSON.
-    #[error("writing {kind} as JSON")]
+    /// The payload does not write in its type's format.
+    #[error("writing {kind} as {content_type}")]
     Write {
         /// The kind of payload.
         kind: &'static str,
-        /// What serde says.
+        /// The format.
+        content_type: &'static str,
+        /// What the codec says.
         #[source]
-        source: serde_json::Error,
+        source: BoxError,
     },
     /// The bytes are not the type.
     #[error("reading {wanted} from the payload")]
     Read {
         /// The kind and version wanted.
         wanted: Schema,
-        /// What serde says.
+        /// What the codec says.
         #[source]
-        source: serde_json::Error,
+        source: BoxError,
+    },
+    /// The message is written in another format than the type's.
+    #[error("the message is written as `{found}`, this reads {wanted} as {content_type}")]
+    ContentType {
+        /// What the message says.
+        found: String,
+        /// The kind and version wanted.
+        wanted: Schema,
+        /// What the type is written as.
+        content_type: &'static str,
     },
     /// The message is of another version than the type.
     #[error("the message is {found}, this reads {wanted}")]
@@ -96,19 +152,112 @@ pub fn subject_of<P: Payload>(key: &str) -> Result<Subject, CodecError> {
 /// Writes a payload.
 ///
 /// # Errors
-/// When the type does not write as JSON.
+/// When the payload does not write in its type's format.
 pub fn encode<P: Payload>(payload: &P) -> Result<Bytes, CodecError> {
-    serde_json::to_vec(payload).map(Bytes::from).map_err(|source| CodecError::Write { kind: P::KIND, source })
+    let codec = P::codec();
+    let fail = |source| CodecError::Write { kind: P::KIND, content_type: codec.content_type(), source };
+    codec.write(payload).map_err(fail)
 }
 
-/// Reads a payload. A message that does not say its version is read as if it had the right one.
+/// The headers that say how a payload is written; none where it is JSON, which a message is unless it says otherwise.
+pub(super) fn headers_of<P: Payload>() -> Vec<(String, String)> {
+    match P::codec().content_type() {
+        CONTENT_TYPE => Vec::new(),
+        other => vec![(header::CONTENT_TYPE.to_owned(), other.to_owned())],
+    }
+}
+
+/// Reads a payload. A message that does not say its version or its format is read as if it had the right one.
 ///
 /// # Errors
-/// When the version is another or the bytes are not the type.
+/// When the version or the format is another, or the bytes are not the type.
 pub fn decode<P: Payload>(message: &Message) -> Result<P, CodecError> {
-    let wanted = P::schema();
+    let (wanted, codec) = (P::schema(), P::codec());
     if let Some(found) = message.schema.as_ref().filter(|found| **found != wanted) {
         return Err(CodecError::Version { found: found.clone(), wanted });
     }
-    serde_json::from_slice(&message.payload).map_err(|source| CodecError::Read { wanted, source })
+    let content_type = codec.content_type();
+    if let Some(found) = message.header(header::CONTENT_TYPE).filter(|found| !is_same(found, content_type)) {
+        return Err(CodecError::ContentType { found: found.to_owned(), wanted, content_type });
+    }
+    codec.read(&message.payload).map_err(|source| CodecError::Read { wanted, source })
+}
+
+/// Media types compare in any case and without their parameters, such as `charset=utf-8` (RFC 9110, 8.3.1).
+fn is_same(found: &str, wanted: &str) -> bool {
+    let essence = found.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Bus;
+
+    /// A format that is not JSON: a list with the value in it.
+    #[derive(Debug)]
+    struct Listed;
+
+    impl Codec for Listed {
+        fn content_type(&self) -> &'static str {
+            "application/vnd.listed"
+        }
+
+        fn write<T: Serialize>(&self, value: &T) -> Result<Bytes, BoxError> {
+            Ok(serde_json::to_vec(&[value])?.into())
+        }
+
+        fn read<T: DeserializeOwned>(&self, bytes: &Bytes) -> Result<T, BoxError> {
+            let [value] = serde_json::from_slice::<[T; 1]>(bytes)?;
+            Ok(value)
+        }
+    }
+
+    macro_rules! weighed {
+        ($type:ident, $codec:expr) => {
+            #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+            struct $type(u32);
+
+            impl Payload for $type {
+                const KIND: &'static str = "Weighed";
+                const STREAM: &'static str = "SCALES";
+                const SUBJECT: &'static str = "scales.*";
+
+                fn codec() -> impl Codec {
+                    $codec
+                }
+
+                fn key(&self) -> String {
+                    "1".to_owned()
+                }
+            }
+        };
+    }
+
+    weighed!(Weighed, Json);
+    weighed!(WeighedInList, Listed);
+
+    #[tokio::test]
+    async fn a_payload_travels_in_the_format_of_its_type_and_says_so() {
+        let bus = Bus::in_memory();
+        bus.publish(&WeighedInList(7)).await.unwrap();
+        let message = bus.published().remove(0);
+        assert_eq!(
+            (message.header("content-type"), &message.payload[..]),
+            (Some("application/vnd.listed"), &b"[7]"[..])
+        );
+        assert_eq!(decode::<WeighedInList>(&message).unwrap(), WeighedInList(7));
+        let refused = decode::<Weighed>(&message).unwrap_err();
+        let why = "the message is written as `application/vnd.listed`, this reads Weighed/1 as application/json";
+        assert_eq!(refused.to_string(), why);
+    }
+
+    #[test]
+    fn media_types_compare_as_the_standard_says() {
+        let check = |found, expected| assert_eq!(is_same(found, CONTENT_TYPE), expected, "{found}");
+        check("application/json", true);
+        check("Application/JSON; charset=utf-8", true);
+        check("application/json-seq", false);
+        check("", false);
+    }
 }

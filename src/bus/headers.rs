@@ -19,7 +19,9 @@ pub(crate) fn write(message: &Message) -> HeaderMap {
     }
     let mut contract = |name: &'static str, value: &str| headers.insert(HeaderName::from_static(name), text(value));
     contract(header::CE_SPECVERSION, "1.0");
-    contract(header::CONTENT_TYPE, super::codec::CONTENT_TYPE);
+    if message.header(header::CONTENT_TYPE).is_none() {
+        contract(header::CONTENT_TYPE, super::codec::CONTENT_TYPE);
+    }
     if let Some(id) = &message.id {
         contract(header::MESSAGE_ID, &id.0);
         contract(header::CE_ID, &id.0);
@@ -88,7 +90,7 @@ fn take(message: &mut Message, name: &str, value: &str) {
         header::CE_TIME => message.time = Timestamp::parse(value),
         header::TRACEPARENT => message.trace = value.parse().ok(),
         header::TRACESTATE => message.trace_state = Some(own()),
-        header::CE_TYPE | header::CE_SPECVERSION | header::CONTENT_TYPE => {}
+        header::CE_TYPE | header::CE_SPECVERSION => {}
         _ => message.headers.push((name.to_owned(), own())),
     }
 }
@@ -120,7 +122,7 @@ mod tests {
             time: Timestamp::parse("2030-01-31T12:00:00.250Z"),
             trace: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().ok(),
             trace_state: Some("vendor=1".into()),
-            headers: vec![("x-tenant".into(), "blue".into())],
+            headers: vec![("x-tenant".into(), "blue".into()), ("content-type".into(), "application/cbor".into())],
             payload: Bytes::from_static(b"{}"),
         }
     }

@@ -206,7 +206,7 @@ impl<'a, P: Payload> Publish<'a, P> {
             time: Some(self.bus.0.clock.now()),
             trace: None,
             trace_state: None,
-            headers: Vec::new(),
+            headers: codec::headers_of::<P>(),
             payload: codec::encode(self.payload).map_err(fail)?,
         };
         Ok((message, cause))
