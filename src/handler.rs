@@ -1,4 +1,49 @@
 //! Handlers: what a service does with one message, as an async function of a context and a typed payload.
+//!
+//! A handler runs in a unit test with no server. The bus keeps in memory what it publishes:
+//!
+//! ```
+//! use serde::{Deserialize, Serialize};
+//! use streamgauge::{bus::{Bus, Payload, PublishError}, handler::{Context, Handler, Outcome, with}};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct OrderPlaced { order: String }
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct CustomerThanked { order: String }
+//! # impl Payload for OrderPlaced {
+//! #     const KIND: &'static str = "OrderPlaced";
+//! #     const STREAM: &'static str = "ORDERS";
+//! #     const SUBJECT: &'static str = "orders.placed.*";
+//! #     fn key(&self) -> String { self.order.clone() }
+//! # }
+//! # impl Payload for CustomerThanked {
+//! #     const KIND: &'static str = "CustomerThanked";
+//! #     const STREAM: &'static str = "ORDERS";
+//! #     const SUBJECT: &'static str = "orders.thanked.*";
+//! #     fn key(&self) -> String { self.order.clone() }
+//! # }
+//!
+//! async fn thank(bus: Bus, context: Context, placed: OrderPlaced) -> Result<(), PublishError> {
+//!     bus.publish(&CustomerThanked { order: placed.order }).because(context.cause()).await?;
+//!     Ok(())
+//! }
+//!
+//! # async fn test() {
+//! let placed = Bus::in_memory();
+//! placed.publish(&OrderPlaced { order: "42".into() }).await.unwrap();
+//! let context = Context::new(placed.published().remove(0), None);
+//!
+//! let bus = Bus::in_memory();
+//! let outcome = with(&bus, thank).handle(context, OrderPlaced { order: "42".into() }).await;
+//! assert_eq!(outcome, Outcome::Done);
+//! assert_eq!(bus.published()[0].subject.as_str(), "orders.thanked.42");
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test());
+//! ```
+
+pub mod proving;
+mod service;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -6,6 +51,8 @@ use crate::{
     message::{Cause, CorrelationId, Delivery, Message},
     telemetry::Remote,
 };
+
+pub use service::{Request, service};
 
 /// What a handler is told beside the payload.
 #[derive(Debug, Clone)]
@@ -82,6 +129,12 @@ pub mod class {
     pub const TIMEOUT: &str = "timeout";
     /// The service ended before the handler did.
     pub const SHUTDOWN: &str = "shutdown";
+    /// The handler has as much to do as it takes on.
+    pub const OVERLOADED: &str = "overloaded";
+    /// Another process handles the same message and is not done.
+    pub const CLAIMED: &str = "claimed";
+    /// A failure that was made on purpose, to prove a handler.
+    pub const INJECTED: &str = "injected";
     /// The handler refuses the message.
     pub const REJECTED: &str = "rejected";
     /// The payload is not what its type says.
@@ -191,6 +244,36 @@ where
 {
     let state = state.clone();
     move |context, payload| handle(state.clone(), context, payload)
+}
+
+/// What the tests of handlers share.
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::Context;
+    use crate::message::{Message, MessageId};
+
+    /// The context of a message that has nothing but an id.
+    pub(crate) fn context() -> Context {
+        context_of("m-1")
+    }
+
+    /// The context of a message with this id.
+    pub(crate) fn context_of(id: &str) -> Context {
+        let message = Message {
+            subject: "tests.1".try_into().unwrap(),
+            id: Some(MessageId(id.to_owned())),
+            correlation: None,
+            causation: None,
+            schema: None,
+            source: None,
+            time: None,
+            trace: None,
+            trace_state: None,
+            headers: Vec::new(),
+            payload: bytes::Bytes::new(),
+        };
+        Context::new(message, None)
+    }
 }
 
 #[cfg(test)]
