@@ -59,12 +59,13 @@ pub use service::{Request, service};
 pub struct Context {
     message: Arc<Message>,
     delivery: Option<Arc<Delivery>>,
+    fence: Option<u64>,
 }
 
 impl Context {
     /// The context of a message that was delivered, or in a unit test of one that was made up.
     pub fn new(message: Message, delivery: Option<Delivery>) -> Self {
-        Self { message: Arc::new(message), delivery: delivery.map(Arc::new) }
+        Self { message: Arc::new(message), delivery: delivery.map(Arc::new), fence: None }
     }
 
     /// The message.
@@ -75,6 +76,19 @@ impl Context {
     /// Where it lies and how often it was delivered; `None` in a unit test that did not say.
     pub fn delivery(&self) -> Option<&Delivery> {
         self.delivery.as_deref()
+    }
+
+    /// The same context behind a fence, as an inbox hands it to its handler.
+    #[must_use]
+    pub fn fenced(mut self, fence: u64) -> Self {
+        self.fence = Some(fence);
+        self
+    }
+
+    /// Behind an inbox, a number that is higher the later the message was claimed. A store that keeps the highest one with the effect, and
+    /// refuses a lower one, is safe from a process that was frozen, lost its claim and goes on.
+    pub fn fence(&self) -> Option<u64> {
+        self.fence
     }
 
     /// What the message belongs to; a message that does not say belongs to itself.

@@ -23,7 +23,7 @@ use crate::{
     name::token_of,
     nats::{self, ConnectError, Connection},
     rpc::{self, Call, Refusal, ServeError},
-    state::{Documents, documents::DocumentError},
+    state::{Documents, Inbox, documents::DocumentError},
     tasks::{self, Tasks},
     telemetry::{self, Telemetry, TelemetryError},
 };
@@ -205,6 +205,15 @@ impl Service {
         let (probed, health) = (documents.clone(), self.health.clone());
         self.upkeep.spawn(move |stop| health::watch_store(health, probed, stop));
         Ok(documents)
+    }
+
+    /// Opens an inbox in a bucket; the service is ready only while the bucket answers. `inbox.guard(handler)` is a handler that runs once
+    /// for each message.
+    ///
+    /// # Errors
+    /// When the bucket is not there.
+    pub async fn inbox(&self, bucket: &str) -> Result<Inbox, ServiceError> {
+        Ok(Inbox::over(self.documents(bucket).await?, &self.bus))
     }
 
     /// Adds a worker; it pulls as soon as the service runs.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::jetstream::kv;
+use async_nats::jetstream::{self, kv};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use serde::{Serialize, de::DeserializeOwned};
@@ -157,12 +157,20 @@ impl<T: Serialize + DeserializeOwned> Documents<T> {
     /// # Errors
     /// When the store does not confirm it; it may have been written all the same.
     pub async fn write(&self, key: &str, value: &T, revision: u64) -> Result<bool, DocumentError> {
+        Ok(self.replace(key, value, revision).await?.is_some())
+    }
+
+    /// Writes a document over the revision that was read and returns its new one; `None` if another was there first.
+    ///
+    /// # Errors
+    /// When the store does not confirm it; it may have been written all the same.
+    pub async fn replace(&self, key: &str, value: &T, revision: u64) -> Result<Option<u64>, DocumentError> {
         let bytes = serde_json::to_vec(value).map_err(|error| self.fail("writing", key, error))?;
         match &self.store {
             Store::Memory(all) => Ok(write_in_memory(&mut lock(all), key, bytes.into(), revision)),
             Store::Bucket(store) => match store.update(key, bytes.into(), revision).await {
-                Ok(_) => Ok(true),
-                Err(error) if error.kind() == kv::UpdateErrorKind::WrongLastRevision => Ok(false),
+                Ok(revision) => Ok(Some(revision)),
+                Err(error) if is_conflict(&error) => Ok(None),
                 Err(error) => Err(self.fail("writing", key, error)),
             },
         }
@@ -222,12 +230,23 @@ impl<T: Serialize + DeserializeOwned> Documents<T> {
     }
 }
 
-fn write_in_memory(all: &mut HashMap<String, (Bytes, u64)>, key: &str, bytes: Bytes, revision: u64) -> bool {
+/// Whether another was there first. A bucket with replicas says it by a code that the client does not know, while they still agree on
+/// what the other has written.
+fn is_conflict(error: &kv::UpdateError) -> bool {
+    let first: &(dyn std::error::Error + 'static) = error;
+    let code = std::iter::successors(Some(first), |&error| error.source())
+        .find_map(|cause| cause.downcast_ref::<jetstream::Error>())
+        .map(jetstream::Error::error_code);
+    let in_doubt = jetstream::ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT;
+    error.kind() == kv::UpdateErrorKind::WrongLastRevision || code == Some(in_doubt)
+}
+
+fn write_in_memory(all: &mut HashMap<String, (Bytes, u64)>, key: &str, bytes: Bytes, revision: u64) -> Option<u64> {
     let found = all.get(key).map_or(0, |(_, revision)| *revision);
-    if found == revision {
+    (found == revision).then(|| {
         all.insert(key.to_owned(), (bytes, revision + 1));
-    }
-    found == revision
+        revision + 1
+    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -245,6 +264,24 @@ mod tests {
         assert!(documents.write("a", &1, 0).await.unwrap());
         assert!(!documents.write("a", &2, 0).await.unwrap());
         assert_eq!(documents.read("a").await.unwrap(), Versioned { value: Some(1), revision: 1 });
+    }
+
+    fn check_conflict(code: u64, expected: bool) {
+        let kind = match code {
+            10071 => jetstream::context::PublishErrorKind::WrongLastSequence,
+            _ => jetstream::context::PublishErrorKind::Other,
+        };
+        let said = format!(r#"{{"code": 400, "err_code": {code}, "description": "said by the server"}}"#);
+        let said: jetstream::Error = serde_json::from_str(&said).unwrap();
+        let error = jetstream::context::PublishError::with_source(kind, said);
+        assert_eq!(is_conflict(&error.into()), expected, "{code}");
+    }
+
+    #[test]
+    fn another_was_first_whichever_code_says_so() {
+        check_conflict(10071, true);
+        check_conflict(10164, true);
+        check_conflict(10077, false);
     }
 
     #[tokio::test]

@@ -89,3 +89,22 @@ impl Settled<'_> {
         }
     }
 }
+
+/// A message was not handled because it had its effect before.
+#[derive(Debug)]
+pub struct Duplicate<'a> {
+    /// The consumer, or the name that the inbox was given.
+    pub consumer: &'a str,
+    /// The key of the message in its inbox.
+    pub key: &'a str,
+}
+
+impl Duplicate<'_> {
+    /// Counts it, and says it on the span that is current.
+    pub fn emit(self, metrics: &Metrics) {
+        metrics.duplicates.with_label_values(&[self.consumer]).inc();
+        super::span::set_current("messaging.nats.duplicate", true);
+        let Self { consumer, key } = self;
+        tracing::debug!(consumer, key, "a message that had its effect before is settled unrun");
+    }
+}

@@ -95,6 +95,12 @@ const DEAD_LETTERS: Family = Family {
     labels: &["consumer", "class"],
     help: "Messages that a worker gave up and copied into the stream of dead letters, by kind of failure.",
 };
+const DUPLICATES: Family = Family {
+    name: "streamgauge_inbox_duplicates_total",
+    kind: Kind::Counter,
+    labels: &["consumer"],
+    help: "Messages that were settled without running their handler, because they had their effect before.",
+};
 const CONNECTED: Family = Family {
     name: "streamgauge_connected",
     kind: Kind::Gauge,
@@ -114,6 +120,7 @@ pub const FAMILIES: &[Family] = &[
     LEASES,
     UNCONFIRMED,
     DEAD_LETTERS,
+    DUPLICATES,
     CONNECTED,
 ];
 
@@ -131,6 +138,7 @@ pub struct Metrics {
     pub(super) leases: IntCounterVec,
     pub(super) unconfirmed: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
+    pub(super) duplicates: IntCounterVec,
     pub(super) connected: GaugeVec,
 }
 
@@ -149,6 +157,7 @@ impl Default for Metrics {
             leases: counter(&registry, LEASES),
             unconfirmed: counter(&registry, UNCONFIRMED),
             dead_letters: counter(&registry, DEAD_LETTERS),
+            duplicates: counter(&registry, DUPLICATES),
             connected: gauge(&registry, CONNECTED),
             registry,
         }

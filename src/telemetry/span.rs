@@ -132,6 +132,11 @@ impl Span {
     }
 }
 
+/// Adds an attribute to the span that is current where this is called.
+pub(super) fn set_current(key: &'static str, value: impl Into<Value>) {
+    Context::map_current(|context| context.span().set_attribute(KeyValue::new(key, value.into())));
+}
+
 /// A span that is current here and belongs to the remote one's trace is nearer to what happens than the remote one.
 fn parent_context(current: Context, remote: Option<SpanContext>) -> Context {
     match remote {

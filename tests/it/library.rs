@@ -2,6 +2,7 @@
 
 mod bus;
 mod dead_letters;
+mod inbox;
 mod requests;
 mod service;
 mod topology;

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use super::{LIMIT, Pinged, World};
 use crate::support::{eventually, nats_server::NatsServer};
 
-fn config(server: &NatsServer) -> ServiceConfig {
+pub(super) fn config(server: &NatsServer) -> ServiceConfig {
     let nats = NatsConfig { url: Some(server.url()), nats_wait: 5, ..NatsConfig::default() };
     ServiceConfig { instance: Some("one".into()), grace: 2, nats, ..ServiceConfig::default() }
 }
