@@ -48,7 +48,8 @@ mod service;
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
-    message::{Cause, CorrelationId, Delivery, Message},
+    clock::Timestamp,
+    message::{Cause, CorrelationId, Delivery, Message, header},
     telemetry::Remote,
 };
 
@@ -97,7 +98,12 @@ impl Context {
         self.message.correlation.clone().unwrap_or_else(own)
     }
 
-    /// The cause to publish with, so that what follows carries on the correlation and the trace.
+    /// When whoever asked stops waiting for the answer; `None` for a message that is no request.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        self.message.header(header::DEADLINE).and_then(Timestamp::parse)
+    }
+
+    /// The cause to publish and to ask with, so that what follows carries on the correlation, the trace and the deadline.
     pub fn cause(&self) -> Cause {
         let remote = Remote::current().or_else(|| Remote::of(&self.message));
         Cause {
@@ -105,6 +111,7 @@ impl Context {
             message: self.message.id.clone(),
             trace: remote.as_ref().map(|remote| remote.parent),
             trace_state: remote.and_then(|remote| remote.state),
+            deadline: self.deadline(),
         }
     }
 }

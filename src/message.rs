@@ -40,6 +40,10 @@ pub mod header {
     pub const CE_DATASCHEMA: &str = "ce-dataschema";
     /// Request and reply: the moment after which nobody waits for the answer.
     pub const DEADLINE: &str = "deadline";
+    /// Request and reply: the id of the request that nobody waits for any more.
+    pub const CANCEL: &str = "cancel";
+    /// Request and reply: why a service refuses, as the JSON of the call's error type.
+    pub const SERVICE_ERROR: &str = "service-error";
     /// Replay: the id of the message that this one repeats.
     pub const REPLAY_OF: &str = "replay-of";
     /// Replay: the durable consumer that is to process it; other workers of ours settle it unrun.
@@ -179,12 +183,14 @@ pub struct Cause {
     pub trace: Option<TraceParent>,
     /// What tracing vendors add to the trace.
     pub trace_state: Option<String>,
+    /// When whoever asked for it stops waiting; what is asked on its behalf takes no longer.
+    pub deadline: Option<Timestamp>,
 }
 
 impl Cause {
     /// A cause from outside, such as an HTTP request: nothing was published before it.
     pub fn outside(correlation: CorrelationId, trace: Option<TraceParent>) -> Self {
-        Self { correlation, message: None, trace, trace_state: None }
+        Self { correlation, message: None, trace, trace_state: None, deadline: None }
     }
 }
 

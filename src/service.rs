@@ -188,6 +188,11 @@ impl Service {
         &self.connection
     }
 
+    /// What to ask other services with.
+    pub fn client(&self) -> rpc::Client {
+        rpc::Client::new(&self.connection, &self.bus)
+    }
+
     /// What the probes know.
     pub fn health(&self) -> &Arc<Health> {
         &self.health
@@ -235,7 +240,7 @@ impl Service {
     where
         C: Call,
         F: Fn(Context, C) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<C::Reply, Refusal>> + Send,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>> + Send,
     {
         rpc::serve(&self.connection, &self.bus, &self.identity.version, &self.work, answer).await?;
         Ok(self)

@@ -70,6 +70,7 @@ async fn forward(bus: &Bus, copy: Message) -> Result<(), PublishError> {
         message: copy.causation.clone(),
         trace: trace.as_ref().map(|remote| remote.parent),
         trace_state: trace.and_then(|remote| remote.state),
+        deadline: None,
     };
     bus.forward(dead_letter::STREAM, &template, copy, &cause).await.map(drop)
 }

@@ -30,8 +30,24 @@ pub struct Quoted {
     pub total_cents: u64,
 }
 
+/// Why there is no price.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum NoQuote {
+    /// An article is not sold here.
+    #[error("there is no article `{sku}`")]
+    NoArticle {
+        /// The article.
+        sku: String,
+    },
+    /// The sum is no number.
+    #[error("nobody can pay that much")]
+    TooMuch,
+}
+
 impl Call for Quote {
     type Reply = Quoted;
+    type Error = NoQuote;
     const SUBJECT: &'static str = "pricing.quote";
     const ENDPOINT: &'static str = "quote";
 }
@@ -44,25 +60,25 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     service("pricing", config).start().await?.answers(quote).await?.run().await
 }
 
-async fn quote(_: Context, wanted: Quote) -> Result<Quoted, Refusal> {
+async fn quote(_: Context, wanted: Quote) -> Result<Quoted, Refusal<NoQuote>> {
     let lines: Vec<PricedLine> = wanted.lines.into_iter().map(priced).collect::<Result<_, _>>()?;
     let cost = |line: &PricedLine| u64::from(line.quantity).checked_mul(line.unit_cents);
     let total = lines.iter().try_fold(0_u64, |sum, line| sum.checked_add(cost(line)?));
-    let total_cents = total.ok_or_else(|| refusal("nobody can pay that much".to_owned()))?;
+    let total_cents = total.ok_or_else(|| refusal(NoQuote::TooMuch))?;
     tracing::info!(lines = lines.len(), total_cents, "quoted");
     Ok(Quoted { lines, total_cents })
 }
 
-fn priced(line: Line) -> Result<PricedLine, Refusal> {
+fn priced(line: Line) -> Result<PricedLine, Refusal<NoQuote>> {
     match article(&line.sku) {
         Some(article) => Ok(PricedLine { sku: line.sku, quantity: line.quantity, unit_cents: article.unit_cents }),
-        None => Err(refusal(format!("there is no article `{}`", line.sku))),
+        None => Err(refusal(NoQuote::NoArticle { sku: line.sku })),
     }
 }
 
 /// Read like the HTTP status 422: the request is understood and cannot be met.
-fn refusal(why: String) -> Refusal {
-    Refusal { code: 422, why }
+fn refusal(error: NoQuote) -> Refusal<NoQuote> {
+    Refusal { code: 422, error }
 }
 
 #[cfg(test)]
@@ -70,12 +86,12 @@ mod tests {
     use super::*;
     use crate::mesh::{events::OrderCompleted, testing::delivered};
 
-    async fn check(lines: &[(&str, u32)], expected: Result<u64, &str>) {
+    async fn check(lines: &[(&str, u32)], expected: Result<u64, NoQuote>) {
         let line = |(sku, quantity): &(&str, u32)| Line { sku: (*sku).into(), quantity: *quantity };
         let wanted = Quote { lines: lines.iter().map(line).collect() };
         let context = delivered(&OrderCompleted { order_id: "7".into() }).await;
         let quoted = quote(context, wanted).await;
-        let found = quoted.as_ref().map(|quoted| quoted.total_cents).map_err(|refusal| refusal.why.as_str());
+        let found = quoted.as_ref().map(|quoted| quoted.total_cents).map_err(|refusal| refusal.error.clone());
         assert_eq!(found, expected);
     }
 
@@ -84,6 +100,6 @@ mod tests {
         check(&[("tea", 2), ("pencil", 1)], Ok(1_020)).await;
         check(&[], Ok(0)).await;
         check(&[("tea", u32::MAX); 2], Ok(2 * 450 * u64::from(u32::MAX))).await;
-        check(&[("tea", 2), ("te", 1)], Err("there is no article `te`")).await;
+        check(&[("tea", 2), ("te", 1)], Err(NoQuote::NoArticle { sku: "te".into() })).await;
     }
 }

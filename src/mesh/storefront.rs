@@ -58,6 +58,7 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let checkout = Checkout {
         connection: service.connection().clone(),
         bus: service.bus().clone(),
+        client: service.client(),
         keys: service.documents(topology::IDEMPOTENCY).await?,
     };
     let records: Documents<Record> = service.documents(record::BUCKET).await?;

@@ -1,17 +1,26 @@
 //! The answering side of a request.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use async_nats::service::{self, Request, ServiceExt, endpoint::Endpoint};
+use async_nats::{
+    HeaderMap, Subscriber,
+    service::{self, Request, ServiceExt, endpoint::Endpoint},
+};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::Call;
+use super::{
+    Call, LATE, Refusal, ServeError, cancel_subject,
+    running::{Entered, Running},
+};
 use crate::{
     bus::{Bus, read_message},
-    clock::{Clock, Timestamp},
     errors::ErrorChain,
     handler::Context,
     message::{Message, header},
@@ -21,33 +30,24 @@ use crate::{
     telemetry::{events::Processed, messaging::Processing},
 };
 
-/// Requests answered at once; more wait in the subscription.
+/// Requests answered at once.
 const CONCURRENCY: usize = 64;
+
+/// Requests that may wait for their turn; more are refused at once, so that their senders may ask elsewhere while they still have time.
+const WAITING: usize = 64;
+
+/// How long what was begun may take once the service ends.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// Characters of a refusal's words that are sent.
 const WHY_MAX: usize = 500;
 
-/// Why a request is refused; its sender reads both.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{why} ({code})")]
-pub struct Refusal {
-    /// What kind of refusal, read like an HTTP status.
-    pub code: usize,
-    /// Why, in words for whoever asked.
-    pub why: String,
-}
-
-/// The endpoint could not be opened.
-#[derive(Debug, thiserror::Error)]
-#[error("answering requests on {subject}")]
-pub struct ServeError {
-    subject: &'static str,
-    #[source]
-    source: Box<dyn std::error::Error + Send + Sync>,
-}
+/// Bytes of a typed error that are sent: it travels in a header, and headers are for short things.
+const ERROR_MAX: usize = 16 << 10;
 
 /// Answers requests of type `C` among `tasks`, together with the other instances of the service: each request goes to one of them.
-/// Requests whose deadline has passed are not run. It ends when `tasks` are cancelled, once what was begun is answered.
+/// Requests whose deadline has passed are not run, and one that its sender no longer waits for is dropped where it stands. When more
+/// wait than can be begun soon, they are refused with 503. It ends when `tasks` are cancelled, once what was begun is answered.
 ///
 /// # Errors
 /// When the service API refuses the name or the subject.
@@ -61,114 +61,186 @@ pub async fn serve<C, F, Fut>(
 where
     C: Call,
     F: Fn(Context, C) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<C::Reply, Refusal>> + Send,
+    Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>> + Send,
 {
     let fail = |source| ServeError { subject: C::SUBJECT, source };
     let template = SubjectPattern::try_from(C::SUBJECT).map_err(|error| fail(error.into()))?;
+    let cancels = connection.client.subscribe(cancel_subject(C::SUBJECT)).await.map_err(|error| fail(error.into()))?;
     let builder = connection.client.service_builder().queue_group(bus.source());
     let service = builder.start(bus.source(), version).await.map_err(fail)?;
     let endpoint = service.endpoint_builder().name(C::ENDPOINT).add(C::SUBJECT).await.map_err(fail)?;
     // The server takes what we send in order: once it has answered anything, it knows our subscription, and whoever is told that the
     // service runs can ask it.
     drop(connection.jetstream.query_account().await);
-    let server = Server { answer: Arc::new(answer), bus: bus.clone(), template, handlers: Tasks::default() };
+    let server = Arc::new(Server {
+        answer,
+        bus: bus.clone(),
+        template,
+        room: Arc::new(Semaphore::new(CONCURRENCY + WAITING)),
+        slots: Semaphore::new(CONCURRENCY),
+        running: Running::default(),
+    });
     tasks.spawn(move |stop| async move {
-        server.run(endpoint, stop).await;
+        server.run(endpoint, cancels, stop).await;
         drop(service);
     });
     Ok(())
 }
 
 struct Server<F> {
-    answer: Arc<F>,
+    answer: F,
     bus: Bus,
     template: SubjectPattern,
-    handlers: Tasks,
+    room: Arc<Semaphore>,
+    slots: Semaphore,
+    running: Running,
+}
+
+/// Why a request gets no reply, as it travels.
+#[derive(Debug, PartialEq, Eq)]
+struct No {
+    code: usize,
+    why: String,
+    error: Option<String>,
+}
+
+impl No {
+    fn own(code: usize, why: impl Into<String>) -> Self {
+        Self { code, why: why.into(), error: None }
+    }
+
+    fn of<C: Call>(refusal: &Refusal<C::Error>) -> Self {
+        let error = serde_json::to_string(&refusal.error).ok().filter(|error| error.len() <= ERROR_MAX);
+        Self { code: refusal.code, why: refusal.error.to_string(), error }
+    }
 }
 
 impl<F> Server<F> {
-    async fn run<C, Fut>(self, mut endpoint: Endpoint, stop: CancellationToken)
+    async fn run<C, Fut>(self: Arc<Self>, mut endpoint: Endpoint, mut cancels: Subscriber, stop: CancellationToken)
     where
         C: Call,
         F: Fn(Context, C) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<C::Reply, Refusal>> + Send,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>> + Send,
     {
-        let slots = Arc::new(Semaphore::new(CONCURRENCY));
+        let handlers = Tasks::default();
         loop {
             let request = tokio::select! {
                 request = endpoint.next() => request,
+                Some(cancel) = cancels.next() => {
+                    self.cancel(&cancel);
+                    continue;
+                }
                 () = stop.cancelled() => None,
             };
             let Some(request) = request else { break };
-            let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
-            let (answer, bus, template) = (self.answer.clone(), self.bus.clone(), self.template.clone());
-            self.handlers.spawn(move |_| async move {
-                respond(&*answer, &bus, &template, request).await;
-                drop(slot);
+            let Ok(room) = self.room.clone().try_acquire_owned() else {
+                send(&request, Err(No::own(503, "this instance has as much to do as it takes on"))).await;
+                continue;
+            };
+            let Ok(subject) = Subject::try_from(request.message.subject.as_str()) else { continue };
+            let message = read_message(subject, request.message.headers.as_ref(), request.message.payload.clone());
+            let entered = self.running.enter(message.id.as_ref().map(|id| id.0.as_str()));
+            let server = self.clone();
+            handlers.spawn(move |_| async move {
+                server.respond(&request, message, &entered).await;
+                drop(room);
             });
         }
-        self.handlers.ended(std::time::Duration::from_secs(5)).await;
+        handlers.ended(END_LIMIT).await;
+    }
+
+    fn cancel(&self, notice: &async_nats::Message) {
+        if let Some(id) = notice.headers.as_ref().and_then(|headers| headers.get(header::CANCEL)) {
+            self.running.cancel(id.as_str());
+        }
+    }
+
+    async fn respond<C, Fut>(&self, request: &Request, message: Message, entered: &Entered)
+    where
+        C: Call,
+        F: Fn(Context, C) -> Fut,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>>,
+    {
+        let (bus, template, consumer) = (&self.bus, &self.template, self.bus.source());
+        let span =
+            bus.telemetry().processing(Processing { message: &message, template, group: consumer, delivery: None });
+        let span = span.with_ids(bus.telemetry().ids_of(&message));
+        let began = Instant::now();
+        let result = span.around(self.result(message, entered)).await;
+        let (outcome, reason) = match &result {
+            Ok(_) => ("done", ""),
+            Err(no) => ("refused", no.why.as_str()),
+        };
+        if !reason.is_empty() {
+            span.fail(outcome, reason.to_owned());
+        }
+        let took = began.elapsed();
+        span.inside(|| {
+            let template = template.as_str();
+            Processed { consumer, template, outcome, reason, took, delivered: 1 }.emit(bus.telemetry().metrics());
+        });
+        send(request, result).await;
+        span.end();
+    }
+
+    /// Answers one request, for as long as somebody waits for it.
+    async fn result<C, Fut>(&self, message: Message, entered: &Entered) -> Result<Bytes, No>
+    where
+        C: Call,
+        F: Fn(Context, C) -> Fut,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>>,
+    {
+        let context = Context::new(message, None);
+        let left = context.deadline().map(|deadline| self.bus.clock().now().age(deadline).0);
+        let running = AssertUnwindSafe(self.answered(context)).catch_unwind();
+        let limited = async {
+            match left {
+                None => Some(running.await),
+                Some(left) if left.is_zero() => None,
+                Some(left) => tokio::time::timeout(left, running).await.ok(),
+            }
+        };
+        tokio::select! {
+            ended = limited => match ended {
+                Some(Ok(answer)) => answer,
+                Some(Err(_)) => Err(No::own(500, "the service failed over the request")),
+                None => Err(No::own(LATE, "the deadline passed before there was an answer")),
+            },
+            // Nobody reads it; the code is the one that proxies log for this.
+            () = entered.cancelled() => Err(No::own(499, "who asked no longer waits")),
+        }
+    }
+
+    async fn answered<C, Fut>(&self, context: Context) -> Result<Bytes, No>
+    where
+        C: Call,
+        F: Fn(Context, C) -> Fut,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>>,
+    {
+        let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
+        let call: C = serde_json::from_slice(&context.message().payload)
+            .map_err(|error| No::own(400, format!("the request does not read: {error}")))?;
+        let reply = (self.answer)(context, call).await.map_err(|refusal| No::of::<C>(&refusal))?;
+        let bytes = serde_json::to_vec(&reply);
+        Ok(bytes.map_err(|error| No::own(500, format!("the reply does not write: {error}")))?.into())
     }
 }
 
-async fn respond<C, F, Fut>(answer: &F, bus: &Bus, template: &SubjectPattern, request: Request)
-where
-    C: Call,
-    F: Fn(Context, C) -> Fut,
-    Fut: Future<Output = Result<C::Reply, Refusal>>,
-{
-    let Ok(subject) = Subject::try_from(request.message.subject.as_str()) else { return };
-    let message = read_message(subject, request.message.headers.as_ref(), request.message.payload.clone());
-    let processing = Processing { message: &message, template, group: bus.source(), delivery: None };
-    let span = bus.telemetry().processing(processing);
-    let span = span.with_ids(bus.telemetry().ids_of(&message));
-    let began = Instant::now();
-    let result = span.around(run(answer, message)).await;
-    if let Err(refusal) = &result {
-        span.fail("refused", refusal.to_string());
-    }
-    let reason = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
-    let outcome = if result.is_ok() { "done" } else { "refused" };
-    let took = began.elapsed();
-    let (consumer, template) = (bus.source(), template.as_str());
-    span.inside(|| {
-        Processed { consumer, template, outcome, reason: &reason, took, delivered: 1 }.emit(bus.telemetry().metrics());
+/// The typed error travels in a header beside the service API's own: that API answers an error with an empty body.
+async fn send(request: &Request, result: Result<Bytes, No>) {
+    let mut headers = HeaderMap::new();
+    let result = result.map_err(|no| {
+        if let Some(error) = no.error {
+            headers.insert(header::SERVICE_ERROR, error);
+        }
+        service::error::Error { code: no.code, status: one_line(&no.why) }
     });
-    let refused = |refusal: Refusal| service::error::Error { code: refusal.code, status: one_line(&refusal.why) };
-    let result = result.map_err(refused);
-    if let Err(error) = request.respond(result).await {
+    if let Err(error) = request.respond_with_headers(result, headers).await {
         tracing::warn!(error = %ErrorChain(&error), "an answer could not be sent");
     }
-    span.end();
 }
 
 /// What a refusal says travels in a header: a line break there, from a request that it quotes perhaps, would make the client panic.
 fn one_line(why: &str) -> String {
     why.chars().take(WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-async fn run<C, F, Fut>(answer: &F, message: Message) -> Result<Bytes, Refusal>
-where
-    C: Call,
-    F: Fn(Context, C) -> Fut,
-    Fut: Future<Output = Result<C::Reply, Refusal>>,
-{
-    let refuse = |code, why: String| Refusal { code, why };
-    let deadline = message.header(header::DEADLINE).and_then(Timestamp::parse);
-    let now = Clock::system().now();
-    if deadline.is_some_and(|deadline| deadline < now) {
-        return Err(refuse(408, "the deadline had passed before the request was begun".to_owned()));
-    }
-    let call: C = serde_json::from_slice(&message.payload)
-        .map_err(|error| refuse(400, format!("the request does not read: {error}")))?;
-    let running = answer(Context::new(message, None), call);
-    let reply = match deadline.and_then(|deadline| std::time::Duration::try_from(deadline.0 - now.0).ok()) {
-        None => running.await?,
-        Some(left) => tokio::time::timeout(left, running)
-            .await
-            .map_err(|_| refuse(408, "the deadline passed while the request ran".to_owned()))??,
-    };
-    let bytes =
-        serde_json::to_vec(&reply).map_err(|error| refuse(500, format!("the reply does not write: {error}")))?;
-    Ok(bytes.into())
 }

@@ -18,7 +18,7 @@ use crate::{
     },
     message::{Cause, CorrelationId, MessageId},
     nats::Connection,
-    rpc::{self, CallError},
+    rpc::{CallError, Client},
     state::Documents,
     telemetry::{Ids, Remote},
 };
@@ -34,6 +34,7 @@ const LIMIT: Duration = Duration::from_secs(8);
 pub(super) struct Checkout {
     pub(super) connection: Connection,
     pub(super) bus: Bus,
+    pub(super) client: Client,
     pub(super) keys: Documents<Taken>,
 }
 
@@ -88,9 +89,9 @@ impl Checkout {
 
     async fn quote(&self, order: &NewOrder, cause: &Cause) -> Result<Quoted, Fault> {
         let quote = Quote { lines: order.lines.clone() };
-        match rpc::call(&self.connection, self.bus.telemetry(), &quote, cause, QUOTE_LIMIT).await {
+        match self.client.call(&quote).because(cause.clone()).within(QUOTE_LIMIT).await {
             Ok(quoted) => Ok(quoted),
-            Err(CallError::Refused { code: 422, why, .. }) => Err(Fault::senseless(why)),
+            Err(CallError::Refused { error, .. }) => Err(Fault::senseless(error)),
             Err(error) => Err(not_now(&error)),
         }
     }

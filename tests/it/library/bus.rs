@@ -20,6 +20,7 @@ async fn a_message_carries_the_whole_contract() {
         message: Some(MessageId("m-0".into())),
         trace: Some(trace),
         trace_state: Some("vendor=1".into()),
+        deadline: None,
     };
     let receipt = world.bus.publish(&ping(7)).because(cause).await.unwrap();
     assert_eq!((receipt.stream.as_str(), receipt.sequence, receipt.is_duplicate), ("PINGS", Some(1), false));
