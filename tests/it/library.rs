@@ -3,6 +3,7 @@
 mod bus;
 mod dead_letters;
 mod inbox;
+mod pubsub;
 mod requests;
 mod service;
 mod topology;

@@ -5,6 +5,7 @@
 mod benches;
 mod demo;
 mod deploy;
+mod faults;
 mod grafana;
 mod library;
 mod logins;

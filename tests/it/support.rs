@@ -1,6 +1,11 @@
 //! What the tests share: real servers and processes, each ended with its test, and waiting for a state instead of for time.
 
+pub mod chaos_proxy;
+pub mod checker;
+pub mod child;
+pub mod cluster;
 pub mod http;
+pub mod ledger;
 pub mod nats_server;
 pub mod nats_wire;
 pub mod otlp;

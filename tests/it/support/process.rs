@@ -44,13 +44,18 @@ pub struct Process {
 pub fn streamgauge(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_streamgauge"));
     command.args(arguments);
+    without_settings(&mut command);
+    command.env("STREAMGAUGE_NATS_SERVER", nats_server::program());
+    command
+}
+
+/// Keeps from a program what in the environment would change what it does.
+pub fn without_settings(command: &mut Command) {
     for (name, _) in env::vars_os() {
         if NOT_INHERITED.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);
         }
     }
-    command.env("STREAMGAUGE_NATS_SERVER", nats_server::program());
-    command
 }
 
 /// Runs a program to its end, which must be a good one; returns what it printed.

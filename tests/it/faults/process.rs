@@ -1,0 +1,107 @@
+//! What becomes of a message whose worker is killed, or stands still, at a point.
+
+use futures_util::StreamExt;
+use rustix::process::Signal;
+
+use super::{Client, Desk, LIMIT, declare, messages, nothing_lost_nothing_twice, part};
+use crate::support::{
+    chaos_proxy::{ChaosProxy, Way},
+    checker::Checker,
+    child, eventually,
+    ledger::Ledger,
+    nats_server::NatsServer,
+    process::Process,
+};
+
+/// A server with one message on it.
+struct World {
+    server: NatsServer,
+    client: Client,
+    checker: Checker,
+    ledger: Ledger,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = NatsServer::start().await;
+        let client = Client::of(server.url()).await;
+        declare(&client.connection.jetstream, 1).await;
+        let (checker, ledger) = (Checker::default(), Ledger::open().await);
+        client.load(&checker, 7..8).await;
+        Self { server, client, checker, ledger }
+    }
+
+    fn worker(&self, url: &str, stop_at: &str) -> Process {
+        child::start(part::WORKER, &[("NATS", url), ("LEDGER", &self.ledger.address()), ("STOP_AT", stop_at)])
+    }
+
+    /// Another worker takes over what is left, if anything is.
+    async fn heir_does_the_rest(&self) {
+        self.client.work(Desk::new(&self.checker, &self.ledger, &self.client).worker());
+        nothing_lost_nothing_twice(&self.client, &self.checker, &self.ledger).await;
+    }
+}
+
+async fn killed_at(point: &str, asked: u32, echoes: usize) {
+    let world = World::new().await;
+    let worker = world.worker(&world.server.url(), point);
+    worker.reached(point).await;
+    worker.crash().await;
+    assert_eq!((world.ledger.asked("7"), messages(&world.client, "ECHOES").await), (asked, echoes));
+    world.heir_does_the_rest().await;
+    assert_eq!(
+        (world.checker.times(7), world.ledger.asked("7")),
+        (1, asked + 1),
+        "it is done again from its beginning"
+    );
+}
+
+#[tokio::test]
+async fn killed_after_delivery_it_is_done_by_another() {
+    killed_at(part::AFTER_DELIVERY, 0, 0).await;
+}
+
+#[tokio::test]
+async fn killed_after_its_effect_the_effect_is_asked_for_again_under_the_same_key() {
+    killed_at(part::AFTER_EFFECT, 1, 0).await;
+}
+
+#[tokio::test]
+async fn killed_after_it_published_nothing_is_published_twice() {
+    killed_at(part::AFTER_PUBLISH, 1, 1).await;
+}
+
+#[tokio::test]
+async fn killed_before_its_settlement_arrived_nothing_is_published_twice() {
+    let world = World::new().await;
+    let proxy = ChaosProxy::before(world.server.address()).await;
+    let worker = world.worker(&proxy.url(), part::AFTER_PUBLISH);
+    worker.reached(part::AFTER_PUBLISH).await;
+    proxy.lose(&[Way::Up]);
+    worker.signal(Signal::USR1);
+    eventually(LIMIT, "the settlement is under way", async || proxy.has_lost(b"+ACK")).await;
+    worker.crash().await;
+    world.heir_does_the_rest().await;
+    assert_eq!((world.checker.times(7), world.ledger.asked("7")), (1, 2));
+}
+
+#[tokio::test]
+async fn a_worker_that_stood_still_past_its_lease_comes_back_and_changes_nothing() {
+    let world = World::new().await;
+    let zombie = world.worker(&world.server.url(), part::AFTER_EFFECT);
+    zombie.reached(part::AFTER_EFFECT).await;
+    zombie.signal(Signal::STOP);
+    world.heir_does_the_rest().await;
+    assert_eq!((world.checker.times(7), world.ledger.asked("7")), (1, 2));
+
+    // It goes on where it stood: it publishes and settles what is long done.
+    let mut settlements = world.client.connection.client.subscribe("$JS.ACK.>").await.unwrap();
+    world.client.connection.client.flush().await.unwrap();
+    zombie.signal(Signal::CONT);
+    zombie.signal(Signal::USR1);
+    let late = async { while settlements.next().await.unwrap().payload != "+ACK" {} };
+    tokio::time::timeout(LIMIT, late).await.expect("the zombie settles");
+    nothing_lost_nothing_twice(&world.client, &world.checker, &world.ledger).await;
+    // A delivery may have waited for the zombie in its socket, so the ledger may be asked once more, under the same key.
+    assert_eq!(world.checker.times(7), 1, "the other is not given it again");
+}

@@ -1,0 +1,79 @@
+//! Three servers: what a lost leader does to a load, and whether writes over a known state are alike on one replica and on three.
+
+use async_nats::jetstream::kv;
+use futures_util::future::join_all;
+use streamgauge::{
+    bus::{Payload, PublishError},
+    message::MessageId,
+    state::Documents,
+};
+
+use super::{Client, Counted, Desk, Echoed, LIMIT, declare, nothing_lost_nothing_twice};
+use crate::support::{checker::Checker, cluster::Cluster, eventually, ledger::Ledger};
+
+/// Writers that want the same place at once.
+const WRITERS: u32 = 12;
+
+#[tokio::test]
+async fn a_stream_that_loses_its_leader_under_load_loses_nothing_that_it_confirmed() {
+    let mut cluster = Cluster::start().await;
+    let client = Client::of(cluster.url()).await;
+    declare(&client.connection.jetstream, 3).await;
+    let (checker, ledger) = (Checker::default(), Ledger::open().await);
+    client.work(Desk::new(&checker, &ledger, &client).worker());
+    let crash = async {
+        eventually(LIMIT, "the load runs", async || checker.reads() > 100).await;
+        let leader = cluster.leader_of(&client.connection.jetstream, Counted::STREAM).await;
+        cluster.kill(leader).await;
+        let before = checker.reads();
+        eventually(LIMIT, "the load goes on without it", async || checker.reads() > before + 100).await;
+        cluster.start_again(leader).await;
+    };
+    tokio::join!(client.load(&checker, 0..1_000), crash);
+    println!("not confirmed: {:?}", checker.unclear());
+    nothing_lost_nothing_twice(&client, &checker, &ledger).await;
+    client.stop().await;
+}
+
+#[tokio::test]
+async fn writes_over_a_known_state_are_alike_on_one_replica_and_on_three() {
+    let cluster = Cluster::start().await;
+    let client = Client::of(cluster.url()).await;
+    for replicas in [1, 3] {
+        declare(&client.connection.jetstream, replicas).await;
+        once_is_once(&client).await;
+        changes_add_up(&client, replicas).await;
+        for stream in ["COUNTS", "ECHOES"] {
+            client.connection.jetstream.delete_stream(stream).await.unwrap();
+        }
+    }
+}
+
+/// Of many that want the subject's one place, one has it; the others are told who; and the one may ask again.
+async fn once_is_once(client: &Client) {
+    let publish = async |writer: u32| {
+        let id = MessageId(format!("writer-{writer}"));
+        client.bus.publish(&Echoed { number: 1 }).with_id(id).once().await
+    };
+    let results = join_all((0..WRITERS).map(publish)).await;
+    let winners: Vec<_> = results.iter().filter_map(|result| result.as_ref().ok()).collect();
+    assert_eq!(winners.len(), 1, "{results:?}");
+    let winner = winners[0].id.clone();
+    for loser in results.iter().filter_map(|result| result.as_ref().err()) {
+        assert!(matches!(loser, PublishError::Conflict { holder, .. } if *holder == winner.0), "{loser:?}");
+    }
+    let again = client.bus.publish(&Echoed { number: 1 }).with_id(winner.clone()).once().await.unwrap();
+    assert_eq!((again.id, again.is_duplicate), (winner, true));
+}
+
+/// However many change a document at once, each change is made once.
+async fn changes_add_up(client: &Client, replicas: usize) {
+    let bucket = format!("sums-{replicas}");
+    let config = kv::Config { bucket: bucket.clone(), num_replicas: replicas, ..kv::Config::default() };
+    client.connection.jetstream.create_key_value(config).await.unwrap();
+    let sums = Documents::<u32>::open(&client.connection, &bucket).await.unwrap();
+    let add = async |_| sums.change("sum", |sum| Some(sum.copied().unwrap_or(0) + 1)).await;
+    let results = join_all((0..WRITERS).map(add)).await;
+    assert!(results.iter().all(Result::is_ok), "{replicas} replicas: {results:?}");
+    assert_eq!(sums.read("sum").await.unwrap().value, Some(WRITERS), "{replicas} replicas");
+}
