@@ -85,18 +85,14 @@ impl Payload for Echoed {
 }
 
 /// Both streams.
-async fn declare(jetstream: &jetstream::Context, replicas: usize) {
-    let stream = |name, subjects| StreamSpec {
-        name,
-        owner: "test",
-        subjects,
-        max_age: Duration::from_secs(3_600),
-        max_bytes: 256 << 20,
-        duplicate_window: Duration::from_secs(120),
+async fn declare(jetstream: &jetstream::Context, replicas: u32) {
+    let stream = |name, subject| StreamSpec {
+        max_bytes: Some(256 << 20),
         replicas,
+        ..StreamSpec::new(name, "test", &[subject])
     };
-    let streams = vec![stream("COUNTS", &["counts.*"]), stream("ECHOES", &["echoes.*"])];
-    Topology { streams, buckets: Vec::new() }.apply(jetstream).await.unwrap();
+    let streams = vec![stream("COUNTS", "counts.*"), stream("ECHOES", "echoes.*")];
+    Topology { streams, ..Topology::default() }.apply(jetstream).await.unwrap();
 }
 
 /// One connection with what runs over it.

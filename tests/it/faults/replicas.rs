@@ -67,9 +67,9 @@ async fn once_is_once(client: &Client) {
 }
 
 /// However many change a document at once, each change is made once.
-async fn changes_add_up(client: &Client, replicas: usize) {
+async fn changes_add_up(client: &Client, replicas: u32) {
     let bucket = format!("sums-{replicas}");
-    let config = kv::Config { bucket: bucket.clone(), num_replicas: replicas, ..kv::Config::default() };
+    let config = kv::Config { bucket: bucket.clone(), num_replicas: replicas as usize, ..kv::Config::default() };
     client.connection.jetstream.create_key_value(config).await.unwrap();
     let sums = Documents::<u32>::open(&client.connection, &bucket).await.unwrap();
     let add = async |_| sums.change("sum", |sum| Some(sum.copied().unwrap_or(0) + 1)).await;
