@@ -36,6 +36,9 @@ const CONCURRENCY: usize = 64;
 /// Requests that may wait for their turn; more are refused at once, so that their senders may ask elsewhere while they still have time.
 const WAITING: usize = 64;
 
+/// How long requests that had reached us before we left are looked for; the client knows all of them unless it lost its connection.
+const LAST_LIMIT: Duration = Duration::from_millis(500);
+
 /// How long what was begun may take once the service ends.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -124,29 +127,51 @@ impl<F> Server<F> {
     {
         let handlers = Tasks::default();
         loop {
-            let request = tokio::select! {
-                request = endpoint.next() => request,
-                Some(cancel) = cancels.next() => {
-                    self.cancel(&cancel);
-                    continue;
-                }
-                () = stop.cancelled() => None,
-            };
-            let Some(request) = request else { break };
-            let Ok(room) = self.room.clone().try_acquire_owned() else {
-                send(&request, Err(No::own(503, "this instance has as much to do as it takes on"))).await;
-                continue;
-            };
-            let Ok(subject) = Subject::try_from(request.message.subject.as_str()) else { continue };
-            let message = read_message(subject, request.message.headers.as_ref(), request.message.payload.clone());
-            let entered = self.running.enter(message.id.as_ref().map(|id| id.0.as_str()));
-            let server = self.clone();
-            handlers.spawn(move |_| async move {
-                server.respond(&request, message, &entered).await;
-                drop(room);
-            });
+            tokio::select! {
+                Some(request) = endpoint.next() => self.take(request, &handlers).await,
+                Some(cancel) = cancels.next() => self.cancel(&cancel),
+                () = stop.cancelled() => break,
+                else => break,
+            }
         }
-        handlers.ended(END_LIMIT).await;
+        // Requests go to the other instances from here on; those that had reached this one are still its to answer.
+        if let Err(error) = endpoint.stop().await {
+            tracing::debug!(%error, "the client is closed and takes no more requests");
+        }
+        while let Ok(Some(request)) = tokio::time::timeout(LAST_LIMIT, endpoint.next()).await {
+            self.take(request, &handlers).await;
+        }
+        let heard = async {
+            while let Some(cancel) = cancels.next().await {
+                self.cancel(&cancel);
+            }
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            _ = handlers.ended(END_LIMIT) => {}
+            () = heard => {}
+        }
+    }
+
+    /// Begins a request, or refuses it where too many wait.
+    async fn take<C, Fut>(self: &Arc<Self>, request: Request, handlers: &Tasks)
+    where
+        C: Call,
+        F: Fn(Context, C) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>> + Send,
+    {
+        let Ok(room) = self.room.clone().try_acquire_owned() else {
+            send(&request, Err(No::own(503, "this instance has as much to do as it takes on"))).await;
+            return;
+        };
+        let Ok(subject) = Subject::try_from(request.message.subject.as_str()) else { return };
+        let message = read_message(subject, request.message.headers.as_ref(), request.message.payload.clone());
+        let entered = self.running.enter(message.id.as_ref().map(|id| id.0.as_str()));
+        let server = self.clone();
+        handlers.spawn(move |_| async move {
+            server.respond(&request, message, &entered).await;
+            drop(room);
+        });
     }
 
     fn cancel(&self, notice: &async_nats::Message) {

@@ -2,6 +2,7 @@
 
 mod bus;
 mod dead_letters;
+mod handlers;
 mod inbox;
 mod pubsub;
 mod requests;

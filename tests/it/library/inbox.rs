@@ -11,7 +11,7 @@ use streamgauge::{
     consumer::{self, Status, Worker},
     handler::{
         Context, Handler, Outcome,
-        proving::{Duplicator, RandomFail},
+        proving::{Duplicator, RandomFail, RandomPanic},
     },
     message::MessageId,
     resilience::Backoff,
@@ -124,7 +124,8 @@ async fn a_message_that_fails_is_free_and_tried_again_until_it_is_done() {
         async move { if is_first { Outcome::retry("not yet") } else { Outcome::Done } }
     };
     // In front of the guard, a failure that comes after the handler is a message that is done and delivered again.
-    start(&world, &tasks, RandomFail::new(inbox.guard(fails_once), 0.4, seed));
+    let fails = RandomFail::new(inbox.guard(fails_once), 0.3, seed);
+    start(&world, &tasks, RandomPanic::new(fails, 0.2, seed));
     world.publish(0..40).await;
     all_settled(&world).await;
     assert_eq!((ledger.len(), ledger.wrong()), (40, vec![]), "seed {seed}");
@@ -160,6 +161,41 @@ async fn a_claim_that_nobody_keeps_up_is_taken_over_behind_a_higher_fence() {
     assert_eq!(quick.handle(told(), ping(0)).await, Outcome::Done);
     let fences = fences.lock().unwrap().clone();
     assert!(fences.len() == 1 && fences[0] > 1, "{fences:?}");
+}
+
+#[tokio::test]
+async fn a_process_that_was_frozen_can_end_no_claim_but_its_own() {
+    let world = world().await;
+    let inbox = inbox(&world).await.hold(Duration::from_millis(300));
+    let (fences, thawed) = (Arc::new(Mutex::new(Vec::new())), Arc::new(tokio::sync::Notify::new()));
+    let (noted, waits) = (fences.clone(), thawed.clone());
+    let sleeper = inbox.guard(move |context: Context, _: Pinged| {
+        noted.lock().unwrap().push(context.fence().unwrap());
+        let thawed = waits.clone();
+        async move { thawed.notified().await }
+    });
+    let noted = fences.clone();
+    let other = inbox.guard(move |context: Context, _: Pinged| {
+        noted.lock().unwrap().push(context.fence().unwrap());
+        async {}
+    });
+    world.publish(0..1).await;
+    let message = world.bus.last::<Pinged>("k0").await.unwrap().unwrap();
+    let told = || Context::new(message.clone(), None);
+    // A future that nobody polls is a process that nobody runs.
+    let mut frozen = Box::pin(sleeper.handle(told(), ping(0)));
+    let begun = eventually(LIMIT, "the handler runs", async || fences.lock().unwrap().len() == 1);
+    tokio::select! {
+        ended = &mut frozen => panic!("{ended:?}"),
+        () = begun => {}
+    }
+    eventually(LIMIT, "the claim is taken over", async || other.handle(told(), ping(0)).await == Outcome::Done).await;
+    thawed.notify_one();
+    let late = frozen.await;
+    assert_eq!((late.name(), late.class()), ("retry", "claimed"), "{late:?}");
+    assert_eq!(other.handle(told(), ping(0)).await, Outcome::Done, "it is done and stays so");
+    let fences = fences.lock().unwrap().clone();
+    assert!(fences.len() == 2 && fences[0] < fences[1], "{fences:?}");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, future::join_all};
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
 use serde::{Deserialize, Serialize};
 use streamgauge::{
     handler::Context,
@@ -173,13 +173,46 @@ async fn an_instance_with_too_much_to_do_refuses_at_once() {
         std::future::pending()
     };
     serve(&world, &tasks, hangs).await;
-    let all = join_all((0..200).map(|number| ask(&world, number, Duration::from_secs(2)))).await;
-    let count =
-        |is: fn(&CallError<NotDoubled>) -> bool| all.iter().filter(|asked| asked.as_ref().is_err_and(is)).count();
-    let busy = count(|error| matches!(error, CallError::Failed { code: 503, .. }));
-    let late = count(|error| matches!(error, CallError::Late { .. }));
-    assert_eq!((busy, late, running.load(Ordering::SeqCst)), (72, 128, 64));
+    let mut all: FuturesUnordered<_> = (0..200).map(|number| ask(&world, number, LIMIT)).collect();
+    // 64 run and 64 wait; nobody else has to wait for a no.
+    for _ in 0..72 {
+        let asked = all.next().await.unwrap();
+        assert!(matches!(asked, Err(CallError::Failed { code: 503, .. })), "{asked:?}");
+    }
+    eventually(LIMIT, "as many run as may", async || running.load(Ordering::SeqCst) == 64).await;
+    drop(all);
     assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn an_instance_that_drains_leaves_the_requests_to_the_others() {
+    let world = World::new().await;
+    let (leaving, staying, begun) = (Tasks::default(), Tasks::default(), Flag::default());
+    let begins = begun.clone();
+    let hangs = move |_: Context, _: Double| {
+        begins.0.store(true, Ordering::SeqCst);
+        std::future::pending()
+    };
+    serve(&world, &leaving, hangs).await;
+    let held = ask(&world, 1, LIMIT);
+    let leave = async {
+        eventually(LIMIT, "the request is begun", async || begun.0.load(Ordering::SeqCst)).await;
+        serve(&world, &staying, answer).await;
+        // What it has begun keeps the instance from going for five seconds; the others answer long before.
+        leaving.cancel();
+        eventually(Duration::from_secs(4), "every request is answered", async || {
+            let soon = Duration::from_millis(500);
+            let asked = join_all((0..20).map(|number| ask(&world, number, soon))).await;
+            asked.into_iter().collect::<Result<Vec<_>, _>>().map(drop)
+        })
+        .await;
+    };
+    tokio::select! {
+        answer = held => panic!("{answer:?}"),
+        () = leave => {}
+    }
+    assert!(!leaving.is_empty(), "it still drains");
+    assert!(staying.stop(LIMIT).await);
 }
 
 #[tokio::test]
