@@ -3,29 +3,40 @@
 //! A worker asks the server for exactly as many messages as it has free credits, so that nothing ages in a buffer, and extends the
 //! server's `ack_wait` for everything it holds, so that a slow handler is not delivered twice.
 
+mod attempt;
+mod attempts;
+mod bulkhead;
+mod credits;
 mod dead_letter;
 mod declare;
 mod drain;
+mod fate;
+mod gate;
 mod lease;
 mod outstanding;
 mod process;
 mod pull;
 mod route;
 mod status;
+mod tally;
+mod turns;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use crate::{
     bus::{Bus, Payload, codec},
     handler::Handler,
+    message::Message,
     name::{ConsumerName, NameError, StreamName},
     nats::Connection,
-    resilience::Backoff,
+    resilience::{Adaptive, Breaker, KillSwitch, RetryPolicy},
     tasks::Tasks,
 };
 
+pub use bulkhead::Bulkhead;
 use route::Routes;
 pub use status::{PullState, Status};
+use turns::KeyOf;
 
 /// Handlers that run at once unless told otherwise.
 const CONCURRENCY: u32 = 8;
@@ -34,17 +45,20 @@ const CONCURRENCY: u32 = 8;
 /// worker's messages go to another rather than how long a handler may take.
 const ACK_WAIT: Duration = Duration::from_secs(30);
 
-/// Waits before a failed message is tried again, unless the handler says when.
-const RETRY: Backoff = Backoff { first: Duration::from_millis(250), most: Duration::from_secs(30) };
-
 /// What a worker pulls and how it handles it.
 #[derive(Debug)]
 pub struct Worker {
     stream: Option<&'static str>,
     durable: String,
     concurrency: u32,
+    adaptive: Option<Adaptive>,
     ack_wait: Duration,
-    retry: Backoff,
+    handler_limit: Option<Duration>,
+    retry: RetryPolicy,
+    breaker: Option<Breaker>,
+    kill_switch: Option<KillSwitch>,
+    bulkhead: Option<Bulkhead>,
+    serial: Option<KeyOf>,
     routes: Routes,
 }
 
@@ -85,13 +99,20 @@ impl Worker {
             stream: None,
             durable: durable.into(),
             concurrency: CONCURRENCY,
+            adaptive: None,
             ack_wait: ACK_WAIT,
-            retry: RETRY,
+            handler_limit: None,
+            retry: RetryPolicy::new(),
+            breaker: None,
+            kill_switch: None,
+            bulkhead: None,
+            serial: None,
             routes: Routes::default(),
         }
     }
 
-    /// Handles payloads of type `P`; the consumer is filtered to the subjects of all such types.
+    /// Handles payloads of type `P`; the consumer is filtered to the subjects of all such types. Several versions of a payload on one
+    /// subject each have a handler of their own; a message of a version that none reads goes to the dead letters.
     #[must_use]
     pub fn on<P: Payload>(mut self, handler: impl Handler<P>) -> Self {
         self.routes.add(codec::pattern_of::<P>(), P::STREAM, handler);
@@ -112,10 +133,62 @@ impl Worker {
         self
     }
 
-    /// How long to wait before a failed message is tried again, unless the handler says when.
+    /// Lets the number of handlers at once follow how long they take: more while they end within `target`, fewer when they do not.
     #[must_use]
-    pub fn retry(mut self, retry: Backoff) -> Self {
-        self.retry = retry;
+    pub fn adaptive(mut self, handlers: RangeInclusive<u32>, target: Duration) -> Self {
+        self.adaptive = Some(Adaptive { between: handlers, target });
+        self
+    }
+
+    /// How long a handler may take. One that takes longer is ended where it waits, and its message is tried again; without a limit it
+    /// may take for ever.
+    #[must_use]
+    pub fn handler_limit(mut self, limit: Duration) -> Self {
+        self.handler_limit = Some(limit);
+        self
+    }
+
+    /// How often and how soon a failed message is tried again. Without a policy it is tried for ever, ever more seldom; a policy that
+    /// gives up moves the message to the dead letters.
+    #[must_use]
+    pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
+        self.retry = policy.into();
+        self
+    }
+
+    /// Stops pulling for a while when too many handlers fail, so that what they lean on can recover and no attempt is burnt. Rejected
+    /// messages do not count: they are the message's fault.
+    #[must_use]
+    pub fn breaker(mut self, breaker: Breaker) -> Self {
+        self.breaker = Some(breaker);
+        self
+    }
+
+    /// Stops pulling for a while when too many messages end as dead letters, so that a bad deployment does not move a whole stream there.
+    #[must_use]
+    pub fn kill_switch(mut self, kill_switch: KillSwitch) -> Self {
+        self.kill_switch = Some(kill_switch);
+        self
+    }
+
+    /// Shares slots for handlers with other workers. A message that waits for one is held, and its handler has not started.
+    #[must_use]
+    pub fn bulkhead(mut self, bulkhead: &Bulkhead) -> Self {
+        self.bulkhead = Some(bulkhead.clone());
+        self
+    }
+
+    /// Handles the messages of one subject one after the other, in the order of the stream; see [`Worker::serial_by`].
+    #[must_use]
+    pub fn serial_by_key(self) -> Self {
+        self.serial_by(|message| message.subject.to_string())
+    }
+
+    /// Handles messages with the same key one after the other, in the order of the stream. One that is to be tried again is held until
+    /// then and blocks its key, and only its key. The order holds within this process.
+    #[must_use]
+    pub fn serial_by(mut self, key_of: impl Fn(&Message) -> String + Send + Sync + 'static) -> Self {
+        self.serial = Some(KeyOf::new(key_of));
         self
     }
 
@@ -141,16 +214,24 @@ pub fn start(
     grace: Duration,
 ) -> Result<Arc<Status>, WorkerError> {
     let (stream, consumer) = worker.names()?;
-    let status = Arc::new(Status::new(stream, consumer, worker.concurrency, bus.clock().clone()));
-    let shared = pull::Shared {
+    let gate = gate::Gate::new(worker.breaker.clone(), worker.kill_switch.clone());
+    let credits = credits::Credits::new(worker.concurrency, worker.adaptive.clone());
+    let route_metrics = worker.routes.metrics(bus.telemetry().metrics(), consumer.as_str());
+    let status = Arc::new(Status::new(stream, consumer, credits.now(), bus.clock().clone(), gate.clone()));
+    let shared = Arc::new(pull::Shared {
         connection: connection.clone(),
         bus: bus.clone(),
         status: status.clone(),
         leases: lease::Leases::new(worker.ack_wait),
-        worker: Arc::new(worker),
+        attempts: attempts::Attempts::new(connection.clone()),
+        turns: turns::Turns::default(),
+        gate,
+        credits,
+        route_metrics,
+        worker,
         handlers: Tasks::default(),
         grace,
-    };
+    });
     tasks.spawn(move |stop| pull::run(shared, stop));
     Ok(status)
 }

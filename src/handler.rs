@@ -61,12 +61,25 @@ pub struct Context {
     message: Arc<Message>,
     delivery: Option<Arc<Delivery>>,
     fence: Option<u64>,
+    attempt: u32,
 }
 
 impl Context {
     /// The context of a message that was delivered, or in a unit test of one that was made up.
     pub fn new(message: Message, delivery: Option<Delivery>) -> Self {
-        Self { message: Arc::new(message), delivery: delivery.map(Arc::new), fence: None }
+        Self { message: Arc::new(message), delivery: delivery.map(Arc::new), fence: None, attempt: 1 }
+    }
+
+    /// The context of a message that others hold too.
+    pub(crate) fn of(message: Arc<Message>, delivery: Arc<Delivery>) -> Self {
+        Self { message, delivery: Some(delivery), fence: None, attempt: 1 }
+    }
+
+    /// The same at the attempt of this number, counted from 1.
+    #[must_use]
+    pub fn at_attempt(mut self, attempt: u32) -> Self {
+        self.attempt = attempt;
+        self
     }
 
     /// The message.
@@ -90,6 +103,11 @@ impl Context {
     /// refuses a lower one, is safe from a process that was frozen, lost its claim and goes on.
     pub fn fence(&self) -> Option<u64> {
         self.fence
+    }
+
+    /// Which start of the handler on this message it is, counted from 1. Deliveries that no handler began do not count.
+    pub fn attempt(&self) -> u32 {
+        self.attempt
     }
 
     /// What the message belongs to; a message that does not say belongs to itself.
@@ -156,6 +174,8 @@ pub mod class {
     pub const CLAIMED: &str = "claimed";
     /// A failure that was made on purpose, to prove a handler.
     pub const INJECTED: &str = "injected";
+    /// The process ended before the handler did, and nobody could say how.
+    pub const LOST: &str = "lost";
     /// The handler refuses the message.
     pub const REJECTED: &str = "rejected";
     /// The payload is not what its type says.

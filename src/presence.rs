@@ -100,6 +100,12 @@ pub struct Worker {
     /// 99 of 100 handlers took no longer than this; `None` before the first.
     #[serde(default)]
     pub p99_seconds: Option<f64>,
+    /// What its breaker lets through: `closed`, `half-open` or `open`; `None` where it has none.
+    #[serde(default)]
+    pub breaker: Option<String>,
+    /// What its kill switch lets through, in the same words; `None` where it has none.
+    #[serde(default)]
+    pub kill_switch: Option<String>,
 }
 
 #[cfg(test)]

@@ -12,6 +12,9 @@ use crate::nats::Connection;
 /// Messages that all workers of a consumer may hold together; far above any sum of credits, so that the workers' own bounds decide.
 const MAX_ACK_PENDING: i64 = 10_000;
 
+/// Marks a consumer as one of ours in its metadata, with the version of this crate, so that others can be told apart.
+const WORKER_METADATA: &str = "streamgauge.worker";
+
 /// Why the consumer is not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeclareError {
@@ -53,6 +56,7 @@ fn config(worker: &Worker, status: &Status) -> pull::Config {
         max_deliver: -1,
         max_ack_pending: MAX_ACK_PENDING,
         filter_subjects: worker.routes.patterns(),
+        metadata: [(WORKER_METADATA.to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
         ..pull::Config::default()
     }
 }

@@ -1,196 +1,163 @@
 //! One message from delivery to settlement.
 
 use std::{
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_nats::{Message as Delivered, jetstream};
-use futures_util::FutureExt;
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{dead_letter, pull::Shared, route::Route, status::Status};
+use super::{
+    attempt::{Next, Work},
+    pull::{Flight, Shared},
+    tally::Tally,
+    turns::Turn,
+};
 use crate::{
     bus::{
         self,
         settle::{self, Settlement},
     },
     clock::Timestamp,
-    dead_letter::Death,
-    errors::ErrorChain,
-    handler::{Context, Outcome, class},
-    message::{Delivery, Message},
-    name::{NameError, Subject, SubjectPattern},
-    telemetry::{
-        Span,
-        events::{Processed, Settled},
-        messaging::Processing,
-    },
+    message::{Delivery, Message, header},
+    name::{NameError, Subject, token_of},
+    resilience::Phase,
 };
-
-/// How soon a message comes back whose copy in the stream of dead letters was not confirmed.
-const BURY_AGAIN: Duration = Duration::from_secs(5);
 
 /// A message in work. Dropping it, however the handler ended, gives the credit back and tells the pull loop.
 struct Credit {
-    status: Arc<Status>,
-    freed: Arc<Notify>,
+    shared: Arc<Shared>,
+    flight: Arc<Flight>,
+}
+
+impl Credit {
+    fn take(shared: &Arc<Shared>, flight: Arc<Flight>) -> Self {
+        shared.status.taken();
+        flight.taken();
+        Self { shared: shared.clone(), flight }
+    }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
-        self.status.freed();
-        self.freed.notify_one();
+        self.shared.status.freed();
+        self.flight.freed();
     }
 }
 
-/// Starts a handler on a delivered message. The message is held from here on.
-pub(super) fn start(shared: &Shared, delivered: Delivered, freed: Arc<Notify>) {
+/// A message and where it lies, or why that cannot be read.
+type Read = Result<(Message, Delivery), String>;
+
+/// Takes a delivered message, which is held from here on, and starts its handler or has it wait for its turn.
+pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flight>) {
     let Some(reply) = delivered.reply.clone() else {
         tracing::warn!(subject = %delivered.subject, "ignored a message that did not come from a stream");
         return;
     };
     let lease = shared.leases.hold(reply.clone());
-    let shared = shared.clone();
-    shared.status.started();
-    shared.handlers.clone().spawn(move |stop| async move {
-        let credit = Credit { status: shared.status.clone(), freed };
-        process(&shared, delivered, &reply, &stop).await;
+    let credit = Credit::take(shared, flight);
+    // Turns are in the order of delivery, so they are taken here and not in the task.
+    let arrived = match &shared.worker.serial {
+        None => Err(delivered),
+        Some(key_of) => {
+            let read = read(shared, delivered);
+            let turn = read.as_ref().ok().map(|(message, _)| shared.turns.queue(key_of.of(message)));
+            Ok((read, turn))
+        }
+    };
+    shared.handlers.spawn(move |stop| async move {
+        let shared = &credit.shared;
+        let (read, turn) = arrived.unwrap_or_else(|delivered| (read(shared, delivered), None));
+        match read {
+            Ok((message, delivery)) => {
+                let work = Work::new(shared, &reply, message, delivery, &stop);
+                process(&work, turn).await;
+            }
+            Err(why) => refuse(shared, &reply, why).await,
+        }
         drop(lease);
         drop(credit);
     });
 }
 
-async fn process(shared: &Shared, delivered: Delivered, reply: &async_nats::Subject, stop: &CancellationToken) {
-    let (message, delivery) = match read(shared, delivered) {
-        Ok(read) => read,
-        Err(why) => {
-            shared.status.ended(Duration::ZERO, false);
-            tracing::error!(consumer = %shared.status.consumer, why, "a delivery cannot be read; it is rejected");
-            let settled = settle::settle(&shared.connection.client, reply, &Settlement::Term(why)).await;
-            drop(settled);
-            return;
-        }
-    };
-    let route = shared.worker.routes.of(message.subject.as_str()).cloned();
-    let template = route.as_ref().map_or_else(|| literal(&message.subject), |route| route.pattern.clone());
-    let consumer = shared.status.consumer.as_str();
-    let telemetry = shared.bus.telemetry();
-    telemetry.metrics().count_delivery(template.as_str(), consumer);
-    let span = telemetry.processing(Processing {
-        message: &message,
-        template: &template,
-        group: consumer,
-        delivery: Some(&delivery),
-    });
-    let span = span.with_ids(telemetry.ids_of(&message));
-    let delivered_times = delivery.delivered;
-    span.around(async {
-        let began = Instant::now();
-        let context = Context::new(message, Some(delivery));
-        let outcome = handle(route, context.clone(), stop).await;
-        let took = began.elapsed();
-        shared.status.ended(took, outcome == Outcome::Done);
-        tell(shared, &span, &template, &outcome, took, delivered_times);
-        let settlement = match &outcome {
-            Outcome::Reject { .. } => bury(shared, &context, &outcome).await,
-            _ => settlement(shared, &outcome, delivered_times),
-        };
-        settle_outcome(shared, reply, &template, settlement).await;
-    })
-    .await;
-    span.end();
+/// A delivery that does not say where it lies is not a stream's, or not one that we understand: nothing can be copied from it.
+async fn refuse(shared: &Shared, reply: &async_nats::Subject, why: String) {
+    tracing::error!(consumer = %shared.status.consumer, why, "a delivery cannot be read; it is rejected");
+    let settled = settle::settle(&shared.connection.client, reply, &Settlement::Term(why)).await;
+    drop(settled);
 }
 
-/// Runs the handler. One that panics has failed like any other; one that outlives the grace is given up.
-async fn handle(route: Option<Route>, context: Context, stop: &CancellationToken) -> Outcome {
-    let Some(route) = route else {
-        return Outcome::reject(format!("no handler for subject {}", context.message().subject))
-            .classed(class::NO_HANDLER);
-    };
-    let handled = AssertUnwindSafe(async move { route.handle(context).await }).catch_unwind();
-    tokio::select! {
-        ended = handled => ended.unwrap_or_else(|panic| panicked(&*panic)),
-        () = stop.cancelled() => Outcome::Retry {
-            reason: "the service ended before the handler did".to_owned(),
-            class: class::SHUTDOWN,
-            after: Some(Duration::ZERO),
+async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
+    if is_for_another(work) {
+        return work.settle_unrun().await;
+    }
+    let shared = work.shared;
+    let record = shared.attempts.of(&work.delivery).await;
+    let mut tally = Tally::new(&work.delivery, record);
+    while let Some(admitted) = admitted(shared, turn.as_mut()).await {
+        let next = work.attempt(&mut tally).await;
+        drop(admitted);
+        match next {
+            Next::Settled => return,
+            Next::Again(wait) if passed(shared, wait).await => {}
+            Next::Again(_) => break,
+        }
+    }
+    tally.save(&shared.attempts, &work.delivery).await;
+    // What the server misses comes again after `ack_wait`.
+    drop(settle::hand_back(&shared.connection.client, work.reply).await);
+}
+
+/// Whether the message is a replay that another durable is to process.
+fn is_for_another(work: &Work<'_>) -> bool {
+    let named = work.message.header(header::REPLAY_FOR);
+    named.is_some_and(|named| named != work.shared.status.consumer.as_str())
+}
+
+/// Waits until a handler may start: its key's turn, a slot of the bulkhead, the gate. `None` if the message is to go back instead.
+async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<Option<OwnedSemaphorePermit>> {
+    if let Some(turn) = turn {
+        // Messages of a key go back in their order, so none leaves before its turn.
+        turn.comes().await;
+        if shared.gate.is_shut() {
+            return None;
+        }
+    }
+    let slot = match &shared.worker.bulkhead {
+        None => None,
+        Some(bulkhead) => tokio::select! {
+            slot = bulkhead.slot() => Some(slot),
+            () = shared.gate.shut() => return None,
         },
-    }
-}
-
-fn tell(shared: &Shared, span: &Span, template: &SubjectPattern, outcome: &Outcome, took: Duration, delivered: u64) {
-    let name = outcome.name();
-    span.set("messaging.nats.outcome", name);
-    if *outcome != Outcome::Done {
-        span.fail(name, outcome.reason().to_owned());
-    }
-    let consumer = shared.status.consumer.as_str();
-    let processed =
-        Processed { consumer, template: template.as_str(), outcome: name, reason: outcome.reason(), took, delivered };
-    processed.emit(shared.bus.telemetry().metrics());
-}
-
-fn settlement(shared: &Shared, outcome: &Outcome, delivered: u64) -> Settlement {
-    match outcome {
-        Outcome::Done => Settlement::Ack,
-        Outcome::Reject { reason, .. } => Settlement::Term(reason.clone()),
-        Outcome::Retry { after: Some(after), .. } => Settlement::Nak((!after.is_zero()).then_some(*after)),
-        Outcome::Retry { after: None, .. } => {
-            let failures = u32::try_from(delivered).unwrap_or(u32::MAX);
-            Settlement::Nak(Some(shared.worker.retry.wait(failures, fastrand::f64())))
-        }
-    }
-}
-
-/// A message is terminated only once its copy is kept; otherwise it comes back.
-async fn bury(shared: &Shared, context: &Context, outcome: &Outcome) -> Settlement {
-    let delivery = context.delivery().expect("a worker's context has its delivery");
-    let death = Death {
-        reason: outcome.reason().to_owned(),
-        class: outcome.class().to_owned(),
-        attempts: u32::try_from(delivery.delivered).ok(),
-        time: shared.bus.clock().now(),
     };
-    match dead_letter::bury(&shared.bus, &shared.connection, context.message(), delivery, &death).await {
-        Ok(()) => Settlement::Term(death.reason),
-        Err(error) => {
-            let (consumer, error) = (&shared.status.consumer, ErrorChain(&error));
-            tracing::error!(%consumer, %error, "a dead letter has no copy yet; its message comes back");
-            Settlement::Nak(Some(BURY_AGAIN))
+    while let Phase::Open { until } = shared.gate.phase(Instant::now()) {
+        tokio::select! {
+            () = shared.gate.shut() => return None,
+            () = tokio::time::sleep_until(until.into()) => {}
         }
     }
+    Some(slot)
 }
 
-async fn settle_outcome(
-    shared: &Shared,
-    reply: &async_nats::Subject,
-    template: &SubjectPattern,
-    settlement: Settlement,
-) {
-    let consumer = shared.status.consumer.as_str();
-    let telemetry = shared.bus.telemetry();
-    let span = telemetry.settling(settlement.operation(), template, consumer);
-    let began = Instant::now();
-    let result = settle::settle(&shared.connection.client, reply, &settlement).await;
-    let failure = result.err().map(|error| ErrorChain(&error).to_string()).unwrap_or_default();
-    if !failure.is_empty() {
-        span.fail("unconfirmed", failure.clone());
+/// Waits for the next attempt; `false` if the message is to go back before.
+async fn passed(shared: &Shared, wait: Duration) -> bool {
+    if wait.is_zero() {
+        return true;
     }
-    span.end();
-    let operation = settlement.operation();
-    let settled = Settled { consumer, template: template.as_str(), operation, took: began.elapsed(), failure };
-    settled.emit(telemetry.metrics());
+    tokio::select! {
+        () = tokio::time::sleep(wait) => true,
+        () = shared.gate.shut() => false,
+    }
 }
 
-/// What was delivered as plain data.
-fn read(shared: &Shared, message: Delivered) -> Result<(Message, Delivery), String> {
+/// What was delivered as plain data. A subject that is none by our rules becomes one that no handler reads.
+fn read(shared: &Shared, message: Delivered) -> Read {
     let delivered = jetstream::Message { message, context: shared.connection.jetstream.clone() };
     let delivery = delivery(&delivered)?;
     let Delivered { subject, headers, payload, .. } = delivered.message;
-    let subject = Subject::try_from(subject.as_str()).map_err(|error| error.to_string())?;
+    let subject = Subject::try_from(subject.as_str()).or_else(|_| Subject::try_from(token_of(&subject)));
+    let subject = subject.map_err(|error| error.to_string())?;
     Ok((bus::read_message(subject, headers.as_ref(), payload), delivery))
 }
 
@@ -205,17 +172,4 @@ fn delivery(delivered: &jetstream::Message) -> Result<Delivery, String> {
         pending: info.pending,
         published: Timestamp(info.published),
     })
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
-    Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
-}
-
-fn literal(subject: &Subject) -> SubjectPattern {
-    SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
 }

@@ -5,7 +5,10 @@
 //! iterator would open one for each request.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -14,13 +17,25 @@ use futures_util::StreamExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, declare, drain, lease::Leases, outstanding::Outstanding, process, status::Status};
+use super::{
+    Worker,
+    attempts::Attempts,
+    credits::Credits,
+    declare, drain,
+    gate::{self, Gate, Intake},
+    lease::Leases,
+    outstanding::Outstanding,
+    process,
+    status::Status,
+    turns::Turns,
+};
 use crate::{
     bus::Bus,
     errors::ErrorChain,
     nats::{Connection, LinkState},
-    resilience::Backoff,
+    resilience::{Backoff, Phase},
     tasks::Tasks,
+    telemetry::{events::Tripped, metrics::RouteMetrics},
 };
 
 /// How long the server keeps a pull request.
@@ -39,13 +54,18 @@ const TAKEN: Duration = Duration::from_millis(200);
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
 
 /// What the parts of a worker share.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) bus: Bus,
-    pub(super) worker: Arc<Worker>,
+    pub(super) worker: Worker,
     pub(super) status: Arc<Status>,
     pub(super) leases: Leases,
+    pub(super) attempts: Attempts,
+    pub(super) turns: Turns,
+    pub(super) gate: Gate,
+    pub(super) credits: Credits,
+    pub(super) route_metrics: Vec<RouteMetrics>,
     pub(super) handlers: Tasks,
     pub(super) grace: Duration,
 }
@@ -65,8 +85,33 @@ enum PullError {
     Client(#[from] async_nats::PublishError),
 }
 
+/// The messages that came by one subscription and are held.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    held: AtomicU32,
+    freed: Notify,
+}
+
+impl Flight {
+    pub(super) fn taken(&self) {
+        self.held.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn freed(&self) {
+        self.held.fetch_sub(1, Relaxed);
+        self.freed.notify_one();
+    }
+}
+
+/// Why a subscription is given up.
+enum Ended {
+    Stopped,
+    Paused,
+    Broken(PullError),
+}
+
 /// Pulls until `stop`, then drains.
-pub(super) async fn run(shared: Shared, stop: CancellationToken) {
+pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let beats = CancellationToken::new();
     let metrics = shared.bus.telemetry().metrics().clone();
     let keep = shared.leases.clone().keep(
@@ -82,18 +127,23 @@ pub(super) async fn run(shared: Shared, stop: CancellationToken) {
     });
 }
 
-async fn pull_until(shared: &Shared, stop: &CancellationToken) -> Option<Subscriber> {
+async fn pull_until(shared: &Arc<Shared>, stop: &CancellationToken) -> Option<Subscriber> {
     let mut failures = 0;
-    loop {
+    while gate_opens(shared, stop).await {
         let begun = tokio::select! {
             begun = Pulling::begin(shared) => begun,
             () = stop.cancelled() => return None,
         };
         let (error, subscriber) = match begun {
             Err(error) => (error, None),
-            Ok(mut pulling) => match pulling.until_broken(stop, &mut failures).await {
-                None => return Some(pulling.subscriber),
-                Some(error) => (ErrorChain(&error).to_string(), Some(pulling.subscriber)),
+            Ok(mut pulling) => match pulling.until_ended(stop, &mut failures).await {
+                Ended::Stopped => return Some(pulling.subscriber),
+                Ended::Paused => {
+                    let handed_back = drain::shut(shared, Some(pulling.subscriber)).await;
+                    tracing::info!(consumer = %shared.status.consumer, handed_back, "worker pauses");
+                    continue;
+                }
+                Ended::Broken(error) => (ErrorChain(&error).to_string(), Some(pulling.subscriber)),
             },
         };
         // What the broken subscription still held, and what it may yet get, comes again after `ack_wait`.
@@ -107,54 +157,101 @@ async fn pull_until(shared: &Shared, stop: &CancellationToken) -> Option<Subscri
             () = stop.cancelled() => return None,
         }
     }
+    None
+}
+
+/// Waits while a breaker or a kill switch lets nothing through; `false` if it was asked to stop.
+async fn gate_opens(shared: &Shared, stop: &CancellationToken) -> bool {
+    let mut was_paused = false;
+    loop {
+        let now = Instant::now();
+        show_gate(shared, now);
+        let Phase::Open { until } = shared.gate.phase(now) else {
+            if was_paused {
+                tracing::info!(consumer = %shared.status.consumer, "worker tries one message");
+            }
+            return true;
+        };
+        was_paused = true;
+        if let Some(why) = shared.gate.why(now) {
+            shared.status.paused(&why);
+        }
+        shared.status.ticked();
+        tokio::select! {
+            () = tokio::time::sleep(until.saturating_duration_since(now).min(TICK)) => {}
+            () = stop.cancelled() => return false,
+        }
+    }
+}
+
+fn show_gate(shared: &Shared, now: Instant) {
+    for (kind, phase) in shared.gate.phases(now) {
+        let (kind, phase) = (kind.name(), gate::phase_name(phase));
+        let tripped = Tripped { consumer: shared.status.consumer.as_str(), kind, phase };
+        tripped.set(shared.bus.telemetry().metrics());
+    }
 }
 
 struct Pulling<'a> {
-    shared: &'a Shared,
+    shared: &'a Arc<Shared>,
     subscriber: Subscriber,
     inbox: String,
     outstanding: Outstanding,
-    freed: Arc<Notify>,
+    flight: Arc<Flight>,
     last_heard: Instant,
 }
 
 impl<'a> Pulling<'a> {
-    async fn begin(shared: &'a Shared) -> Result<Self, String> {
+    async fn begin(shared: &'a Arc<Shared>) -> Result<Self, String> {
         let declared = declare::declare(&shared.connection, &shared.worker, &shared.status).await;
         declared.map_err(|error| ErrorChain(&error).to_string())?;
         let client = &shared.connection.client;
         let inbox = client.new_inbox();
         let subscriber = client.subscribe(format!("{inbox}.*")).await;
         let subscriber = subscriber.map_err(|error| ErrorChain(&error).to_string())?;
+        shared.gate.set_intake(Intake::Flows);
         Ok(Self {
             shared,
             subscriber,
             inbox,
             outstanding: Outstanding::default(),
-            freed: Arc::new(Notify::new()),
+            flight: Arc::default(),
             last_heard: Instant::now(),
         })
     }
 
-    /// `None` when it was asked to stop.
-    async fn until_broken(&mut self, stop: &CancellationToken, failures: &mut u32) -> Option<PullError> {
+    async fn until_ended(&mut self, stop: &CancellationToken, failures: &mut u32) -> Ended {
         let mut link = self.shared.connection.link.watch();
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TAKEN, TICK);
-        let freed = self.freed.clone();
+        let (flight, gate) = (self.flight.clone(), &self.shared.gate);
         loop {
             if let Err(error) = self.ask().await {
-                return Some(error);
+                return Ended::Broken(error);
             }
             let turned = tokio::select! {
-                () = stop.cancelled() => return None,
+                () = stop.cancelled() => return Ended::Stopped,
                 message = self.subscriber.next() => self.received(message, failures),
-                () = freed.notified() => Ok(()),
+                () = flight.freed.notified() => Ok(()),
                 _ = tick.tick() => self.looked_around(failures),
                 _ = link.changed() => still_connected(&link.borrow_and_update()),
+                () = gate.tripped() => match gate.phase(Instant::now()) {
+                    Phase::Open { .. } => return Ended::Paused,
+                    Phase::Closed | Phase::HalfOpen => Ok(()),
+                },
             };
             if let Err(error) = turned {
-                return Some(error);
+                return Ended::Broken(error);
             }
+        }
+    }
+
+    /// How many messages may be held, and how many are: of all by the credits, or one of this subscription's while one is tried.
+    fn credits(&self) -> (u32, u32) {
+        let status = &self.shared.status;
+        match self.shared.gate.phase(Instant::now()) {
+            Phase::Closed => (status.concurrency(), status.held()),
+            Phase::HalfOpen => (1, self.flight.held.load(Relaxed)),
+            Phase::Open { .. } => (0, 0),
         }
     }
 
@@ -163,8 +260,9 @@ impl<'a> Pulling<'a> {
     async fn ask(&mut self) -> Result<(), PullError> {
         let status = &self.shared.status;
         let owed = self.outstanding.messages();
-        let wanted = status.concurrency().saturating_sub(status.running().saturating_add(owed));
-        if wanted == 0 || (owed > 0 && wanted < status.concurrency().div_ceil(2)) {
+        let (credits, held) = self.credits();
+        let wanted = credits.saturating_sub(held.saturating_add(owed));
+        if wanted == 0 || (owed > 0 && wanted < credits.div_ceil(2)) {
             return Ok(());
         }
         if owed == 0 {
@@ -187,7 +285,7 @@ impl<'a> Pulling<'a> {
             Some(code) => return self.heard(code, &message, failures),
         }
         self.works(failures);
-        process::start(self.shared, message, self.freed.clone());
+        process::start(self.shared, message, self.flight.clone());
         Ok(())
     }
 
@@ -221,6 +319,7 @@ impl<'a> Pulling<'a> {
         let metrics = self.shared.bus.telemetry().metrics();
         metrics.set_running(status.consumer.as_str(), status.running(), status.concurrency());
         let now = Instant::now();
+        show_gate(self.shared, now);
         self.outstanding.expire(now);
         if self.outstanding.messages() > 0 && now - self.last_heard > HEARTBEAT * 2 {
             return Err(PullError::Silent);

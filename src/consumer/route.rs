@@ -1,4 +1,4 @@
-//! Which handler a message goes to, by its subject.
+//! Which handler a message goes to: by its subject, and where several handlers read that subject, by the version that it says it is.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
@@ -6,22 +6,24 @@ use super::WorkerError;
 use crate::{
     bus::{CodecError, Payload, codec},
     handler::{Context, Handler, Outcome, class},
+    message::{Message, Schema},
     name::SubjectPattern,
+    telemetry::{Metrics, metrics::RouteMetrics},
 };
 
 type Handled = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// One handler, its payload's type taken away.
-#[derive(Clone)]
 pub(super) struct Route {
     pub(super) pattern: SubjectPattern,
+    schema: Schema,
     stream: &'static str,
-    run: Arc<dyn Fn(Context) -> Handled + Send + Sync>,
+    run: Box<dyn Fn(Context) -> Handled + Send + Sync>,
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Route").field(&self.pattern).finish()
+        f.debug_tuple("Route").field(&self.pattern).field(&self.schema).finish()
     }
 }
 
@@ -40,6 +42,15 @@ impl Route {
 #[derive(Debug, Default)]
 pub(super) struct Routes(Vec<Route>);
 
+/// Where a message goes.
+#[derive(Debug)]
+pub(super) enum Choice<'a> {
+    /// To this handler, the one at `index`.
+    Route { route: &'a Route, index: usize },
+    /// To none, for the reason that the outcome gives. The pattern is the one that the subject fits, if it fits any.
+    Nobody { outcome: Outcome, pattern: Option<&'a SubjectPattern> },
+}
+
 impl Routes {
     pub(super) fn add<P: Payload>(&mut self, pattern: SubjectPattern, stream: &'static str, handler: impl Handler<P>) {
         let handler = Arc::new(handler);
@@ -52,7 +63,7 @@ impl Routes {
                 }
             })
         };
-        self.0.push(Route { pattern, stream, run: Arc::new(run) });
+        self.0.push(Route { pattern, schema: P::schema(), stream, run: Box::new(run) });
     }
 
     /// The stream that all handlers read.
@@ -68,11 +79,48 @@ impl Routes {
         }
     }
 
+    /// The subjects of all handlers, each once.
     pub(super) fn patterns(&self) -> Vec<String> {
-        self.0.iter().map(|route| route.pattern.to_string()).collect()
+        let mut patterns: Vec<String> = Vec::new();
+        for route in &self.0 {
+            if !patterns.iter().any(|known| known == route.pattern.as_str()) {
+                patterns.push(route.pattern.to_string());
+            }
+        }
+        patterns
     }
 
-    pub(super) fn of(&self, subject: &str) -> Option<&Route> {
-        self.0.iter().find(|route| route.pattern.matches(subject))
+    /// The metrics of each handler, looked up once instead of for every message.
+    pub(super) fn metrics(&self, metrics: &Metrics, consumer: &str) -> Vec<RouteMetrics> {
+        self.0.iter().map(|route| metrics.route(route.pattern.as_str(), consumer)).collect()
+    }
+
+    /// The handler of a message. One that does not say its version goes to the handler that was named first.
+    pub(super) fn of(&self, message: &Message) -> Choice<'_> {
+        let subject = message.subject.as_str();
+        let mut first = None;
+        for (index, route) in self.0.iter().enumerate().filter(|(_, route)| route.pattern.matches(subject)) {
+            if message.schema.as_ref().is_none_or(|schema| *schema == route.schema) {
+                return Choice::Route { route, index };
+            }
+            first.get_or_insert(route);
+        }
+        match (first, &message.schema) {
+            (Some(route), Some(found)) => {
+                let outcome =
+                    Outcome::reject(format!("the message is {found}, this worker reads {}", self.read_on(subject)));
+                Choice::Nobody { outcome: outcome.classed(class::VERSION), pattern: Some(&route.pattern) }
+            }
+            _ => {
+                let outcome = Outcome::reject(format!("no handler for subject {subject}"));
+                Choice::Nobody { outcome: outcome.classed(class::NO_HANDLER), pattern: None }
+            }
+        }
+    }
+
+    /// What is read from a subject, in words.
+    fn read_on(&self, subject: &str) -> String {
+        let read = self.0.iter().filter(|route| route.pattern.matches(subject));
+        read.map(|route| route.schema.to_string()).collect::<Vec<_>>().join(" and ")
     }
 }

@@ -5,9 +5,10 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
+use super::gate::{self, Gate, Kind};
 use crate::{
     clock::{Clock, Timestamp},
     name::{ConsumerName, StreamName},
@@ -22,6 +23,8 @@ const DURATIONS_KEPT: usize = 512;
 pub struct PullState {
     /// Whether the server has taken its pull requests.
     pub is_pulling: bool,
+    /// Whether it asks for nothing of its own will, because a breaker or a kill switch is open.
+    pub is_paused: bool,
     /// What was last heard, in words.
     pub reason: String,
     /// Since when.
@@ -37,8 +40,10 @@ pub struct Status {
     pub consumer: ConsumerName,
     /// Since when the worker has been there.
     pub began: Timestamp,
-    concurrency: u32,
     clock: Clock,
+    gate: Gate,
+    concurrency: AtomicU32,
+    held: AtomicU32,
     running: AtomicU32,
     handled: AtomicU64,
     failed: AtomicU64,
@@ -48,15 +53,18 @@ pub struct Status {
 }
 
 impl Status {
-    pub(super) fn new(stream: StreamName, consumer: ConsumerName, concurrency: u32, clock: Clock) -> Self {
+    pub(super) fn new(stream: StreamName, consumer: ConsumerName, concurrency: u32, clock: Clock, gate: Gate) -> Self {
         let now = clock.now();
-        let pull = PullState { is_pulling: false, reason: "has not pulled yet".to_owned(), since: now };
+        let reason = "has not pulled yet".to_owned();
+        let pull = PullState { is_pulling: false, is_paused: false, reason, since: now };
         Self {
             stream,
             consumer,
             began: now,
-            concurrency,
             clock,
+            gate,
+            concurrency: AtomicU32::new(concurrency),
+            held: AtomicU32::new(0),
             running: AtomicU32::new(0),
             handled: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -73,12 +81,16 @@ impl Status {
 
     /// Handlers that may run at once.
     pub fn concurrency(&self) -> u32 {
-        self.concurrency
+        self.concurrency.load(Relaxed)
     }
 
-    /// Whether it gets messages.
+    /// Whether it gets messages. A pause says how long it has lasted.
     pub fn pull(&self) -> PullState {
-        lock(&self.pull).clone()
+        let mut pull = lock(&self.pull).clone();
+        if pull.is_paused {
+            pull.reason = format!("{} for {}", pull.reason, pull.since.age(self.clock.now()));
+        }
+        pull
     }
 
     /// When its loop last turned.
@@ -89,15 +101,20 @@ impl Status {
     /// All of it, as presence tells it.
     pub fn told(&self) -> presence::Worker {
         let durations = lock(&self.durations).sorted();
+        let phases = self.gate.phases(Instant::now());
+        let phase_of =
+            |kind| phases.iter().find(|(found, _)| *found == kind).map(|(_, phase)| gate::phase_name(*phase));
         presence::Worker {
             stream: self.stream.clone(),
             consumer: self.consumer.clone(),
-            concurrency: self.concurrency,
+            concurrency: self.concurrency(),
             running: self.running(),
             handled: self.handled.load(Relaxed),
             failed: self.failed.load(Relaxed),
             p50_seconds: percentile(&durations, 50),
             p99_seconds: percentile(&durations, 99),
+            breaker: phase_of(Kind::Breaker).map(str::to_owned),
+            kill_switch: phase_of(Kind::KillSwitch).map(str::to_owned),
         }
     }
 
@@ -105,15 +122,30 @@ impl Status {
         *lock(&self.tick) = self.clock.now();
     }
 
-    pub(super) fn started(&self) {
-        self.running.fetch_add(1, Relaxed);
+    pub(super) fn set_concurrency(&self, handlers: u32) {
+        self.concurrency.store(handlers, Relaxed);
+    }
+
+    /// Messages that it holds: those in handlers and those that wait for their turn.
+    pub(super) fn held(&self) -> u32 {
+        self.held.load(Relaxed)
+    }
+
+    pub(super) fn taken(&self) {
+        self.held.fetch_add(1, Relaxed);
     }
 
     pub(super) fn freed(&self) {
-        self.running.fetch_sub(1, Relaxed);
+        self.held.fetch_sub(1, Relaxed);
+    }
+
+    /// Notes that a handler starts, and says how many run with it.
+    pub(super) fn started(&self) -> u32 {
+        self.running.fetch_add(1, Relaxed) + 1
     }
 
     pub(super) fn ended(&self, took: Duration, is_done: bool) {
+        self.running.fetch_sub(1, Relaxed);
         self.handled.fetch_add(1, Relaxed);
         self.failed.fetch_add(u64::from(!is_done), Relaxed);
         lock(&self.durations).push(took);
@@ -121,13 +153,23 @@ impl Status {
 
     /// Notes whether pulling works; `true` if that is news.
     pub(super) fn pulled(&self, is_pulling: bool, reason: &str) -> bool {
+        self.note(is_pulling, false, reason)
+    }
+
+    /// Notes that the worker asks for nothing of its own will; `true` if that is news.
+    pub(super) fn paused(&self, reason: &str) -> bool {
+        self.note(false, true, reason)
+    }
+
+    fn note(&self, is_pulling: bool, is_paused: bool, reason: &str) -> bool {
         let mut pull = lock(&self.pull);
-        let is_news = pull.is_pulling != is_pulling || pull.reason != reason;
-        if pull.is_pulling != is_pulling {
+        let was = (pull.is_pulling, pull.is_paused);
+        let is_news = was != (is_pulling, is_paused) || pull.reason != reason;
+        if was != (is_pulling, is_paused) {
             pull.since = self.clock.now();
         }
         if is_news {
-            pull.is_pulling = is_pulling;
+            (pull.is_pulling, pull.is_paused) = (is_pulling, is_paused);
             reason.clone_into(&mut pull.reason);
         }
         is_news

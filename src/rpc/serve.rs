@@ -202,7 +202,8 @@ impl<F> Server<F> {
         let took = began.elapsed();
         span.inside(|| {
             let template = template.as_str();
-            Processed { consumer, template, outcome, reason, took, delivered: 1 }.emit(bus.telemetry().metrics());
+            Processed { consumer, template, outcome, reason, took, delivered: 1, attempt: 1, class: "" }
+                .emit(bus.telemetry().metrics());
         });
         send(request, result).await;
         span.end();

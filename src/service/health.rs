@@ -140,8 +140,11 @@ impl Parts {
             None => {}
         }
         ready.extend(self.workers.iter().map(|status| {
+            // A worker that pauses stays ready: what it waits for is broken elsewhere, so another instance would fare no better, and a
+            // roll-out must not wait for it.
             let pull = status.pull();
-            part(&format!("worker {}", status.consumer), pull.is_pulling, &pull.reason, pull.since, now)
+            let passes = pull.is_pulling || pull.is_paused;
+            part(&format!("worker {}", status.consumer), passes, &pull.reason, pull.since, now)
         }));
         let said = self.said.iter();
         ready.extend(said.map(|(name, said)| part(name, said.passes, &said.reason, said.since, now)));

@@ -4,7 +4,7 @@
 //! suffixes for Prometheus.
 
 use prometheus::{
-    GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, core::Collector,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, core::Collector,
     process_collector::ProcessCollector,
 };
 
@@ -101,6 +101,12 @@ const DUPLICATES: Family = Family {
     labels: &["consumer"],
     help: "Messages that were settled without running their handler, because they had their effect before.",
 };
+const BREAKER_STATE: Family = Family {
+    name: "streamgauge_breaker_state",
+    kind: Kind::Gauge,
+    labels: &["consumer", "kind"],
+    help: "What a worker's breaker or kill switch lets through: 0 everything (closed), 1 one message (half-open), 2 nothing (open).",
+};
 const CONNECTED: Family = Family {
     name: "streamgauge_connected",
     kind: Kind::Gauge,
@@ -121,6 +127,7 @@ pub const FAMILIES: &[Family] = &[
     UNCONFIRMED,
     DEAD_LETTERS,
     DUPLICATES,
+    BREAKER_STATE,
     CONNECTED,
 ];
 
@@ -139,7 +146,24 @@ pub struct Metrics {
     pub(super) unconfirmed: IntCounterVec,
     pub(super) dead_letters: IntCounterVec,
     pub(super) duplicates: IntCounterVec,
+    pub(super) breaker_state: GaugeVec,
     pub(super) connected: GaugeVec,
+}
+
+/// What is counted of every message that goes well, without a look-up by label for each.
+#[derive(Debug, Clone)]
+pub struct RouteMetrics {
+    consumed: IntCounter,
+    pub(super) processed: Histogram,
+    pub(super) done: IntCounter,
+    pub(super) acked: Histogram,
+}
+
+impl RouteMetrics {
+    /// Counts a delivery.
+    pub fn count_delivery(&self) {
+        self.consumed.inc();
+    }
 }
 
 impl Default for Metrics {
@@ -158,6 +182,7 @@ impl Default for Metrics {
             unconfirmed: counter(&registry, UNCONFIRMED),
             dead_letters: counter(&registry, DEAD_LETTERS),
             duplicates: counter(&registry, DUPLICATES),
+            breaker_state: gauge(&registry, BREAKER_STATE),
             connected: gauge(&registry, CONNECTED),
             registry,
         }
@@ -188,6 +213,21 @@ impl Metrics {
     /// Counts a delivery.
     pub fn count_delivery(&self, template: &str, consumer: &str) {
         self.consumed.with_label_values(&[template, consumer]).inc();
+    }
+
+    /// The metrics of one handler of a worker, looked up once.
+    pub fn route(&self, template: &str, consumer: &str) -> RouteMetrics {
+        RouteMetrics {
+            consumed: self.consumed.with_label_values(&[template, consumer]),
+            processed: self.process_duration.with_label_values(&[template, consumer, ""]),
+            done: self.outcomes.with_label_values(&[consumer, "done"]),
+            acked: self.operation_duration.with_label_values(&["ack", template, ""]),
+        }
+    }
+
+    /// Says what a worker's breaker or kill switch lets through: 0 everything, 1 one message, 2 nothing.
+    pub fn set_breaker(&self, consumer: &str, kind: &str, state: u8) {
+        self.breaker_state.with_label_values(&[consumer, kind]).set(f64::from(state));
     }
 
     /// Counts extended leases.

@@ -1,18 +1,23 @@
 //! The library against a real server: what is published, processed, settled and asked.
 
+mod adaptive;
 mod bus;
 mod dead_letters;
 mod handlers;
+mod gate;
 mod inbox;
 mod pubsub;
 mod requests;
+mod retry;
+mod serial;
 mod service;
 mod topology;
+mod versions;
 mod worker;
 
 use std::time::Duration;
 
-use async_nats::jetstream::{consumer::Info, context::ConsumerInfoError};
+use async_nats::jetstream::{consumer::Info, context::ConsumerInfoError, message::StreamMessage};
 use serde::{Deserialize, Serialize};
 use streamgauge::{
     bus::{
@@ -73,6 +78,25 @@ impl World {
         }
     }
 
+    async fn publish_as(&self, key: &str, numbers: impl Iterator<Item = u32>) {
+        for number in numbers {
+            self.bus.publish(&Pinged { key: key.to_owned(), number }).await.unwrap();
+        }
+    }
+
+    /// The dead letters; none while their stream is missing.
+    async fn dead_letters(&self) -> Vec<StreamMessage> {
+        let Ok(mut stream) = self.connection.jetstream.get_stream("DEAD_LETTERS").await else {
+            return Vec::new();
+        };
+        let last = stream.info().await.unwrap().state.last_sequence;
+        let mut letters = Vec::new();
+        for sequence in 1..=last {
+            letters.push(stream.get_raw_message(sequence).await.unwrap());
+        }
+        letters
+    }
+
     async fn consumer_info(&self, name: &str) -> Info {
         self.consumer_info_if_there(name).await.unwrap()
     }
@@ -84,7 +108,11 @@ impl World {
 }
 
 async fn connect(server: &NatsServer) -> Connection {
-    let config = NatsConfig { url: Some(server.url()), nats_wait: 10, ..NatsConfig::default() };
+    connect_to(server.url()).await
+}
+
+async fn connect_to(url: String) -> Connection {
+    let config = NatsConfig { url: Some(url), nats_wait: 10, ..NatsConfig::default() };
     nats::connect(&config, "test", &Clock::system()).await.unwrap()
 }
 

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use async_nats::jetstream::message::StreamMessage;
 use streamgauge::{
     consumer::{self, Status, Worker},
     handler::{Context, Outcome},
@@ -16,42 +17,42 @@ use streamgauge::{
 use super::{LIMIT, Pinged, World, connect};
 use crate::support::eventually;
 
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
-const SOON: Backoff = Backoff { first: Duration::from_millis(20), most: Duration::from_millis(20) };
+pub(super) const SOON: Backoff = Backoff { first: Duration::from_millis(20), most: Duration::from_millis(20) };
 
 /// How often each number was handled, over all workers that share it.
 #[derive(Debug, Clone, Default)]
-struct Seen(Arc<Mutex<HashMap<u32, u32>>>);
+pub(super) struct Seen(Arc<Mutex<HashMap<u32, u32>>>);
 
 impl Seen {
-    fn note(&self, number: u32) -> u32 {
+    pub(super) fn note(&self, number: u32) -> u32 {
         let mut seen = self.0.lock().unwrap();
         let times = seen.entry(number).or_default();
         *times += 1;
         *times
     }
 
-    fn times(&self, number: u32) -> u32 {
+    pub(super) fn times(&self, number: u32) -> u32 {
         self.0.lock().unwrap().get(&number).copied().unwrap_or_default()
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.0.lock().unwrap().len()
     }
 
     /// Numbers that were handled more than once.
-    fn repeated(&self) -> Vec<u32> {
+    pub(super) fn repeated(&self) -> Vec<u32> {
         self.0.lock().unwrap().iter().filter(|(_, times)| **times > 1).map(|(number, _)| *number).collect()
     }
 }
 
-fn start(world: &World, tasks: &Tasks, worker: Worker) -> Arc<Status> {
+pub(super) fn start(world: &World, tasks: &Tasks, worker: Worker) -> Arc<Status> {
     consumer::start(worker, &world.bus, &world.connection, tasks, GRACE).unwrap()
 }
 
 /// A handler that does `work` and says what it saw.
-fn noting(
+pub(super) fn noting(
     seen: &Seen,
     work: Duration,
 ) -> impl Fn(Context, Pinged) -> std::pin::Pin<Box<dyn Future<Output = Outcome> + Send>> + use<> {
@@ -66,7 +67,7 @@ fn noting(
     }
 }
 
-async fn all_settled(world: &World, consumer: &str) {
+pub(super) async fn all_settled(world: &World, consumer: &str) {
     eventually(LIMIT, "nothing pending, nothing unsettled", async || {
         let info = world.consumer_info_if_there(consumer).await.map_err(|error| error.to_string())?;
         let left = (info.num_pending, info.num_ack_pending);
@@ -138,7 +139,7 @@ async fn a_failed_message_is_tried_again_after_a_while_and_a_panic_is_a_failure(
 }
 
 #[tokio::test]
-async fn a_rejected_message_is_never_tried_again() {
+async fn a_rejected_message_is_never_tried_again_and_ends_among_the_dead_letters() {
     let world = World::new().await;
     let (tasks, seen) = (Tasks::default(), Seen::default());
     let noted = seen.clone();
@@ -146,13 +147,17 @@ async fn a_rejected_message_is_never_tried_again() {
         noted.note(ping.number);
         async move { Outcome::reject("no such thing") }
     };
-    start(&world, &tasks, Worker::new("w").ack_wait(Duration::from_millis(200)).on(rejects));
+    start(&world, &tasks, Worker::new("w").concurrency(1).ack_wait(Duration::from_millis(200)).on(rejects));
     world.publish(0..1).await;
     // What is no `Pinged` is rejected before the handler sees it.
     let garbage = world.connection.jetstream.publish("pings.garbage", "{".into()).await.unwrap();
     garbage.await.unwrap();
     all_settled(&world, "w").await;
     assert_eq!((seen.times(0), seen.count()), (1, 1));
+    let letters = world.dead_letters().await;
+    let class = |letter: &StreamMessage| letter.headers.get("dead-letter-class").unwrap().as_str().to_owned();
+    assert_eq!(letters.iter().map(class).collect::<Vec<_>>(), ["rejected", "unreadable"]);
+    assert_eq!(letters[1].payload.as_ref(), b"{");
     assert!(tasks.stop(LIMIT).await);
 }
 

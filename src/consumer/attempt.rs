@@ -1,0 +1,327 @@
+//! One start of a handler on a message, and what becomes of the message after it.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    dead_letter,
+    fate::{Fate, fate},
+    gate::{self, Kind},
+    pull::Shared,
+    route::{Choice, Route},
+    tally::{Exhausted, Tally},
+};
+use crate::{
+    bus::settle::{self, Settlement},
+    dead_letter::Death,
+    errors::ErrorChain,
+    handler::{Context, Outcome, class},
+    message::{Delivery, Message},
+    name::{Subject, SubjectPattern},
+    telemetry::{
+        Span,
+        events::{self, Done, GivenUp, Processed, Settled, Tripped},
+        messaging::Processing,
+        metrics::RouteMetrics,
+    },
+};
+
+/// How long a message waits whose dead letter could not be stored.
+const BURY_AGAIN: Duration = Duration::from_secs(10);
+
+/// A message that is held.
+pub(super) struct Work<'a> {
+    pub(super) shared: &'a Shared,
+    pub(super) reply: &'a async_nats::Subject,
+    pub(super) message: Arc<Message>,
+    pub(super) delivery: Arc<Delivery>,
+    choice: Choice<'a>,
+    stop: &'a CancellationToken,
+}
+
+/// What follows an attempt.
+pub(super) enum Next {
+    /// Nothing: the message is settled, or its settlement was lost and it will be delivered again.
+    Settled,
+    /// Another attempt, after so long.
+    Again(Duration),
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn new(
+        shared: &'a Shared,
+        reply: &'a async_nats::Subject,
+        message: Message,
+        delivery: Delivery,
+        stop: &'a CancellationToken,
+    ) -> Self {
+        let choice = shared.worker.routes.of(&message);
+        match &choice {
+            Choice::Route { index, .. } => shared.route_metrics[*index].count_delivery(),
+            Choice::Nobody { .. } => {
+                let template = template(&choice, &message.subject);
+                let metrics = shared.bus.telemetry().metrics();
+                metrics.count_delivery(template.as_str(), shared.status.consumer.as_str());
+            }
+        }
+        Self { shared, reply, message: Arc::new(message), delivery: Arc::new(delivery), choice, stop }
+    }
+
+    /// Settles a message that another durable is to process.
+    pub(super) async fn settle_unrun(&self) {
+        let span = self.span();
+        span.set("messaging.nats.outcome", "skipped");
+        span.around(self.settle(Settlement::Ack)).await;
+        span.end();
+    }
+
+    /// Starts the handler once and settles what it returns, unless the message is to be tried again here.
+    pub(super) async fn attempt(&self, tally: &mut Tally) -> Next {
+        if let Some(exhausted) = tally.exhausted(&self.shared.worker.retry) {
+            return self.give_up(tally, &exhausted).await;
+        }
+        let number = match self.choice {
+            Choice::Route { .. } => {
+                tally.start(&self.shared.attempts, &self.delivery, self.shared.bus.clock().now()).await
+            }
+            Choice::Nobody { .. } => 0,
+        };
+        let span = self.span();
+        span.set("streamgauge.attempt", i64::from(number));
+        let next = span.around(self.run(&span, tally, number)).await;
+        span.end();
+        next
+    }
+
+    async fn give_up(&self, tally: &mut Tally, exhausted: &Exhausted) -> Next {
+        let span = self.span();
+        span.set("streamgauge.attempt", i64::from(tally.attempts()));
+        let kind = if exhausted.class == class::LOST { class::LOST } else { class::ERROR };
+        span.fail(kind, exhausted.reason.clone());
+        let next = span.around(self.bury(&span, tally, &exhausted.class, &exhausted.reason)).await;
+        span.end();
+        next
+    }
+
+    fn span(&self) -> Span {
+        let telemetry = self.shared.bus.telemetry();
+        let span = telemetry.processing(Processing {
+            message: &self.message,
+            template: &template(&self.choice, &self.message.subject),
+            group: self.shared.status.consumer.as_str(),
+            delivery: Some(&self.delivery),
+        });
+        span.with_ids(telemetry.ids_of(&self.message))
+    }
+
+    async fn run(&self, span: &Span, tally: &mut Tally, number: u32) -> Next {
+        let status = &self.shared.status;
+        let running = status.started();
+        let began = Instant::now();
+        let outcome = match &self.choice {
+            Choice::Route { route, .. } => self.handled(route, number).await,
+            Choice::Nobody { outcome, .. } => outcome.clone(),
+        };
+        let took = began.elapsed();
+        status.ended(took, outcome == Outcome::Done);
+        self.tell(span, &outcome, took, number);
+        self.learn(span, &outcome, took, running);
+        self.conclude(span, tally, &outcome).await
+    }
+
+    /// Runs the handler. One that panics has failed like any other, as has one that outlives its limit; one that outlives the grace is
+    /// given up.
+    async fn handled(&self, route: &Route, number: u32) -> Outcome {
+        let context = Context::of(self.message.clone(), self.delivery.clone()).at_attempt(number);
+        let handled = AssertUnwindSafe(async move { route.handle(context).await }).catch_unwind();
+        let limited = async {
+            match self.shared.worker.handler_limit {
+                None => Ok(handled.await),
+                Some(limit) => tokio::time::timeout(limit, handled).await.map_err(|_| limit),
+            }
+        };
+        tokio::select! {
+            ended = limited => match ended {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(panic)) => panicked(&*panic),
+                Err(limit) => outlived(limit),
+            },
+            () = self.stop.cancelled() => {
+                Outcome::retry("the service ended before the handler did").classed(class::SHUTDOWN)
+            }
+        }
+    }
+
+    fn tell(&self, span: &Span, outcome: &Outcome, took: Duration, attempt: u32) {
+        let name = outcome.name();
+        span.set("messaging.nats.outcome", name);
+        let (consumer, delivered) = (self.shared.status.consumer.as_str(), self.delivery.delivered);
+        if let (Outcome::Done, Some(metrics)) = (outcome, self.route_metrics()) {
+            return Done { consumer, took, delivered, attempt }.emit(metrics);
+        }
+        span.fail(outcome.class(), outcome.reason().to_owned());
+        let template = template(&self.choice, &self.message.subject);
+        let (reason, class) = (outcome.reason(), outcome.class());
+        let processed =
+            Processed { consumer, template: template.as_str(), outcome: name, reason, took, delivered, attempt, class };
+        processed.emit(self.shared.bus.telemetry().metrics());
+    }
+
+    fn route_metrics(&self) -> Option<&RouteMetrics> {
+        match self.choice {
+            Choice::Route { index, .. } => self.shared.route_metrics.get(index),
+            Choice::Nobody { .. } => None,
+        }
+    }
+
+    /// Tells the breaker and the credits how the handler ended.
+    fn learn(&self, span: &Span, outcome: &Outcome, took: Duration, running: u32) {
+        if matches!(outcome.class(), class::SHUTDOWN | class::CLAIMED) {
+            return;
+        }
+        let is_overloaded = matches!(outcome.class(), class::TIMEOUT | class::OVERLOADED);
+        if let Some(credits) = self.shared.credits.observe(took, running, is_overloaded) {
+            self.shared.status.set_concurrency(credits);
+        }
+        match outcome {
+            Outcome::Done => {
+                self.watch(span, Kind::Breaker, None);
+                self.watch(span, Kind::KillSwitch, None);
+            }
+            Outcome::Retry { class, .. } => self.watch(span, Kind::Breaker, Some(class)),
+            Outcome::Reject { .. } => {}
+        }
+    }
+
+    fn watch(&self, span: &Span, kind: Kind, failed: Option<&str>) {
+        let Some(phase) = self.shared.gate.record(kind, Instant::now(), failed) else {
+            return;
+        };
+        let phase = gate::phase_name(phase);
+        span.event(match (kind, phase) {
+            (Kind::Breaker, "open") => "breaker opened",
+            (Kind::Breaker, _) => "breaker closed",
+            (Kind::KillSwitch, "open") => "kill switch opened",
+            (Kind::KillSwitch, _) => "kill switch closed",
+        });
+        let consumer = self.shared.status.consumer.as_str();
+        Tripped { consumer, kind: kind.name(), phase }.emit(self.shared.bus.telemetry().metrics());
+    }
+
+    async fn conclude(&self, span: &Span, tally: &mut Tally, outcome: &Outcome) -> Next {
+        let Shared { attempts, worker, bus, .. } = self.shared;
+        if *outcome == Outcome::Done {
+            if self.settle(Settlement::Ack).await {
+                tally.forget(attempts, &self.delivery).await;
+            }
+            return Next::Settled;
+        }
+        let since_first = tally.first_started().map(|at| at.age(bus.clock().now()).0).unwrap_or_default();
+        match fate(&worker.retry, outcome, tally.attempts(), since_first, fastrand::f64()) {
+            Fate::Done => Next::Settled,
+            Fate::HandedBack(after) => {
+                tally.take_back(attempts, &self.delivery).await;
+                self.settle(Settlement::Nak(after)).await;
+                Next::Settled
+            }
+            Fate::Again(wait) => {
+                tally.failed(outcome.class(), outcome.reason());
+                self.again(tally, wait).await
+            }
+            Fate::Dead(reason) => self.bury(span, tally, outcome.class(), &reason).await,
+        }
+    }
+
+    /// At once here; later by way of the server, unless the message blocks its key.
+    async fn again(&self, tally: &mut Tally, wait: Duration) -> Next {
+        if wait.is_zero() {
+            return Next::Again(wait);
+        }
+        tally.save(&self.shared.attempts, &self.delivery).await;
+        if self.shared.worker.serial.is_some() {
+            return Next::Again(wait);
+        }
+        self.settle(Settlement::Nak(Some(wait))).await;
+        Next::Settled
+    }
+
+    /// Copies the message to the dead letters, and lets go of it only when the copy is there.
+    async fn bury(&self, span: &Span, tally: &mut Tally, class: &str, reason: &str) -> Next {
+        let Shared { bus, connection, .. } = self.shared;
+        let (attempts, time) = (tally.attempts(), bus.clock().now());
+        let death = Death { reason: reason.to_owned(), class: class.to_owned(), attempts: Some(attempts), time };
+        let buried = dead_letter::bury(bus, connection, &self.message, &self.delivery, &death).await;
+        let failure = buried.err().map(|error| ErrorChain(&error).to_string()).unwrap_or_default();
+        let is_buried = failure.is_empty();
+        let consumer = self.shared.status.consumer.as_str();
+        GivenUp { consumer, attempts, class, reason, failure }.emit();
+        if !is_buried {
+            tally.failed(class, reason);
+            return self.again(tally, BURY_AGAIN).await;
+        }
+        self.watch(span, Kind::KillSwitch, Some(class));
+        if self.settle(Settlement::Term(reason.to_owned())).await {
+            tally.forget(&self.shared.attempts, &self.delivery).await;
+        }
+        Next::Settled
+    }
+
+    /// Settles the message; `false` if the server did not confirm it.
+    async fn settle(&self, settlement: Settlement) -> bool {
+        let consumer = self.shared.status.consumer.as_str();
+        let telemetry = self.shared.bus.telemetry();
+        let template = template(&self.choice, &self.message.subject);
+        let operation = settlement.operation();
+        let span = telemetry.settling(operation, &template, consumer);
+        let began = Instant::now();
+        let result = settle::settle(&self.shared.connection.client, self.reply, &settlement).await;
+        let took = began.elapsed();
+        if let (Ok(()), Settlement::Ack, Some(metrics)) = (&result, &settlement, self.route_metrics()) {
+            events::acked(took, metrics);
+            span.end();
+            return true;
+        }
+        let failure = result.err().map(|error| ErrorChain(&error).to_string()).unwrap_or_default();
+        let is_confirmed = failure.is_empty();
+        if !is_confirmed {
+            span.fail("unconfirmed", failure.clone());
+        }
+        span.end();
+        let settled = Settled { consumer, template: template.as_str(), operation, took, failure };
+        settled.emit(telemetry.metrics());
+        is_confirmed
+    }
+}
+
+/// The pattern that a message's subject is one of, or the subject itself where nobody reads it.
+fn template<'a>(choice: &Choice<'a>, subject: &Subject) -> std::borrow::Cow<'a, SubjectPattern> {
+    match choice {
+        Choice::Route { route, .. } => std::borrow::Cow::Borrowed(&route.pattern),
+        Choice::Nobody { pattern: Some(pattern), .. } => std::borrow::Cow::Borrowed(pattern),
+        Choice::Nobody { pattern: None, .. } => std::borrow::Cow::Owned(literal(subject)),
+    }
+}
+
+fn literal(subject: &Subject) -> SubjectPattern {
+    SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
+}
+
+fn outlived(limit: Duration) -> Outcome {
+    let words = format!("the handler took longer than {} s", limit.as_secs_f64());
+    Outcome::retry(words).classed(class::TIMEOUT)
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
+    Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
+}
