@@ -1,7 +1,7 @@
 //! Advisories of the broker about messages that it will not deliver again, parsed.
 //!
-//! Convention: NATS advisories `io.nats.jetstream.advisory.v1.max_deliver` and `….terminated`. They are plain messages; a stream on
-//! [`SUBJECTS`] keeps them.
+//! Convention: NATS advisories `io.nats.jetstream.advisory.v1.max_deliver` and `….terminated`. They are plain messages; the
+//! stream [`STREAM`] keeps them.
 
 use serde::Deserialize;
 
@@ -12,10 +12,6 @@ use crate::{
 
 /// The stream that keeps advisories.
 pub const STREAM: &str = "ADVISORIES";
-
-/// The subjects of that stream.
-pub const SUBJECTS: [&str; 2] =
-    ["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"];
 
 /// The server will not deliver a message again.
 #[derive(Debug, Clone, PartialEq, Eq)]

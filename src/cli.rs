@@ -1,6 +1,7 @@
 //! The command line: one file a sub-command. Only here do the library, the mesh and the observer meet.
 
 mod demo;
+mod dlq;
 mod serve;
 mod service;
 #[cfg(unix)]
@@ -30,6 +31,9 @@ enum Command {
     Serve(Box<serve::Serve>),
     /// Run one service of the order mesh
     Service(Box<service::ServiceCommand>),
+    /// Look at messages that were given up, and try them again
+    #[command(after_help = dlq::EXIT_CODES)]
+    Dlq(Box<dlq::Dlq>),
     /// Become another program that ends when its parent does
     #[cfg(unix)]
     #[command(hide = true)]
@@ -46,6 +50,7 @@ impl Cli {
             Command::Demo(config) => demo::run(config).await,
             Command::Serve(command) => serve::run(*command).await,
             Command::Service(command) => command.run().await,
+            Command::Dlq(command) => command.run().await,
             #[cfg(unix)]
             Command::WithParent(command) => command.run(),
         }

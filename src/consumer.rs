@@ -7,7 +7,7 @@ mod attempt;
 mod attempts;
 mod bulkhead;
 mod credits;
-mod dead_letter;
+pub mod dead_letter;
 mod declare;
 mod drain;
 mod fate;

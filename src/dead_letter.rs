@@ -12,11 +12,8 @@ use crate::{
     trace::TraceParent,
 };
 
-/// The stream that keeps copies of dead letters.
+/// The stream that keeps copies of dead letters, on subjects `dead.<stream>.<durable>`.
 pub const STREAM: &str = "DEAD_LETTERS";
-
-/// The subjects of that stream: `dead.<stream>.<durable>`.
-pub const SUBJECTS: &str = "dead.>";
 
 /// A reason may be this long, in characters. A handler's error can carry a whole document, and headers count towards the largest message.
 const REASON_MAX: usize = 2_000;
@@ -147,6 +144,20 @@ pub enum Kind {
     Terminated,
 }
 
+/// Where the payload of a dead letter is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Body {
+    /// In the copy.
+    Copied,
+    /// In the message's own stream.
+    InStream,
+    /// Nowhere: the stream let go of the message.
+    Gone,
+    /// In the message's own stream, which could not be read, for this reason.
+    Unreadable(String),
+}
+
 /// A message that was replayed and died again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Repeat {
@@ -173,8 +184,8 @@ pub struct DeadLetter {
     pub message: Option<Message>,
     /// Bytes of its payload.
     pub size: usize,
-    /// Whether the payload had no room in the copy and lies in the message's own stream only.
-    pub is_left_out: bool,
+    /// Where its payload is.
+    pub body: Body,
     /// The span that buried it.
     pub trace: Option<TraceParent>,
     /// The sequence of the copy in [`STREAM`]; `None` where there is none.
@@ -202,7 +213,7 @@ impl DeadLetter {
             deliveries: text(header::DELIVERIES).and_then(|text| text.parse().ok()),
             published: text(header::PUBLISHED).and_then(Timestamp::parse),
             size: left_out.unwrap_or(copy.payload.len()),
-            is_left_out: left_out.is_some(),
+            body: if left_out.is_some() { Body::InStream } else { Body::Copied },
             trace: copy.trace,
             copy: Some(sequence),
             message: Some(original(copy)?),
@@ -280,7 +291,8 @@ fn original(copy: Message) -> Option<Message> {
         Some(start) if start.eq_ignore_ascii_case(header::SET_ASIDE) => {
             Some((name[header::SET_ASIDE.len()..].to_owned(), value.clone()))
         }
-        _ => (!begins_with(name, header::PREFIX)).then(|| (name.clone(), value.clone())),
+        // What the copy itself told the server is not the message's.
+        _ => (!begins_with(name, header::PREFIX) && !is_instruction(name)).then(|| (name.clone(), value.clone())),
     });
     let headers = kept.collect();
     Some(Message { subject, id, trace, headers, ..copy })
@@ -359,7 +371,7 @@ mod tests {
             published: Some(delivery().published),
             message: Some(message()),
             size: 2,
-            is_left_out: false,
+            body: Body::Copied,
             trace: BURIAL.parse().ok(),
             copy: Some(9),
         };
@@ -371,7 +383,7 @@ mod tests {
         let copy = without_payload(copy(&message(), &delivery(), &death("x")).unwrap());
         assert!(copy.payload.is_empty());
         let letter = DeadLetter::of_copy(copy, 1).unwrap();
-        assert_eq!((letter.size, letter.is_left_out), (2, true));
+        assert_eq!((letter.size, letter.body), (2, Body::InStream));
     }
 
     #[test]

@@ -122,11 +122,12 @@ impl Context {
     }
 
     /// The cause to publish and to ask with, so that what follows carries on the correlation, the trace and the deadline.
+    /// What a replay publishes has the ids that the message which it repeats would have given it.
     pub fn cause(&self) -> Cause {
         let remote = Remote::current().or_else(|| Remote::of(&self.message));
         Cause {
             correlation: self.correlation(),
-            message: self.message.id.clone(),
+            message: self.message.original_id(),
             trace: remote.as_ref().map(|remote| remote.parent),
             trace_state: remote.and_then(|remote| remote.state),
             deadline: self.deadline(),

@@ -150,6 +150,12 @@ impl Message {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
+
+    /// The id by which the message's effect is known: that of the message that it repeats where it is a replay, else its own. What is
+    /// derived from it, or looked up by it, is the same for a message and its replays.
+    pub fn original_id(&self) -> Option<MessageId> {
+        self.header(header::REPLAY_OF).map(|id| MessageId(id.to_owned())).or_else(|| self.id.clone())
+    }
 }
 
 /// Where a delivered message lies, and how often the server has delivered it.

@@ -245,11 +245,11 @@ impl<'a, P: Payload> Publish<'a, P> {
         headers
     }
 
-    /// An earlier attempt of ours may be what stands on the subject: only another's message there is a conflict.
+    /// An earlier attempt of ours may be what stands on the subject, or a replay of it: only another's message there is a conflict.
     async fn ours_or_conflict(&self, message: &Message, id: MessageId) -> Result<Receipt, PublishError> {
         let subject = message.subject.clone();
         let holder = match self.bus.last::<P>(&self.payload.key()).await {
-            Ok(holder) => holder.and_then(|holder| holder.id),
+            Ok(holder) => holder.and_then(|holder| holder.original_id()),
             Err(source) => return Err(PublishError::Unclear { subject, source }),
         };
         if holder.as_ref() == Some(&id) {

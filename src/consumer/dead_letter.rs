@@ -1,9 +1,19 @@
 //! Dead letters: a message that is given up is copied before the server is told to forget it.
 
+mod claims;
+mod join;
+mod letters;
+mod readers;
+mod replay;
+mod stored;
+
 use async_nats::jetstream;
 
 use crate::{
-    bus::{Bus, PublishError},
+    bus::{
+        Bus, PublishError,
+        topology::{self, TopologyError},
+    },
     dead_letter::{self, Death},
     errors::ErrorChain,
     message::{Cause, CorrelationId, Delivery, Message},
@@ -11,6 +21,12 @@ use crate::{
     nats::Connection,
     telemetry::Remote,
 };
+
+pub use claims::Replay;
+pub use letters::{DeadLetters, Filter, LettersError, Listing};
+pub use readers::ReadersError;
+pub use replay::{Plan, ReplayError, Replayed, Replayer};
+pub use stored::StoredError;
 
 /// The server's code for "this message is larger than the stream takes".
 const TOO_LARGE_FOR_STREAM: u64 = 10_054;
@@ -76,16 +92,8 @@ async fn forward(bus: &Bus, copy: Message) -> Result<(), PublishError> {
 }
 
 /// Makes the stream of dead letters if it is missing, and leaves it as it is if it is there.
-async fn ensure(jetstream: &jetstream::Context) -> Result<(), jetstream::context::CreateStreamError> {
-    let config = jetstream::stream::Config {
-        name: dead_letter::STREAM.to_owned(),
-        subjects: vec![dead_letter::SUBJECTS.to_owned()],
-        max_age: std::time::Duration::from_secs(30 * 24 * 3_600),
-        max_bytes: 1 << 30,
-        allow_direct: true,
-        ..jetstream::stream::Config::default()
-    };
-    jetstream.get_or_create_stream(config).await.map(drop)
+async fn ensure(jetstream: &jetstream::Context) -> Result<(), TopologyError> {
+    topology::ensure(jetstream, &topology::library().only(&[topology::DEAD_LETTERS])).await
 }
 
 /// Bytes of a message on the wire, more or less: the server counts its headers too.

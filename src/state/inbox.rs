@@ -134,10 +134,10 @@ impl Inbox {
         self
     }
 
-    /// Runs `handler` once for each message id. A message that another process is handling is tried again when that one's claim is over;
+    /// Runs `handler` once for each message id; a replay counts as the message that it repeats. A message that another process is handling is tried again when that one's claim is over;
     /// a message that had its effect is done without running the handler.
     pub fn guard<T: Send + 'static, H: Handler<T>>(&self, handler: H) -> impl Handler<T> + use<T, H> {
-        let id = |context: &Context, _: &T| context.message().id.as_ref().map(|id| id.0.clone());
+        let id = |context: &Context, _: &T| context.message().original_id().map(|id| id.0);
         Guarded { inbox: self.clone(), key: id, handler }
     }
 

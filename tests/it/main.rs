@@ -5,6 +5,7 @@
 mod benches;
 mod demo;
 mod deploy;
+mod dlq_command;
 mod faults;
 mod grafana;
 mod library;

@@ -1,17 +1,29 @@
-//! Dead letters: kept once, with all that is known of them.
+//! Dead letters: kept once, with all that is known of them, listed with what only the server knows, and replayed once.
+
+mod listed;
+mod replayed;
+mod trace;
 
 use std::time::Duration;
 
 use async_nats::HeaderMap;
 use streamgauge::{
-    consumer::{self, Worker},
-    dead_letter,
+    bus::{Bus, topology},
+    clock::Clock,
+    config::NatsConfig,
+    consumer::{
+        self, Worker,
+        dead_letter::{DeadLetters, Filter},
+    },
+    dead_letter::{self, DeadLetter},
     handler::{Context, Outcome},
+    nats,
     tasks::Tasks,
+    telemetry::Telemetry,
 };
 
 use super::{LIMIT, Pinged, World};
-use crate::support::eventually;
+use crate::support::{eventually, nats_server::NatsServer};
 
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -24,6 +36,17 @@ async fn rejects(_: Context, ping: Pinged) -> Outcome {
 fn start(world: &World, tasks: &Tasks) {
     let worker = Worker::new("w").ack_wait(Duration::from_secs(1)).on(rejects);
     consumer::start(worker, &world.bus, &world.connection, tasks, GRACE).unwrap();
+}
+
+/// All dead letters, the newest first.
+async fn letters(world: &World) -> Vec<DeadLetter> {
+    let letters = DeadLetters::open(&world.connection).await.unwrap();
+    letters.list(&Filter::default(), 1_000).await.unwrap().letters
+}
+
+/// Makes the library's streams, that of advisories among them.
+async fn apply(world: &World) {
+    topology::library().apply(&world.connection.jetstream).await.unwrap();
 }
 
 /// Publishes as a stranger does, with headers of its own.
@@ -81,5 +104,89 @@ async fn poison_lands_once_in_dead_letters_with_its_headers() {
     assert_ne!(said("traceparent"), TRACE);
     let info = world.consumer_info("w").await;
     assert_eq!((info.delivered.consumer_sequence, info.num_redelivered), (1, 0), "nothing was tried again");
+    assert!(tasks.stop(LIMIT).await);
+}
+
+/// A server with a user who may do everything but settle: a worker of this user ends, seen from the server, between the copy and the
+/// settlement.
+const CANNOT_SETTLE: &str = r#"
+    jetstream {}
+    authorization { users: [
+        { user: whole, password: word }
+        { user: half, password: word, permissions: { publish: { deny: ["$JS.ACK.>"] } } }
+    ] }
+"#;
+
+async fn connect_as(server: &NatsServer, user: &str) -> nats::Connection {
+    let config = NatsConfig {
+        url: Some(server.url()),
+        user: Some(user.into()),
+        password: Some("word".into()),
+        nats_wait: 10,
+        ..NatsConfig::default()
+    };
+    nats::connect(&config, "test", &Clock::system()).await.unwrap()
+}
+
+async fn world_as(server: NatsServer, user: &str) -> World {
+    let connection = connect_as(&server, user).await;
+    let bus = Bus::new(connection.clone(), "test", Telemetry::unexported(), Clock::system());
+    World { server, connection, bus }
+}
+
+#[tokio::test]
+async fn a_worker_that_ends_between_the_copy_and_the_settlement_leaves_one_letter() {
+    check_end_between_copy_and_settlement(Duration::from_secs(3_600), 1).await;
+}
+
+#[tokio::test]
+async fn so_does_one_whose_message_comes_back_after_the_duplicate_window() {
+    check_end_between_copy_and_settlement(Duration::from_millis(100), 2).await;
+}
+
+async fn check_end_between_copy_and_settlement(duplicate_window: Duration, expected_copies: u64) {
+    let world = world_as(NatsServer::start_configured(CANNOT_SETTLE).await, "whole").await;
+    let mut library = topology::library();
+    library.streams.iter_mut().for_each(|stream| stream.duplicate_window = duplicate_window);
+    super::topology().joined(library).apply(&world.connection.jetstream).await.unwrap();
+    publish(&world, &[("Nats-Msg-Id", "m-1")], "not a ping").await;
+
+    let half = connect_as(&world.server, "half").await;
+    let half_bus = Bus::new(half.clone(), "test", Telemetry::unexported(), Clock::system());
+    let dies = Tasks::default();
+    let worker = Worker::new("w").ack_wait(Duration::from_secs(1)).on(rejects);
+    consumer::start(worker, &half_bus, &half, &dies, Duration::ZERO).unwrap();
+    eventually(LIMIT, "the copy is kept", async || copies(&world).await == 1).await;
+    dies.cancel();
+    assert_eq!(world.consumer_info("w").await.num_ack_pending, 1, "the message is not settled");
+
+    let tasks = Tasks::default();
+    start(&world, &tasks);
+    settled(&world).await;
+    eventually(LIMIT, "the advisory is kept", async || {
+        let stream = world.connection.jetstream.get_stream(topology::ADVISORIES).await.unwrap();
+        stream.cached_info().state.messages == 1
+    })
+    .await;
+    assert_eq!(copies(&world).await, expected_copies);
+    let letters = letters(&world).await;
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(letters[0].place.to_string(), "PINGS.w.1");
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn a_payload_that_leaves_no_room_for_headers_is_read_from_its_stream() {
+    let world = World::new().await;
+    let tasks = Tasks::default();
+    let payload = "x".repeat((1 << 20) - 200);
+    publish(&world, &[], &payload).await;
+    start(&world, &tasks);
+    settled(&world).await;
+    let opened = DeadLetters::open(&world.connection).await.unwrap();
+    let listed = letters(&world).await.remove(0);
+    assert_eq!((listed.size, &listed.body), (payload.len(), &dead_letter::Body::InStream));
+    let whole = opened.whole(listed).await.unwrap();
+    assert_eq!(whole.message.unwrap().payload, payload);
     assert!(tasks.stop(LIMIT).await);
 }
