@@ -3,8 +3,8 @@
 mod adaptive;
 mod bus;
 mod dead_letters;
-mod handlers;
 mod gate;
+mod handlers;
 mod inbox;
 mod pubsub;
 mod requests;
