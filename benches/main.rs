@@ -17,6 +17,7 @@ mod usage;
 #[expect(dead_code, unused_imports, reason = "the benches need a part of what the tests share")]
 mod support {
     pub mod nats_server;
+    pub mod otlp;
     pub mod port;
     pub mod process_tree;
     pub mod tool;

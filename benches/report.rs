@@ -11,18 +11,21 @@ use serde_json::{Value, json};
 /// What a figure is held to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Bar {
+    AtLeast(f64),
     AtMost(f64),
 }
 
 impl Bar {
     fn text(self) -> String {
         match self {
+            Bar::AtLeast(least) => format!(">= {least}"),
             Bar::AtMost(most) => format!("<= {most}"),
         }
     }
 
     fn holds(self, value: f64) -> bool {
         match self {
+            Bar::AtLeast(least) => value >= least,
             Bar::AtMost(most) => value <= most,
         }
     }

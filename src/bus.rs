@@ -2,12 +2,13 @@
 
 pub mod codec;
 mod headers;
+mod link;
 mod memory;
 mod publish;
 pub mod settle;
 pub mod topology;
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_nats::jetstream;
 
@@ -15,8 +16,14 @@ use crate::{clock::Clock, message::Message, name::Subject, nats::Connection, tel
 
 pub use codec::{Codec, CodecError, Json, Payload};
 pub(crate) use headers::{read as read_message, write as write_headers};
+use link::Link;
 use memory::Memory;
-pub use publish::{Publish, PublishError, Receipt};
+use publish::Kinds;
+pub use publish::{Publish, PublishError, Receipt, Sending};
+
+/// How many messages of a bus may wait for their confirmation at once, unless told otherwise. At 1024 a stream takes about as many a
+/// second as it can; each more costs memory alone.
+const WINDOW: usize = 1024;
 
 /// A handle to publish with; clones are the same bus.
 #[derive(Debug, Clone)]
@@ -28,11 +35,12 @@ struct Inner {
     source: String,
     telemetry: Telemetry,
     clock: Clock,
+    kinds: Kinds,
 }
 
 #[derive(Debug)]
 enum Wire {
-    Nats(Box<Connection>),
+    Nats(Box<Link>),
     Memory(Memory),
 }
 
@@ -42,7 +50,7 @@ enum Wire {
 pub struct ReadError {
     kind: &'static str,
     key: String,
-    stream: &'static str,
+    stream: Cow<'static, str>,
     #[source]
     source: Box<dyn std::error::Error + Send + Sync>,
 }
@@ -50,13 +58,29 @@ pub struct ReadError {
 impl Bus {
     /// A bus over NATS. `source` is the service that publishes.
     pub fn new(connection: Connection, source: &str, telemetry: Telemetry, clock: Clock) -> Self {
-        Self(Arc::new(Inner { wire: Wire::Nats(Box::new(connection)), source: source.to_owned(), telemetry, clock }))
+        Self::over(Wire::Nats(Box::new(Link::new(connection, WINDOW))), source, telemetry, clock)
     }
 
     /// A bus that keeps in memory what is published, so that a handler runs in a unit test with no server.
     pub fn in_memory() -> Self {
-        let (telemetry, clock) = (Telemetry::unexported(), Clock::system());
-        Self(Arc::new(Inner { wire: Wire::Memory(Memory::default()), source: "test".to_owned(), telemetry, clock }))
+        Self::over(Wire::Memory(Memory::default()), "test", Telemetry::unexported(), Clock::system())
+    }
+
+    fn over(wire: Wire, source: &str, telemetry: Telemetry, clock: Clock) -> Self {
+        Self(Arc::new(Inner { wire, source: source.to_owned(), telemetry, clock, kinds: Kinds::default() }))
+    }
+
+    /// The same bus with a window of its own: at most `messages` of it wait for their confirmation at once, and who publishes one more
+    /// waits for room. A bus in memory confirms at once and stays as it is.
+    #[must_use]
+    pub fn with_window(self, messages: usize) -> Self {
+        match &self.0.wire {
+            Wire::Memory(_) => self,
+            Wire::Nats(link) => {
+                let wire = Wire::Nats(Box::new(Link::new(link.connection.clone(), messages)));
+                Self::over(wire, &self.0.source, self.0.telemetry.clone(), self.0.clock.clone())
+            }
+        }
     }
 
     /// What was published on a bus in memory, in order; nothing for a bus over NATS.
@@ -78,11 +102,26 @@ impl Bus {
     /// # Errors
     /// When the stream does not answer or the key does not make a subject.
     pub async fn last<P: Payload>(&self, key: &str) -> Result<Option<Message>, ReadError> {
-        let fail = |source| ReadError { kind: P::KIND, key: key.to_owned(), stream: P::STREAM, source };
-        let subject = codec::subject_of::<P>(key).map_err(|error| fail(error.into()))?;
+        let subject = codec::subject_of::<P>(key).map_err(|error| ReadError {
+            kind: P::KIND,
+            key: key.to_owned(),
+            stream: Cow::Borrowed(P::STREAM),
+            source: error.into(),
+        })?;
+        self.last_at(P::KIND, Cow::Borrowed(P::STREAM), &subject).await
+    }
+
+    async fn last_at(
+        &self,
+        kind: &'static str,
+        stream: Cow<'static, str>,
+        subject: &Subject,
+    ) -> Result<Option<Message>, ReadError> {
         match &self.0.wire {
-            Wire::Memory(memory) => Ok(memory.last(&subject)),
-            Wire::Nats(connection) => last_on(&connection.jetstream, P::STREAM, &subject).await.map_err(fail),
+            Wire::Memory(memory) => Ok(memory.last(subject)),
+            Wire::Nats(link) => last_on(&link.connection.jetstream, &stream, subject)
+                .await
+                .map_err(|source| ReadError { kind, key: subject.to_string(), stream, source }),
         }
     }
 

@@ -9,7 +9,9 @@ mod ids;
 mod logs;
 pub mod messaging;
 pub mod metrics;
+pub mod outlet;
 mod span;
+mod spans;
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
@@ -70,8 +72,8 @@ pub enum TelemetryError {
 /// When the log filter or the exporter's settings are wrong, or logging was set up before.
 pub fn init(config: &TelemetryConfig, service: &str, instance: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log).map_err(|_| TelemetryError::Filter { filter: config.log.clone() })?;
-    let provider = export::provider(service, instance)?;
-    let telemetry = Telemetry::over(provider);
+    let metrics = Metrics::default();
+    let telemetry = Telemetry::over(export::provider(service, instance, &metrics)?, metrics);
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = config.log_format == LogFormat::Json || (config.log_format == LogFormat::Auto && !is_terminal);
     let lines = logs::Lines { is_json, service: service.to_owned(), instance: instance.to_owned() };
@@ -85,12 +87,22 @@ pub fn init(config: &TelemetryConfig, service: &str, instance: &str) -> Result<T
 impl Telemetry {
     /// Telemetry that goes nowhere: spans have ids, metrics count, nothing is written. For tests.
     pub fn unexported() -> Self {
-        Self::over(SdkTracerProvider::builder().build())
+        Self::over(SdkTracerProvider::builder().build(), Metrics::default())
     }
 
-    fn over(provider: SdkTracerProvider) -> Self {
+    /// Telemetry whose spans go to the OTLP collector at `endpoint` (`http://127.0.0.1:4318`), `share` (0 to 1) of the traces that begin
+    /// here. The environment is not asked and nothing in the process is set up; for benches, and for several in one process.
+    ///
+    /// # Errors
+    /// When the endpoint is unusable.
+    pub fn exporting_to(endpoint: &str, share: f64) -> Result<Self, TelemetryError> {
+        let metrics = Metrics::default();
+        Ok(Self::over(export::to_endpoint(endpoint, share, &metrics)?, metrics))
+    }
+
+    fn over(provider: SdkTracerProvider, metrics: Metrics) -> Self {
         let tracer = provider.tracer(SCOPE);
-        let shared = Arc::new(Inner { provider, tracer, metrics: Metrics::default() });
+        let shared = Arc::new(Inner { provider, tracer, metrics });
         Self { shared, correlation_name: "correlation_id" }
     }
 

@@ -1,42 +1,30 @@
 //! Publishing: a message is out when its stream has confirmed it, and a retry cannot store it twice.
 
-use std::{
-    borrow::Cow,
-    future::IntoFuture,
-    pin::Pin,
-    time::{Duration, Instant},
-};
+mod confirmations;
+mod error;
+mod kinds;
+mod slots;
+mod underway;
+mod window;
 
-use async_nats::{
-    Client, HeaderMap, Request, RequestErrorKind,
-    jetstream::{self, publish::PublishAck, response::Response},
-};
+use std::{borrow::Cow, fmt, future::IntoFuture, pin::Pin, sync::Arc, task};
 
 use super::{
-    Bus, Inner, ReadError, Wire,
+    Bus,
     codec::{self, CodecError, Payload},
-    headers,
 };
 use crate::{
     message::{Cause, CorrelationId, Message, MessageId},
-    name::{Subject, SubjectPattern},
-    resilience::Backoff,
-    telemetry::{Span, events::Sent, messaging::Sending},
+    name::SubjectPattern,
+    telemetry::outlet::{Departure, Leaving, Outlet},
 };
 
-/// How long one attempt waits for the stream's confirmation.
-const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
-
-/// Attempts before giving up. With the waits between them a server that restarts or elects a leader is outlived, and a caller that
-/// holds a request open has its answer in time.
-const ATTEMPTS: u32 = 4;
-
-/// Waits between attempts.
-const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
-
-/// The server's code for "no message may stand before this one on its subject, and one does"; the second is what a stream with
-/// replicas says while it still agrees on the first.
-const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
+pub(super) use confirmations::Confirmations;
+pub use error::PublishError;
+use kinds::Kind;
+pub(super) use kinds::Kinds;
+use underway::{Parcel, Underway};
+pub(super) use window::Window;
 
 /// What was published, and where it lies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,101 +39,6 @@ pub struct Receipt {
     pub is_duplicate: bool,
 }
 
-/// Why a message was not confirmed.
-#[derive(Debug, thiserror::Error)]
-pub enum PublishError {
-    /// The payload does not write, or its key makes no subject.
-    #[error("publishing {kind}")]
-    Payload {
-        /// The kind of payload.
-        kind: &'static str,
-        /// What is wrong.
-        #[source]
-        source: CodecError,
-    },
-    /// The server takes no message this large.
-    #[error(
-        "publishing on {subject}: {size} bytes are more than the server takes ({most}); send less, or raise max_payload"
-    )]
-    TooLarge {
-        /// The subject.
-        subject: Subject,
-        /// Bytes of payload.
-        size: usize,
-        /// Bytes that the server takes.
-        most: usize,
-    },
-    /// No stream answered: none listens on the subject, or its leader is away.
-    #[error("publishing on {subject}: no stream took it; is stream {stream} declared and NATS reachable?")]
-    Unavailable {
-        /// The subject.
-        subject: Subject,
-        /// The stream that should have taken it.
-        stream: Cow<'static, str>,
-        /// What the last attempt met.
-        #[source]
-        source: async_nats::RequestError,
-    },
-    /// The stream answered no.
-    #[error("publishing on {subject}: the stream refuses it ({code}: {why})")]
-    Refused {
-        /// The subject.
-        subject: Subject,
-        /// The server's error code.
-        code: u64,
-        /// The server's words.
-        why: String,
-    },
-    /// The stream's answer makes no sense.
-    #[error("publishing on {subject}: the answer is not that of a stream; does something else listen there?")]
-    Answer {
-        /// The subject.
-        subject: Subject,
-        /// What is wrong with it.
-        #[source]
-        source: serde_json::Error,
-    },
-    /// Asked for once, and another message stands on the subject already.
-    #[error("publishing on {subject}: message {holder} stands there already, and it may hold only one")]
-    Conflict {
-        /// The subject.
-        subject: Subject,
-        /// The id of the message that stands there.
-        holder: String,
-    },
-    /// It could not be found out whether an earlier attempt had succeeded.
-    #[error("publishing on {subject}")]
-    Unclear {
-        /// The subject.
-        subject: Subject,
-        /// Why not.
-        #[source]
-        source: ReadError,
-    },
-}
-
-impl PublishError {
-    /// Whether the same message may be taken later with nothing changed on our side.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Unavailable { .. } | Self::Unclear { .. } => true,
-            // 503 with a code of its own: no leader, no room on the disk.
-            Self::Refused { code, .. } => matches!(code, 10008 | 10023 | 10047 | 10074 | 10077),
-            Self::Payload { .. } | Self::TooLarge { .. } | Self::Answer { .. } | Self::Conflict { .. } => false,
-        }
-    }
-
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Payload { .. } => "payload",
-            Self::TooLarge { .. } => "too_large",
-            Self::Unavailable { .. } | Self::Unclear { .. } => "unavailable",
-            Self::Refused { .. } | Self::Answer { .. } => "refused",
-            Self::Conflict { .. } => "conflict",
-        }
-    }
-}
-
 /// What a stream did with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -153,7 +46,7 @@ pub(super) enum Taken {
     SubjectInUse,
 }
 
-/// A message about to be published; await it.
+/// A message about to be published; await it for its receipt, or [`Publish::send`] it and wait for that later.
 #[derive(Debug)]
 #[must_use = "nothing is published until it is awaited"]
 pub struct Publish<'a, P> {
@@ -162,6 +55,27 @@ pub struct Publish<'a, P> {
     cause: Option<Cause>,
     id: Option<MessageId>,
     is_once: bool,
+}
+
+/// A message that was sent and not confirmed yet; await it for its receipt.
+///
+/// Many may be under way, as many as the bus's window has places, so that a publisher does not wait for each. Awaiting it is what
+/// sends it again where no confirmation came: dropped, the message was sent once, may or may not be stored, and counts as abandoned.
+#[must_use = "whether a message is stored is known when its receipt is there"]
+pub struct Sending(Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>);
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sending")
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Receipt, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 impl<'a, P: Payload> Publish<'a, P> {
@@ -189,74 +103,52 @@ impl<'a, P: Payload> Publish<'a, P> {
         self
     }
 
-    fn message(&self) -> Result<(Message, Cause), PublishError> {
+    /// Sends the message as soon as the bus's window has room, and does not wait for its confirmation.
+    ///
+    /// # Errors
+    /// When the payload makes no message. All else is told by awaiting what is returned.
+    pub async fn send(self) -> Result<Sending, PublishError> {
+        let underway = self.start().await?;
+        Ok(Sending(Box::pin(underway.finish())))
+    }
+
+    async fn confirmed(self) -> Result<Receipt, PublishError> {
+        self.start().await?.finish().await
+    }
+
+    async fn start(self) -> Result<Underway, PublishError> {
+        let kind = self.bus.0.kinds.of::<P>(&self.bus.0.telemetry);
+        let mut message = self.message(&kind)?;
+        let departure = depart(&kind.outlet, &mut message, self.cause.as_ref());
+        let stream = Cow::Borrowed(P::STREAM);
+        let parcel = Parcel { bus: self.bus.clone(), kind: P::KIND, stream, message, is_once: self.is_once };
+        Ok(Underway::start(parcel, departure).await)
+    }
+
+    fn message(&self, kind: &Kind) -> Result<Message, PublishError> {
         let fail = |source| PublishError::Payload { kind: P::KIND, source };
-        let subject = codec::subject_of::<P>(&self.payload.key()).map_err(fail)?;
-        let own = || Cause::outside(CorrelationId(MessageId::new().0), None);
-        let cause = self.cause.clone().unwrap_or_else(own);
-        let derived = || cause.message.as_ref().map(|message| message.derived(subject.as_str()));
+        let key = self.payload.key();
+        let no_subject = |source| fail(CodecError::Key { kind: P::KIND, key: key.clone(), source });
+        let subject = kind.pattern.fill(&[&key]).map_err(no_subject)?;
+        let causation = self.cause.as_ref().and_then(|cause| cause.message.clone());
+        let derived = || causation.as_ref().map(|message| message.derived(subject.as_str()));
         let id = self.id.clone().or_else(derived).unwrap_or_default();
-        let message = Message {
+        // What nothing caused belongs to itself.
+        let correlation =
+            self.cause.as_ref().map_or_else(|| CorrelationId(id.0.clone()), |cause| cause.correlation.clone());
+        Ok(Message {
             subject,
             id: Some(id),
-            correlation: Some(cause.correlation.clone()),
-            causation: cause.message.clone(),
-            schema: Some(P::schema()),
+            correlation: Some(correlation),
+            causation,
+            schema: Some(kind.schema.clone()),
             source: Some(self.bus.0.source.clone()),
             time: Some(self.bus.0.clock.now()),
             trace: None,
             trace_state: None,
             headers: codec::headers_of::<P>(),
             payload: codec::encode(self.payload).map_err(fail)?,
-        };
-        Ok((message, cause))
-    }
-
-    async fn send(self) -> Result<Receipt, PublishError> {
-        let template = codec::pattern_of::<P>();
-        let (message, cause) = self.message()?;
-        self.bus.0.told(&template, message, &cause, async |message| self.store(message).await).await
-    }
-
-    async fn store(&self, message: &Message) -> Result<Receipt, PublishError> {
-        let id = message.id.clone().unwrap_or_default();
-        let taken = match &self.bus.0.wire {
-            Wire::Memory(memory) => memory.take(message, self.is_once),
-            Wire::Nats(connection) => {
-                let headers = self.wire_headers(message);
-                let stream = Cow::Borrowed(P::STREAM);
-                Attempt { client: &connection.client, stream, message, headers }.until_confirmed().await?
-            }
-        };
-        match taken {
-            Taken::Stored { sequence, is_duplicate } => {
-                Ok(Receipt { id, stream: P::STREAM.to_owned(), sequence: Some(sequence), is_duplicate })
-            }
-            Taken::SubjectInUse => self.ours_or_conflict(message, id).await,
-        }
-    }
-
-    fn wire_headers(&self, message: &Message) -> HeaderMap {
-        let mut headers = headers::write(message);
-        headers.insert(async_nats::header::NATS_EXPECTED_STREAM, P::STREAM);
-        if self.is_once {
-            headers.insert(async_nats::header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
-        }
-        headers
-    }
-
-    /// An earlier attempt of ours may be what stands on the subject, or a replay of it: only another's message there is a conflict.
-    async fn ours_or_conflict(&self, message: &Message, id: MessageId) -> Result<Receipt, PublishError> {
-        let subject = message.subject.clone();
-        let holder = match self.bus.last::<P>(&self.payload.key()).await {
-            Ok(holder) => holder.and_then(|holder| holder.original_id()),
-            Err(source) => return Err(PublishError::Unclear { subject, source }),
-        };
-        if holder.as_ref() == Some(&id) {
-            return Ok(Receipt { id, stream: P::STREAM.to_owned(), sequence: None, is_duplicate: true });
-        }
-        let holder = holder.map_or_else(|| "without an id".to_owned(), |holder| holder.0);
-        Err(PublishError::Conflict { subject, holder })
+        })
     }
 }
 
@@ -265,7 +157,7 @@ impl<'a, P: Payload> IntoFuture for Publish<'a, P> {
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.send())
+        Box::pin(self.confirmed())
     }
 }
 
@@ -278,120 +170,27 @@ impl Bus {
         &self,
         stream: &str,
         template: &SubjectPattern,
-        message: Message,
-        cause: &Cause,
-    ) -> Result<Receipt, PublishError> {
-        let store = async |message: &Message| {
-            let id = message.id.clone().unwrap_or_default();
-            let subject = message.subject.clone();
-            let taken = match &self.0.wire {
-                Wire::Memory(memory) => memory.take(message, false),
-                Wire::Nats(connection) => {
-                    let mut headers = headers::write(message);
-                    headers.insert(async_nats::header::NATS_EXPECTED_STREAM, stream);
-                    let stream = Cow::Owned(stream.to_owned());
-                    Attempt { client: &connection.client, stream, message, headers }.until_confirmed().await?
-                }
-            };
-            match taken {
-                Taken::Stored { sequence, is_duplicate } => {
-                    Ok(Receipt { id, stream: stream.to_owned(), sequence: Some(sequence), is_duplicate })
-                }
-                Taken::SubjectInUse => Err(PublishError::Conflict { subject, holder: "unknown".to_owned() }),
-            }
-        };
-        self.0.told(template, message, cause, store).await
-    }
-}
-
-impl Inner {
-    /// Gives the message the trace of a span of its own, stores it, and counts how that went.
-    async fn told(
-        &self,
-        template: &SubjectPattern,
         mut message: Message,
         cause: &Cause,
-        store: impl AsyncFnOnce(&Message) -> Result<Receipt, PublishError>,
     ) -> Result<Receipt, PublishError> {
-        let span = self.send_span(&message, template, cause);
-        message.trace = span.trace_parent();
-        message.trace_state = span.trace_state();
-        let began = Instant::now();
-        let result = span.around(store(&message)).await;
-        if let Err(error) = &result {
-            span.fail(error.kind(), error.to_string());
-        }
-        span.end();
-        let error_type = result.as_ref().err().map_or("", PublishError::kind);
-        let sent = Sent { operation: "publish", template: template.as_str(), took: began.elapsed(), error_type };
-        sent.emit(self.telemetry.metrics());
-        result
-    }
-
-    fn send_span(&self, message: &Message, template: &SubjectPattern, cause: &Cause) -> Span {
-        let sending = Sending {
-            operation: "publish",
-            subject: &message.subject,
-            template,
-            id: message.id.as_ref().map_or("", |id| id.0.as_str()),
-            correlation: &cause.correlation.0,
-            size: message.payload.len(),
-        };
-        self.telemetry.sending(sending, cause)
+        let outlet = self.0.telemetry.outlet("publish", template);
+        let departure = depart(&outlet, &mut message, Some(cause));
+        let stream = Cow::Owned(stream.to_owned());
+        let parcel = Parcel { bus: self.clone(), kind: "a copy", stream, message, is_once: false };
+        Underway::start(parcel, departure).await.finish().await
     }
 }
 
-/// One message on its way to one stream.
-struct Attempt<'a> {
-    client: &'a Client,
-    stream: Cow<'static, str>,
-    message: &'a Message,
-    headers: HeaderMap,
-}
-
-impl Attempt<'_> {
-    /// Tries until the stream has confirmed the message, always with the same id.
-    async fn until_confirmed(self) -> Result<Taken, PublishError> {
-        let mut failures = 0;
-        loop {
-            let error = match self.once().await {
-                Ok(taken) => return Ok(taken),
-                Err(error) => error,
-            };
-            failures += 1;
-            if !error.is_transient() || failures == ATTEMPTS {
-                return Err(error);
-            }
-            tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
-        }
-    }
-
-    async fn once(&self) -> Result<Taken, PublishError> {
-        let subject = self.message.subject.clone();
-        let request = Request::new()
-            .payload(self.message.payload.clone())
-            .headers(self.headers.clone())
-            .timeout(Some(CONFIRM_LIMIT));
-        let answer = match self.client.send_request(subject.to_string(), request).await {
-            Ok(answer) => answer,
-            Err(error) if error.kind() == RequestErrorKind::MaxPayloadExceeded => {
-                let (size, most) = (self.message.payload.len(), self.client.max_payload());
-                return Err(PublishError::TooLarge { subject, size, most });
-            }
-            Err(source) => return Err(PublishError::Unavailable { subject, stream: self.stream.clone(), source }),
-        };
-        match serde_json::from_slice::<Response<PublishAck>>(&answer.payload) {
-            Err(source) => Err(PublishError::Answer { subject, source }),
-            Ok(Response::Ok(ack)) => Ok(Taken::Stored { sequence: ack.sequence, is_duplicate: ack.duplicate }),
-            Ok(Response::Err { error }) => refused(subject, &error),
-        }
-    }
-}
-
-fn refused(subject: Subject, error: &jetstream::Error) -> Result<Taken, PublishError> {
-    let code = error.error_code().0;
-    if WRONG_LAST_SEQUENCE.contains(&code) {
-        return Ok(Taken::SubjectInUse);
-    }
-    Err(PublishError::Refused { subject, code, why: error.to_string() })
+/// Gives the message the trace of a span of its own.
+fn depart(outlet: &Arc<Outlet>, message: &mut Message, cause: Option<&Cause>) -> Departure {
+    let leaving = Leaving {
+        subject: &message.subject,
+        id: message.id.as_ref().map_or("", |id| id.0.as_str()),
+        correlation: message.correlation.as_ref().map_or("", |id| id.0.as_str()),
+        size: message.payload.len(),
+    };
+    let departure = outlet.begin(leaving, cause);
+    message.trace = departure.trace_parent();
+    message.trace_state = departure.trace_state();
+    departure
 }

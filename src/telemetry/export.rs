@@ -6,10 +6,13 @@
 use std::env;
 
 use opentelemetry::KeyValue;
-use opentelemetry_otlp::SpanExporter;
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
 
-use super::TelemetryError;
+use super::{Metrics, TelemetryError, spans::Counted};
 
 /// What the environment asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,18 +22,29 @@ enum Wanted {
     Unknown(String),
 }
 
-pub(super) fn provider(service: &str, instance: &str) -> Result<SdkTracerProvider, TelemetryError> {
+pub(super) fn provider(service: &str, instance: &str, metrics: &Metrics) -> Result<SdkTracerProvider, TelemetryError> {
     let resource = resource(service, instance);
     let builder = SdkTracerProvider::builder().with_resource(resource);
     match wanted(|name| env::var(name).ok().filter(|value| !value.is_empty())) {
         Wanted::Nothing => Ok(builder.build()),
         Wanted::Unknown(why) => Err(TelemetryError::Export { why }),
         Wanted::Otlp => {
-            let exporter = SpanExporter::builder().with_http().build();
-            let exporter = exporter.map_err(|error| TelemetryError::Export { why: error.to_string() })?;
-            Ok(builder.with_batch_exporter(exporter).build())
+            let exporter = SpanExporter::builder().with_http().build().map_err(unusable)?;
+            Ok(builder.with_span_processor(Counted::over(exporter, metrics)).build())
         }
     }
+}
+
+/// What goes to `endpoint` whatever the environment says: `share` of the traces that begin here, and of others those that were sampled.
+pub(super) fn to_endpoint(endpoint: &str, share: f64, metrics: &Metrics) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder().with_http().with_endpoint(format!("{endpoint}/v1/traces")).build();
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(share)));
+    let processor = Counted::over(exporter.map_err(unusable)?, metrics);
+    Ok(SdkTracerProvider::builder().with_sampler(sampler).with_span_processor(processor).build())
+}
+
+fn unusable(error: opentelemetry_otlp::ExporterBuildError) -> TelemetryError {
+    TelemetryError::Export { why: error.to_string() }
 }
 
 /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` win over what we would say ourselves.

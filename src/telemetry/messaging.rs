@@ -18,7 +18,7 @@ impl Remote {
         message.trace.map(|parent| Self { parent, state: message.trace_state.clone() })
     }
 
-    fn of_cause(cause: &Cause) -> Option<Self> {
+    pub(super) fn of_cause(cause: &Cause) -> Option<Self> {
         cause.trace.map(|parent| Self { parent, state: cause.trace_state.clone() })
     }
 }
@@ -166,6 +166,6 @@ fn process_attributes(processing: &Processing<'_>) -> Vec<KeyValue> {
     attributes
 }
 
-fn integer(number: impl TryInto<i64>) -> i64 {
+pub(super) fn integer(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

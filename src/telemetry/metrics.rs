@@ -107,6 +107,18 @@ const BREAKER_STATE: Family = Family {
     labels: &["consumer", "kind"],
     help: "What a worker's breaker or kill switch lets through: 0 everything (closed), 1 one message (half-open), 2 nothing (open).",
 };
+const SPANS_ENDED: Family = Family {
+    name: "streamgauge_spans_ended_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Sampled spans that ended in this process.",
+};
+const SPANS_EXPORTED: Family = Family {
+    name: "streamgauge_spans_exported_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Spans that the collector took; what ended and was not taken within seconds is dropped.",
+};
 const CONNECTED: Family = Family {
     name: "streamgauge_connected",
     kind: Kind::Gauge,
@@ -128,6 +140,8 @@ pub const FAMILIES: &[Family] = &[
     DEAD_LETTERS,
     DUPLICATES,
     BREAKER_STATE,
+    SPANS_ENDED,
+    SPANS_EXPORTED,
     CONNECTED,
 ];
 
@@ -147,6 +161,8 @@ pub struct Metrics {
     pub(super) dead_letters: IntCounterVec,
     pub(super) duplicates: IntCounterVec,
     pub(super) breaker_state: GaugeVec,
+    pub(super) spans_ended: IntCounterVec,
+    pub(super) spans_exported: IntCounterVec,
     pub(super) connected: GaugeVec,
 }
 
@@ -183,6 +199,8 @@ impl Default for Metrics {
             dead_letters: counter(&registry, DEAD_LETTERS),
             duplicates: counter(&registry, DUPLICATES),
             breaker_state: gauge(&registry, BREAKER_STATE),
+            spans_ended: counter(&registry, SPANS_ENDED),
+            spans_exported: counter(&registry, SPANS_EXPORTED),
             connected: gauge(&registry, CONNECTED),
             registry,
         }
@@ -238,6 +256,12 @@ impl Metrics {
     /// Counts a dead letter.
     pub fn count_dead_letter(&self, consumer: &str, class: &str) {
         self.dead_letters.with_label_values(&[consumer, class]).inc();
+    }
+
+    /// Sampled spans that ended, and those that the collector took.
+    pub fn spans(&self) -> (u64, u64) {
+        let value = |counter: &IntCounterVec| counter.with_label_values::<&str>(&[]).get();
+        (value(&self.spans_ended), value(&self.spans_exported))
     }
 
     /// Says whether the connection to NATS stands. A process that has none never says, and the metric is absent there.

@@ -5,11 +5,11 @@ use std::{borrow::Cow, fmt, time::SystemTime};
 use opentelemetry::{
     Context, KeyValue, Value,
     trace::{
-        FutureExt, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
-        TraceState, Tracer,
+        FutureExt, Link, Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags,
+        TraceId, TraceState, Tracer,
     },
 };
-use opentelemetry_sdk::trace::SdkTracer;
+use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
 
 use super::ids::Ids;
 use crate::trace::TraceParent;
@@ -47,8 +47,7 @@ impl Remote {
         Context::map_current(|context| {
             let span = context.span();
             let parent = trace_parent_of(span.span_context())?;
-            let state = span.span_context().trace_state().header();
-            Some(Self { parent, state: (!state.is_empty()).then_some(state) })
+            Some(Self { parent, state: state_of(span.span_context()) })
         })
     }
 
@@ -88,8 +87,7 @@ impl Span {
 
     /// What tracing vendors added, as it travels.
     pub fn trace_state(&self) -> Option<String> {
-        let state = self.0.span().span_context().trace_state().header();
-        (!state.is_empty()).then_some(state)
+        state_of(self.0.span().span_context())
     }
 
     /// Adds an attribute.
@@ -147,7 +145,33 @@ fn parent_context(current: Context, remote: Option<SpanContext>) -> Context {
     }
 }
 
-fn trace_parent_of(context: &SpanContext) -> Option<TraceParent> {
+/// Begins a span that will never be the current one, which saves it a context of its own.
+pub(super) fn begin_leaf(
+    tracer: &SdkTracer,
+    beginning: Beginning,
+    attributes: impl FnOnce() -> Vec<KeyValue>,
+) -> SdkSpan {
+    let Beginning { name, kind, parent, .. } = beginning;
+    let builder = SpanBuilder::from_name(name).with_kind(kind);
+    let mut span = Context::map_current(|current| match parent {
+        Some(remote) if current.span().span_context().trace_id().to_bytes() != remote.parent.trace_id => {
+            tracer.build_with_context(builder, &current.with_remote_span_context(remote.context()))
+        }
+        _ => tracer.build_with_context(builder, current),
+    });
+    if span.is_recording() {
+        span.set_attributes(attributes());
+    }
+    span
+}
+
+/// What tracing vendors added, as it travels.
+pub(super) fn state_of(context: &SpanContext) -> Option<String> {
+    let state = context.trace_state();
+    (*state != TraceState::NONE).then(|| state.header()).filter(|state| !state.is_empty())
+}
+
+pub(super) fn trace_parent_of(context: &SpanContext) -> Option<TraceParent> {
     context.is_valid().then(|| TraceParent {
         trace_id: context.trace_id().to_bytes(),
         span_id: context.span_id().to_bytes(),

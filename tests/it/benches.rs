@@ -31,6 +31,8 @@ fn a_figure_is_held_to_its_bar_and_a_comparison_by_its_ratio() {
     check(FIGURE, None, None);
     check(Figure { bar: Some(Bar::AtMost(30.0)), ..FIGURE }, Some(true), Some("<= 30"));
     check(Figure { bar: Some(Bar::AtMost(29.5)), ..FIGURE }, Some(false), Some("<= 29.5"));
+    check(Figure { bar: Some(Bar::AtLeast(30.0)), ..FIGURE }, Some(true), Some(">= 30"));
+    check(Figure { bar: Some(Bar::AtLeast(0.8)), against: Some(40.0), ..FIGURE }, Some(false), Some(">= 0.8"));
     check(Figure { bar: Some(Bar::AtMost(0.8)), against: Some(40.0), ..FIGURE }, Some(true), Some("<= 0.8"));
     check(Figure { bar: Some(Bar::AtMost(0.7)), against: Some(40.0), ..FIGURE }, Some(false), Some("<= 0.7"));
 }

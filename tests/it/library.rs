@@ -6,6 +6,7 @@ mod dead_letters;
 mod gate;
 mod handlers;
 mod inbox;
+mod publisher;
 mod pubsub;
 mod requests;
 mod retry;

@@ -191,6 +191,30 @@ pub fn outline(spans: &[Span]) -> String {
     spans.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// Takes spans and keeps none, so that it costs a bench as little as a collector elsewhere.
+#[derive(Debug)]
+pub struct Sink {
+    address: SocketAddr,
+    _server: JoinSet<()>,
+}
+
+impl Sink {
+    /// Starts one on a port of its own.
+    pub async fn start() -> Self {
+        let router = Router::new().route("/v1/traces", post(async |_: Bytes| ())).layer(DefaultBodyLimit::disable());
+        let listener = listen().await;
+        let address = listener.local_addr().expect("a listener has an address");
+        let mut server = JoinSet::new();
+        server.spawn(async move { axum::serve(listener, router).await.expect("the server runs until the bench ends") });
+        Self { address, _server: server }
+    }
+
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
 /// Accepts connections and never answers.
 #[derive(Debug)]
 pub struct BlackHole {

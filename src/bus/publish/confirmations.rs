@@ -1,0 +1,171 @@
+//! Confirmations: one subscription for all that a bus publishes, and the window of what may wait for one.
+//!
+//! A request of the client's for each message would cost a timer and an inbox of its own.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+
+use async_nats::{Client, RequestError, RequestErrorKind, StatusCode, Subscriber};
+use futures_util::StreamExt;
+use serde::Deserialize;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::slots::{Slots, Ticket};
+
+/// How long one attempt waits for the stream's confirmation.
+pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
+
+/// How often those who waited too long are looked for: so much longer than its limit may one wait.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// Confirmations that are taken at once when that many have come.
+const TAKEN_AT_ONCE: usize = 256;
+
+/// What a stream, or nobody, answered.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Ack(Ack),
+    /// It is not one of a stream.
+    Foreign(serde_json::Error),
+    /// Nobody answered.
+    Silence(RequestError),
+}
+
+/// Convention: JetStream's publish acknowledgement, `io.nats.jetstream.api.v1.pub_ack_response`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ack {
+    pub(super) seq: Option<u64>,
+    #[serde(default)]
+    pub(super) duplicate: bool,
+    pub(super) error: Option<Refusal>,
+}
+
+/// Why a stream takes no message, in its own words.
+#[derive(Debug, Deserialize)]
+pub(super) struct Refusal {
+    #[serde(default)]
+    pub(super) err_code: u64,
+    #[serde(default)]
+    pub(super) description: String,
+}
+
+/// Those who wait for a confirmation, and the subject below which they wait.
+#[derive(Debug)]
+pub(crate) struct Confirmations {
+    inbox: String,
+    waiting: Mutex<Slots<Waiting>>,
+    is_over: AtomicBool,
+}
+
+/// Dropping it makes room in the window.
+#[derive(Debug)]
+struct Waiting {
+    asker: oneshot::Sender<Answer>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    /// Whoever asked may have gone; then nobody is told.
+    fn tell(self, answer: Answer) {
+        drop(self.asker.send(answer));
+    }
+}
+
+impl Confirmations {
+    /// Subscribes to an inbox of its own; `read` is to run until the bus ends.
+    pub(crate) async fn open(client: &Client) -> Result<(Arc<Self>, Subscriber), RequestError> {
+        let inbox = client.new_inbox();
+        let subscribed = tokio::time::timeout(CONFIRM_LIMIT, client.subscribe(format!("{inbox}.*"))).await;
+        let late = |late| RequestError::with_source(RequestErrorKind::TimedOut, late);
+        let refused = |error| RequestError::with_source(RequestErrorKind::Other, error);
+        let subscriber = subscribed.map_err(late)?.map_err(refused)?;
+        Ok((Arc::new(Self { inbox, waiting: Mutex::default(), is_over: AtomicBool::new(false) }), subscriber))
+    }
+
+    /// Whether nobody reads confirmations any more.
+    pub(crate) fn are_over(&self) -> bool {
+        self.is_over.load(Relaxed)
+    }
+
+    /// Begins to wait for an answer; `place` is kept until it is there.
+    pub(super) fn expect(&self, place: OwnedSemaphorePermit) -> (Ticket, oneshot::Receiver<Answer>) {
+        let (asker, answer) = oneshot::channel();
+        let ticket = self.lock().hold(Waiting { asker, _place: place }, Instant::now() + CONFIRM_LIMIT);
+        (ticket, answer)
+    }
+
+    /// Where to answer whoever waits under `ticket`.
+    pub(super) fn reply(&self, ticket: Ticket) -> String {
+        format!("{}.{}", self.inbox, ticket.0)
+    }
+
+    /// Waits no longer: nothing was asked.
+    pub(super) fn forget(&self, ticket: Ticket) {
+        drop(self.lock().take(ticket));
+    }
+
+    /// Hands out confirmations as they come, until `stop` or the client's end.
+    pub(crate) async fn read(self: Arc<Self>, subscriber: Subscriber, stop: CancellationToken) {
+        let _over = Over(&self);
+        let mut chunks = subscriber.ready_chunks(TAKEN_AT_ONCE);
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                chunk = chunks.next() => match chunk {
+                    Some(messages) => messages.iter().for_each(|message| self.take(message)),
+                    None => return,
+                },
+                _ = sweep.tick() => self.sweep(Instant::now()),
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    fn take(&self, message: &async_nats::Message) {
+        let token = message.subject.rsplit('.').next().and_then(|token| token.parse().ok());
+        let waiting = token.and_then(|token| self.lock().take(Ticket(token)));
+        if let Some(waiting) = waiting {
+            waiting.tell(answer_of(message));
+        }
+    }
+
+    fn sweep(&self, now: Instant) {
+        let expired = self.lock().expired(now);
+        for waiting in expired {
+            waiting.tell(Answer::Silence(RequestError::new(RequestErrorKind::TimedOut)));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots<Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// However reading ends: nobody is left waiting, and the next message opens an inbox anew.
+struct Over<'a>(&'a Confirmations);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Relaxed);
+        drop(self.0.lock().all());
+    }
+}
+
+fn answer_of(message: &async_nats::Message) -> Answer {
+    if message.status == Some(StatusCode::NO_RESPONDERS) {
+        return Answer::Silence(RequestError::new(RequestErrorKind::NoResponders));
+    }
+    match serde_json::from_slice::<Ack>(&message.payload) {
+        Ok(Ack { seq: None, error: None, .. }) => {
+            Answer::Foreign(serde::de::Error::custom("neither `seq` nor `error`"))
+        }
+        Ok(ack) => Answer::Ack(ack),
+        Err(error) => Answer::Foreign(error),
+    }
+}

@@ -1,0 +1,119 @@
+//! Why a message was not confirmed.
+
+use std::{borrow::Cow, time::Duration};
+
+use crate::{
+    bus::{ReadError, codec::CodecError},
+    name::Subject,
+};
+
+/// Why a message was not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// The payload does not write, or its key makes no subject.
+    #[error("publishing {kind}")]
+    Payload {
+        /// The kind of payload.
+        kind: &'static str,
+        /// What is wrong.
+        #[source]
+        source: CodecError,
+    },
+    /// The server takes no message this large.
+    #[error(
+        "publishing on {subject}: {size} bytes are more than the server takes ({most}); send less, or raise max_payload"
+    )]
+    TooLarge {
+        /// The subject.
+        subject: Subject,
+        /// Bytes of payload.
+        size: usize,
+        /// Bytes that the server takes.
+        most: usize,
+    },
+    /// No stream answered: none listens on the subject, or its leader is away.
+    #[error("publishing on {subject}: no stream took it; is stream {stream} declared and NATS reachable?")]
+    Unavailable {
+        /// The subject.
+        subject: Subject,
+        /// The stream that should have taken it.
+        stream: Cow<'static, str>,
+        /// What the last attempt met.
+        #[source]
+        source: async_nats::RequestError,
+    },
+    /// As many messages as the bus lets wait for their confirmation do wait already.
+    #[error(
+        "publishing on {subject}: {window} messages wait for their confirmation, and for {} s none of them had it; \
+         is the stream reachable, and is the window large enough?",
+        .waited.as_secs()
+    )]
+    WindowFull {
+        /// The subject.
+        subject: Subject,
+        /// How many may wait.
+        window: usize,
+        /// How long this one waited for its turn.
+        waited: Duration,
+    },
+    /// The stream answered no.
+    #[error("publishing on {subject}: the stream refuses it ({code}: {why})")]
+    Refused {
+        /// The subject.
+        subject: Subject,
+        /// The server's error code.
+        code: u64,
+        /// The server's words.
+        why: String,
+    },
+    /// The stream's answer makes no sense.
+    #[error("publishing on {subject}: the answer is not that of a stream; does something else listen there?")]
+    Answer {
+        /// The subject.
+        subject: Subject,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// Asked for once, and another message stands on the subject already.
+    #[error("publishing on {subject}: message {holder} stands there already, and it may hold only one")]
+    Conflict {
+        /// The subject.
+        subject: Subject,
+        /// The id of the message that stands there.
+        holder: String,
+    },
+    /// It could not be found out whether an earlier attempt had succeeded.
+    #[error("publishing on {subject}")]
+    Unclear {
+        /// The subject.
+        subject: Subject,
+        /// Why not.
+        #[source]
+        source: ReadError,
+    },
+}
+
+impl PublishError {
+    /// Whether the same message may be taken later with nothing changed on our side.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::WindowFull { .. } | Self::Unclear { .. } => true,
+            // 503 with a code of its own: no leader, no room on the disk.
+            Self::Refused { code, .. } => matches!(code, 10008 | 10023 | 10047 | 10074 | 10077),
+            Self::Payload { .. } | Self::TooLarge { .. } | Self::Answer { .. } | Self::Conflict { .. } => false,
+        }
+    }
+
+    /// One of few words, for spans and metrics.
+    pub(in crate::bus) fn kind(&self) -> &'static str {
+        match self {
+            Self::Payload { .. } => "payload",
+            Self::TooLarge { .. } => "too_large",
+            Self::Unavailable { .. } | Self::Unclear { .. } => "unavailable",
+            Self::WindowFull { .. } => "window_full",
+            Self::Refused { .. } | Self::Answer { .. } => "refused",
+            Self::Conflict { .. } => "conflict",
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! One message on its way to one stream: sent within the window, and again with the same id until the stream has confirmed it.
+
+use std::{borrow::Cow, time::Duration};
+
+use async_nats::{HeaderMap, RequestError, RequestErrorKind, header};
+use tokio::sync::oneshot;
+
+use super::{
+    PublishError, Receipt, Taken,
+    confirmations::{Ack, Answer, CONFIRM_LIMIT},
+};
+use crate::{
+    bus::{Bus, Wire, headers},
+    message::{Message, MessageId},
+    name::Subject,
+    resilience::Backoff,
+    telemetry::outlet::Departure,
+};
+
+/// Attempts before giving up. With the waits between them a server that restarts or elects a leader is outlived, and a caller that
+/// holds a request open has its answer in time.
+const ATTEMPTS: u32 = 4;
+
+/// Waits between attempts.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
+
+/// The server's code for "no message may stand before this one on its subject, and one does"; the second is what a stream with
+/// replicas says while it still agrees on the first.
+const WRONG_LAST_SEQUENCE: [u64; 2] = [10071, 10164];
+
+/// A message and where it is to lie.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub(super) bus: Bus,
+    pub(super) kind: &'static str,
+    pub(super) stream: Cow<'static, str>,
+    pub(super) message: Message,
+    pub(super) is_once: bool,
+}
+
+/// A message that was sent; `finish` brings it home.
+#[derive(Debug)]
+pub(super) struct Underway {
+    parcel: Parcel,
+    departure: Departure,
+    first: Result<Sent, PublishError>,
+}
+
+#[derive(Debug)]
+enum Sent {
+    Waiting(oneshot::Receiver<Answer>),
+    Taken(Taken),
+}
+
+impl Underway {
+    /// Sends it for the first time, as soon as the window has room.
+    pub(super) async fn start(parcel: Parcel, departure: Departure) -> Self {
+        let first = parcel.send().await;
+        Self { parcel, departure, first }
+    }
+
+    /// Waits for the confirmation, sends again where none came, and tells how it ended.
+    pub(super) async fn finish(self) -> Result<Receipt, PublishError> {
+        let Self { parcel, departure, first } = self;
+        let result = parcel.deliver(first).await;
+        match &result {
+            Ok(_) => departure.confirmed(),
+            Err(error) => departure.failed(error.kind(), error.to_string()),
+        }
+        result
+    }
+}
+
+impl Parcel {
+    async fn deliver(self, first: Result<Sent, PublishError>) -> Result<Receipt, PublishError> {
+        match self.until_confirmed(first).await? {
+            Taken::Stored { sequence, is_duplicate } => Ok(self.receipt(Some(sequence), is_duplicate)),
+            Taken::SubjectInUse => self.ours_or_conflict().await,
+        }
+    }
+
+    async fn until_confirmed(&self, first: Result<Sent, PublishError>) -> Result<Taken, PublishError> {
+        let mut sent = first;
+        let mut failures = 0;
+        loop {
+            let answered = match sent {
+                Ok(sent) => self.answered(sent).await,
+                Err(error) => Err(error),
+            };
+            let error = match answered {
+                Ok(taken) => return Ok(taken),
+                Err(error) => error,
+            };
+            failures += 1;
+            if !error.is_transient() || failures == ATTEMPTS {
+                return Err(error);
+            }
+            tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+            sent = self.send().await;
+        }
+    }
+
+    async fn send(&self) -> Result<Sent, PublishError> {
+        let link = match &self.bus.0.wire {
+            Wire::Memory(memory) => return Ok(Sent::Taken(memory.take(&self.message, self.is_once))),
+            Wire::Nats(link) => link,
+        };
+        let client = &link.connection.client;
+        let place = link.window.place(&self.message.subject).await?;
+        let confirmations = link.confirmations().await.map_err(|source| self.unavailable(source))?;
+        let (ticket, answer) = confirmations.expect(place);
+        let reply = confirmations.reply(ticket);
+        let subject = self.message.subject.as_str().to_owned();
+        let payload = self.message.payload.clone();
+        let publish = client.publish_with_reply_and_headers(subject, reply, self.headers(), payload);
+        let error = match tokio::time::timeout(CONFIRM_LIMIT, publish).await {
+            Ok(Ok(())) => return Ok(Sent::Waiting(answer)),
+            Ok(Err(error)) => self.unsent(error, client.max_payload()),
+            Err(late) => self.unavailable(RequestError::with_source(RequestErrorKind::TimedOut, late)),
+        };
+        confirmations.forget(ticket);
+        Err(error)
+    }
+
+    fn headers(&self) -> HeaderMap {
+        let mut headers = headers::write(&self.message);
+        headers.insert(header::NATS_EXPECTED_STREAM, self.stream.as_ref());
+        if self.is_once {
+            headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
+        }
+        headers
+    }
+
+    async fn answered(&self, sent: Sent) -> Result<Taken, PublishError> {
+        let answer = match sent {
+            Sent::Taken(taken) => return Ok(taken),
+            Sent::Waiting(answer) => answer.await,
+        };
+        match answer {
+            Ok(Answer::Ack(ack)) => self.acked(ack),
+            Ok(Answer::Foreign(source)) => Err(PublishError::Answer { subject: self.subject(), source }),
+            Ok(Answer::Silence(source)) => Err(self.unavailable(source)),
+            Err(gone) => Err(self.unavailable(RequestError::with_source(RequestErrorKind::Other, gone))),
+        }
+    }
+
+    fn acked(&self, ack: Ack) -> Result<Taken, PublishError> {
+        match ack.error {
+            None => Ok(Taken::Stored { sequence: ack.seq.unwrap_or_default(), is_duplicate: ack.duplicate }),
+            Some(refusal) if WRONG_LAST_SEQUENCE.contains(&refusal.err_code) => Ok(Taken::SubjectInUse),
+            Some(refusal) => {
+                Err(PublishError::Refused { subject: self.subject(), code: refusal.err_code, why: refusal.description })
+            }
+        }
+    }
+
+    /// An earlier attempt of ours may be what stands on the subject: only another's message there is a conflict.
+    async fn ours_or_conflict(&self) -> Result<Receipt, PublishError> {
+        let subject = self.subject();
+        if !self.is_once {
+            return Err(PublishError::Conflict { subject, holder: "unknown".to_owned() });
+        }
+        let holder = match self.bus.last_at(self.kind, self.stream.clone(), &subject).await {
+            Ok(holder) => holder.and_then(|holder| holder.id),
+            Err(source) => return Err(PublishError::Unclear { subject, source }),
+        };
+        if holder.is_some() && holder == self.message.id {
+            return Ok(self.receipt(None, true));
+        }
+        let holder = holder.map_or_else(|| "without an id".to_owned(), |holder| holder.0);
+        Err(PublishError::Conflict { subject, holder })
+    }
+
+    fn receipt(&self, sequence: Option<u64>, is_duplicate: bool) -> Receipt {
+        let id = self.message.id.clone().unwrap_or_else(|| MessageId(String::new()));
+        Receipt { id, stream: self.stream.to_string(), sequence, is_duplicate }
+    }
+
+    fn subject(&self) -> Subject {
+        self.message.subject.clone()
+    }
+
+    fn unavailable(&self, source: RequestError) -> PublishError {
+        PublishError::Unavailable { subject: self.subject(), stream: self.stream.clone(), source }
+    }
+
+    fn unsent(&self, error: async_nats::PublishError, most: usize) -> PublishError {
+        if error.kind() == async_nats::client::PublishErrorKind::MaxPayloadExceeded {
+            return PublishError::TooLarge { subject: self.subject(), size: self.message.payload.len(), most };
+        }
+        self.unavailable(RequestError::with_source(RequestErrorKind::Other, error))
+    }
+}
