@@ -154,14 +154,14 @@ impl Parcel {
         }
     }
 
-    /// An earlier attempt of ours may be what stands on the subject: only another's message there is a conflict.
+    /// An earlier attempt of ours may be what stands on the subject, or a replay of it: only another's message there is a conflict.
     async fn ours_or_conflict(&self) -> Result<Receipt, PublishError> {
         let subject = self.subject();
         if !self.is_once {
             return Err(PublishError::Conflict { subject, holder: "unknown".to_owned() });
         }
         let holder = match self.bus.last_at(self.kind, self.stream.clone(), &subject).await {
-            Ok(holder) => holder.and_then(|holder| holder.id),
+            Ok(holder) => holder.and_then(|holder| holder.original_id()),
             Err(source) => return Err(PublishError::Unclear { subject, source }),
         };
         if holder.is_some() && holder == self.message.id {
