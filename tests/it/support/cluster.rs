@@ -48,6 +48,11 @@ impl Cluster {
         self.nodes.iter().map(NatsServer::url).collect::<Vec<_>>().join(",")
     }
 
+    /// The address of one server.
+    pub fn address(&self, node: usize) -> String {
+        self.nodes[node].address()
+    }
+
     /// Which server leads the stream.
     pub async fn leader_of(&self, jetstream: &jetstream::Context, stream: &str) -> usize {
         eventually(LIMIT, "the stream has a leader", async || {
