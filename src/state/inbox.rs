@@ -17,6 +17,7 @@ use crate::{
     bus::Bus,
     clock::{Clock, Timestamp},
     handler::{Context, Handler},
+    tasks::Tasks,
     telemetry::Telemetry,
 };
 use guard::Guarded;
@@ -99,6 +100,7 @@ pub struct Inbox {
     telemetry: Telemetry,
     hold: Duration,
     scope: Option<String>,
+    releases: Tasks,
 }
 
 impl fmt::Debug for Inbox {
@@ -111,7 +113,7 @@ impl Inbox {
     /// An inbox over a store, with the clock and the telemetry of a bus.
     pub fn over(store: impl InboxStore, bus: &Bus) -> Self {
         let (clock, telemetry) = (bus.clock().clone(), bus.telemetry().clone());
-        Self { store: Arc::new(store), clock, telemetry, hold: HOLD, scope: None }
+        Self { store: Arc::new(store), clock, telemetry, hold: HOLD, scope: None, releases: Tasks::default() }
     }
 
     /// An inbox in memory, for unit tests.

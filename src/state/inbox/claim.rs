@@ -5,7 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{BoxError, Entry, Inbox, InboxError, State};
-use crate::{clock::Timestamp, resilience::Backoff};
+use crate::{clock::Timestamp, errors::ErrorChain, resilience::Backoff};
 
 /// Times that a write is tried when others come first or the store does not answer. A handler that waits holds up nobody but its message.
 const ATTEMPTS: u32 = 6;
@@ -15,9 +15,9 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(10), most: Durat
 
 /// What came of claiming a message.
 #[derive(Debug)]
-pub(super) enum Claimed<'a> {
+pub(super) enum Claimed {
     /// It is ours.
-    Ours(Claim<'a>),
+    Ours(Claim),
     /// Another handles it, for this long unless it is heard of again.
     Busy(Duration),
     /// It had its effect.
@@ -28,11 +28,17 @@ pub(super) enum Claimed<'a> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Lost;
 
-/// A message that we may handle.
+/// A message that we may handle. One that is dropped without an end, as when its handler is given up, is freed behind the scenes.
 #[derive(Debug)]
-pub(super) struct Claim<'a> {
-    inbox: &'a Inbox,
-    key: &'a str,
+pub(super) struct Claim {
+    held: Held,
+    is_over: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Held {
+    inbox: Inbox,
+    key: String,
     name: String,
     revision: u64,
     fence: u64,
@@ -59,7 +65,7 @@ fn standing(found: Option<&Entry>, name: &str, now: Timestamp) -> Standing {
 
 impl Inbox {
     /// Claims a message, unless another has or it is done.
-    pub(super) async fn claim<'a>(&'a self, key: &'a str) -> Result<Claimed<'a>, InboxError> {
+    pub(super) async fn claim(&self, key: &str) -> Result<Claimed, InboxError> {
         let name = Uuid::new_v4().to_string();
         let mut source: BoxError = "others came first each time".into();
         for attempt in 1..=ATTEMPTS {
@@ -73,12 +79,14 @@ impl Inbox {
         Err(self.fail("claiming", key, source))
     }
 
-    async fn claim_as<'a>(&'a self, key: &'a str, name: &str) -> Result<Option<Claimed<'a>>, BoxError> {
+    async fn claim_as(&self, key: &str, name: &str) -> Result<Option<Claimed>, BoxError> {
         let found = self.store.read(key).await?;
         let now = self.clock.now();
         let until = now.after(self.hold);
         let ours = |revision| {
-            Claimed::Ours(Claim { inbox: self, key, name: name.to_owned(), revision, fence: revision, until })
+            let (inbox, key, name) = (self.clone(), key.to_owned(), name.to_owned());
+            let held = Held { inbox, key, name, revision, fence: revision, until };
+            Claimed::Ours(Claim { held, is_over: false })
         };
         match standing(found.value.as_ref(), name, now) {
             Standing::Done => Ok(Some(Claimed::Duplicate)),
@@ -96,14 +104,43 @@ impl Inbox {
     }
 }
 
-impl Claim<'_> {
+impl Claim {
     /// A number that grows with each claim of this message.
     pub(super) fn fence(&self) -> u64 {
-        self.fence
+        self.held.fence
     }
 
     /// Keeps the claim up for as long as it is awaited; returns when it is lost.
     pub(super) async fn keep(&mut self) -> Lost {
+        let lost = self.held.keep().await;
+        self.is_over = true;
+        lost
+    }
+
+    /// Ends the claim: the message is done, or free for the next.
+    pub(super) async fn end(&mut self, state: State) -> Result<Result<(), Lost>, InboxError> {
+        self.is_over = true;
+        self.held.end(state).await
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Outside a runtime the process is ending, and the claim is over by itself before long.
+        if self.is_over || tokio::runtime::Handle::try_current().is_err() {
+            return;
+        }
+        let mut held = self.held.clone();
+        self.held.inbox.releases.spawn(|_| async move {
+            if let Err(error) = held.end(State::Free).await {
+                tracing::debug!(error = %ErrorChain(&error), "a claim is free only when its time is over");
+            }
+        });
+    }
+}
+
+impl Held {
+    async fn keep(&mut self) -> Lost {
         let interval = self.inbox.hold / 3;
         loop {
             tokio::time::sleep(interval).await;
@@ -118,15 +155,14 @@ impl Claim<'_> {
         }
     }
 
-    /// Ends the claim: the message is done, or free for the next.
-    pub(super) async fn end(&mut self, state: State) -> Result<Result<(), Lost>, InboxError> {
+    async fn end(&mut self, state: State) -> Result<Result<(), Lost>, InboxError> {
         let mut attempt = 1;
         loop {
             match self.write(state, self.inbox.clock.now()).await {
                 Ok(true) => return Ok(Ok(())),
                 Ok(false) => return Ok(Err(Lost)),
                 Err(error) if attempt == ATTEMPTS => {
-                    return Err(self.inbox.fail("ending the claim of", self.key, error));
+                    return Err(self.inbox.fail("ending the claim of", &self.key, error));
                 }
                 Err(_) => attempt += 1,
             }
@@ -139,11 +175,11 @@ impl Claim<'_> {
     async fn write(&mut self, state: State, at: Timestamp) -> Result<bool, BoxError> {
         let store = &self.inbox.store;
         let entry = Entry { state, claim: self.name.clone(), at };
-        if let Some(revision) = store.write(self.key, &entry, self.revision).await? {
+        if let Some(revision) = store.write(&self.key, &entry, self.revision).await? {
             self.revision = revision;
             return Ok(true);
         }
-        let found = store.read(self.key).await?;
+        let found = store.read(&self.key).await?;
         match found.value {
             Some(there) if there.claim == self.name && there.state == state && state != State::Claimed => Ok(true),
             Some(there) if there.claim == self.name && there.state == State::Claimed => {
@@ -178,7 +214,7 @@ mod tests {
         check(State::Done, "ours", 99, Standing::Done);
     }
 
-    async fn claimed<'a>(inbox: &'a Inbox) -> Claim<'a> {
+    async fn claimed(inbox: &Inbox) -> Claim {
         match inbox.claim("k").await.unwrap() {
             Claimed::Ours(claim) => claim,
             other => panic!("{other:?}"),
@@ -213,11 +249,11 @@ mod tests {
     async fn a_write_of_ours_that_was_not_confirmed_is_not_blamed_on_another() {
         let inbox = Inbox::in_memory();
         let mut claim = claimed(&inbox).await;
-        let before = claim.revision;
-        assert!(claim.write(State::Claimed, at(0)).await.unwrap());
-        claim.revision = before;
+        let before = claim.held.revision;
+        assert!(claim.held.write(State::Claimed, at(0)).await.unwrap());
+        claim.held.revision = before;
         assert_eq!(claim.end(State::Done).await.unwrap(), Ok(()));
-        claim.revision = before;
+        claim.held.revision = before;
         assert_eq!(claim.end(State::Done).await.unwrap(), Ok(()));
     }
 }

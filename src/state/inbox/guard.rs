@@ -67,8 +67,8 @@ fn entry_key(scope: &str, key: &str) -> String {
     format!("{scope}.{}", if is_token { key.to_owned() } else { digest() })
 }
 
-/// Handles a claimed message. A claim whose handler is dropped, as when the service ends before it, is free when its hold time is over.
-async fn run<T: Send, H: Handler<T>>(handler: &H, mut claim: Claim<'_>, context: Context, payload: T) -> Outcome {
+/// Handles a claimed message.
+async fn run<T: Send, H: Handler<T>>(handler: &H, mut claim: Claim, context: Context, payload: T) -> Outcome {
     let context = context.fenced(claim.fence());
     let handled = AssertUnwindSafe(handler.handle(context, payload)).catch_unwind();
     let ended = tokio::select! {
@@ -165,6 +165,17 @@ mod tests {
         let guarded = Inbox::in_memory().guard(handler);
         assert!(AssertUnwindSafe(guarded.handle(context(), 1)).catch_unwind().await.is_err());
         assert_eq!(guarded.handle(context(), 1).await, Outcome::Done);
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_is_given_up_frees_the_message_behind_the_scenes() {
+        let inbox = Inbox::in_memory();
+        let hangs = inbox.guard(|_: Context, _: u32| std::future::pending::<()>());
+        let given_up = tokio::time::timeout(Duration::from_millis(10), hangs.handle(context(), 1)).await;
+        assert!(given_up.is_err());
+        assert!(inbox.releases.ended(Duration::from_secs(5)).await);
+        let next = inbox.guard(|_: Context, _: u32| async {});
+        assert_eq!(next.handle(context(), 1).await, Outcome::Done);
     }
 
     #[tokio::test(start_paused = true)]

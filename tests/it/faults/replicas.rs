@@ -1,13 +1,20 @@
 //! Three servers: what a lost leader does to a load, and whether writes over a known state are alike on one replica and on three.
 
-use std::future::IntoFuture;
+use std::{
+    future::IntoFuture,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use async_nats::jetstream::kv;
 use futures_util::future::join_all;
 use streamgauge::{
     bus::{Payload, PublishError},
+    handler::{Context, Handler, Outcome, class},
     message::MessageId,
-    state::Documents,
+    state::{Documents, Inbox},
 };
 
 use super::{Client, Counted, Desk, Echoed, LIMIT, declare, messages, nothing_lost_nothing_twice};
@@ -52,6 +59,7 @@ async fn writes_over_a_known_state_are_alike_on_one_replica_and_on_three() {
         once_is_once(&client, replicas).await;
         a_lost_confirmation_is_found_again(&cluster, &client).await;
         changes_add_up(&client, replicas).await;
+        one_claims(&client, replicas).await;
         for stream in ["COUNTS", "ECHOES"] {
             client.connection.jetstream.delete_stream(stream).await.unwrap();
         }
@@ -103,4 +111,24 @@ async fn changes_add_up(client: &Client, replicas: u32) {
     let results = join_all((0..WRITERS).map(add)).await;
     assert!(results.iter().all(Result::is_ok), "{replicas} replicas: {results:?}");
     assert_eq!(sums.read("sum").await.unwrap().value, Some(WRITERS), "{replicas} replicas");
+}
+
+/// Of many that handle one message at once, one has its effect, and the others know why not.
+async fn one_claims(client: &Client, replicas: u32) {
+    let bucket = format!("inbox-{replicas}");
+    let config = kv::Config { bucket: bucket.clone(), num_replicas: replicas as usize, ..kv::Config::default() };
+    client.connection.jetstream.create_key_value(config).await.unwrap();
+    let inbox = Inbox::over(Documents::open(&client.connection, &bucket).await.unwrap(), &client.bus);
+    let effects = Arc::new(AtomicU32::new(0));
+    let counted = effects.clone();
+    let handler = inbox.guard(move |_: Context, _: Echoed| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        async {}
+    });
+    let message = client.bus.last::<Echoed>(&Echoed { number: 1 }.key()).await.unwrap().unwrap();
+    let handle = async |_| handler.handle(Context::new(message.clone(), None), Echoed { number: 1 }).await;
+    let outcomes = join_all((0..WRITERS).map(handle)).await;
+    let known = |outcome: &Outcome| *outcome == Outcome::Done || outcome.class() == class::CLAIMED;
+    assert!(outcomes.iter().all(known), "{replicas} replicas: {outcomes:?}");
+    assert_eq!(effects.load(Ordering::SeqCst), 1, "{replicas} replicas");
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -136,7 +139,7 @@ async fn a_message_that_fails_is_free_and_tried_again_until_it_is_done() {
 async fn a_claim_that_nobody_keeps_up_is_taken_over_behind_a_higher_fence() {
     let world = world().await;
     let inbox = inbox(&world).await.hold(Duration::from_millis(600));
-    let context = |fences: &Arc<Mutex<Vec<u64>>>| {
+    let noting = |fences: &Arc<Mutex<Vec<u64>>>| {
         let fences = fences.clone();
         move |context: Context, _: Pinged| {
             fences.lock().unwrap().push(context.fence().unwrap());
@@ -144,15 +147,22 @@ async fn a_claim_that_nobody_keeps_up_is_taken_over_behind_a_higher_fence() {
         }
     };
     let fences = Arc::default();
-    let hangs = inbox.guard(|_: Context, _: Pinged| std::future::pending::<()>());
-    let quick = inbox.guard(context(&fences));
+    let begun = Arc::new(AtomicBool::new(false));
+    let begins = begun.clone();
+    let hangs = inbox.guard(move |_: Context, _: Pinged| {
+        begins.store(true, Ordering::SeqCst);
+        std::future::pending::<()>()
+    });
+    let quick = inbox.guard(noting(&fences));
     world.publish(0..1).await;
     let message = world.bus.last::<Pinged>("k0").await.unwrap().unwrap();
     let told = || Context::new(message.clone(), None);
-    {
-        // Dropped in the middle of its work, as by a process that ends.
-        let hung = tokio::time::timeout(Duration::from_millis(100), hangs.handle(told(), ping(0))).await;
-        assert!(hung.is_err());
+    // A future that is polled no more and never dropped is a process that was killed.
+    let mut killed = Box::pin(hangs.handle(told(), ping(0)));
+    let begun = eventually(LIMIT, "the handler runs", async || begun.load(Ordering::SeqCst));
+    tokio::select! {
+        ended = &mut killed => panic!("{ended:?}"),
+        () = begun => {}
     }
     let busy = quick.handle(told(), ping(0)).await;
     let Outcome::Retry { class: "claimed", after: Some(after), .. } = busy else { panic!("{busy:?}") };
