@@ -3,6 +3,7 @@
 //! Each test counts with a checker what was attempted, confirmed and read, and with a ledger outside our stores what was done.
 
 mod consumer;
+mod inbox;
 mod limits;
 mod memory;
 mod network;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use streamgauge::{
     bus::{
         Bus, Payload, PublishError,
-        topology::{StreamSpec, Topology},
+        topology::{self, StreamSpec, Topology},
     },
     clock::Clock,
     config::NatsConfig,
@@ -28,6 +29,7 @@ use streamgauge::{
     handler::{Context, Outcome, with},
     nats::{self, Connection},
     resilience::Backoff,
+    state::{Documents, Inbox},
     tasks::Tasks,
     telemetry::Telemetry,
 };
@@ -156,11 +158,16 @@ impl Desk {
 
     async fn handle(self, context: Context, counted: Counted) -> Outcome {
         self.checker.read(counted.number);
-        if let Err(error) = ledger::note(&self.ledger, &counted.key()).await {
+        if let Err(error) = ledger::note(&self.ledger, &counted.key(), context.fence()).await {
             return Outcome::retry(error);
         }
         echo(&self.bus, &context, counted.number).await.map_or_else(Outcome::retry, |()| Outcome::Done)
     }
+}
+
+/// An inbox in its bucket, whose claims end as soon as a worker's messages go to another.
+async fn inbox(client: &Client) -> Inbox {
+    Inbox::over(Documents::open(&client.connection, topology::INBOX).await.unwrap(), &client.bus).hold(ACK_WAIT)
 }
 
 async fn echo(bus: &Bus, context: &Context, number: u32) -> Result<(), PublishError> {

@@ -11,15 +11,16 @@ use streamgauge::{
     telemetry,
 };
 
-use super::{Client, Counted, echo};
+use super::{Client, Counted, echo, inbox};
 use crate::support::{
     checker::Checker,
     child::{is_played, point, say, variable},
-    ledger,
+    ledger::{self, Answer},
 };
 
 /// Where the harness finds the parts.
 pub const WORKER: &str = "faults::part::worker";
+pub const GUARDED_WORKER: &str = "faults::part::guarded_worker";
 pub const HANGING_WORKER: &str = "faults::part::hanging_worker";
 pub const TRACED_LOAD: &str = "faults::part::traced_load";
 
@@ -41,8 +42,10 @@ struct Clerk {
 impl Clerk {
     async fn handle(self, context: Context, counted: Counted) -> Outcome {
         point(AFTER_DELIVERY).await;
-        if let Err(error) = ledger::note(&self.ledger, &counted.key()).await {
-            return Outcome::retry(error);
+        match ledger::note(&self.ledger, &counted.key(), context.fence()).await {
+            Ok(Answer::Asked(_)) => {}
+            Ok(Answer::Stale) => return Outcome::retry("another has taken over"),
+            Err(error) => return Outcome::retry(error),
         }
         point(AFTER_EFFECT).await;
         if let Err(error) = echo(&self.bus, &context, counted.number).await {
@@ -63,6 +66,20 @@ async fn worker() {
     let client = Client::named(given("NATS"), "part").await;
     let clerk = Clerk { bus: client.bus.clone(), ledger: given("LEDGER") };
     client.work(Worker::new("w").on(with(&clerk, Clerk::handle)));
+    std::future::pending::<()>().await;
+}
+
+/// The same behind an inbox.
+#[tokio::test]
+#[ignore = "a part that other tests play"]
+async fn guarded_worker() {
+    if !is_played() {
+        return;
+    }
+    let client = Client::named(given("NATS"), "part").await;
+    let clerk = Clerk { bus: client.bus.clone(), ledger: given("LEDGER") };
+    let inbox = inbox(&client).await;
+    client.work(Worker::new("w").on(inbox.guard(with(&clerk, Clerk::handle))));
     std::future::pending::<()>().await;
 }
 

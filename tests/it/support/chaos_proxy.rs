@@ -37,6 +37,8 @@ pub enum Way {
 enum Flow {
     Pass,
     Lose,
+    /// From these bytes on.
+    LoseFrom(&'static [u8]),
     Trickle(usize),
 }
 
@@ -123,6 +125,11 @@ impl ChaosProxy {
         self.set(ways, Flow::Lose);
     }
 
+    /// Loses what goes up from the next time on that these bytes do.
+    pub fn lose_from(&self, bytes: &'static [u8]) {
+        self.set(&[Way::Up], Flow::LoseFrom(bytes));
+    }
+
     /// Passes on so many bytes a second and way.
     pub fn trickle(&self, bytes: usize) {
         self.set(&[Way::Up, Way::Down], Flow::Trickle(bytes));
@@ -146,8 +153,7 @@ impl ChaosProxy {
 
     /// Whether these bytes were lost on their way up.
     pub fn has_lost(&self, bytes: &[u8]) -> bool {
-        let lost = self.lost.0.lock().expect("nobody panics with it");
-        lost.windows(bytes.len()).any(|window| window == bytes)
+        position(&self.lost.0.lock().expect("nobody panics with it"), bytes).is_some()
     }
 }
 
@@ -198,7 +204,7 @@ async fn pump(
     let mut has_lost = false;
     loop {
         let flow = weather.borrow_and_update().flow(way);
-        if has_lost && flow != Flow::Lose {
+        if has_lost && matches!(flow, Flow::Pass | Flow::Trickle(_)) {
             return End::Reset;
         }
         let most = if let Flow::Trickle(bytes) = flow { (bytes / PORTIONS).clamp(1, CHUNK) } else { CHUNK };
@@ -208,18 +214,29 @@ async fn pump(
         };
         let Some(bytes) = read.ok().filter(|read| *read > 0).map(|read| &buffer[..read]) else { return End::Close };
         // What the weather has become since the read began counts.
-        let passed = match weather.borrow().flow(way) {
-            Flow::Lose => {
-                has_lost = true;
-                lost.0.lock().expect("nobody panics with it").extend_from_slice(bytes);
-                continue;
-            }
-            flow => pass(to, bytes, flow),
-        };
-        if passed.await.is_err() {
+        let flow = weather.borrow().flow(way);
+        let (passed, gone) = bytes.split_at(if has_lost { 0 } else { passing(bytes, flow) });
+        if !gone.is_empty() {
+            has_lost = true;
+            lost.0.lock().expect("nobody panics with it").extend_from_slice(gone);
+        }
+        if pass(to, passed, flow).await.is_err() {
             return End::Close;
         }
     }
+}
+
+/// How many of these bytes pass.
+fn passing(bytes: &[u8], flow: Flow) -> usize {
+    match flow {
+        Flow::Pass | Flow::Trickle(_) => bytes.len(),
+        Flow::Lose => 0,
+        Flow::LoseFrom(these) => position(bytes, these).unwrap_or(bytes.len()),
+    }
+}
+
+fn position(bytes: &[u8], these: &[u8]) -> Option<usize> {
+    bytes.windows(these.len()).position(|window| window == these)
 }
 
 async fn pass(to: &mut WriteHalf<'_>, bytes: &[u8], flow: Flow) -> io::Result<()> {
@@ -297,6 +314,19 @@ mod tests {
         assert!(!proxy.has_lost(b"hello"));
         proxy.heal();
         assert_eq!(client.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[tokio::test]
+    async fn what_goes_before_certain_bytes_arrives_and_nothing_after_them() {
+        let (proxy, mut client, _server) = echo().await;
+        proxy.lose_from(b"lost");
+        assert_eq!(says_back(&mut client, b"hello").await.unwrap(), b"hello");
+        client.write_all(b"not lost yet").await.unwrap();
+        let mut heard = [0; 4];
+        client.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"not ");
+        client.write_all(b"gone too").await.unwrap();
+        eventually(LIMIT, "the rest is lost", async || proxy.has_lost(b"lost yetgone too")).await;
     }
 
     #[tokio::test]

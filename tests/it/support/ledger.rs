@@ -1,6 +1,7 @@
 //! A stranger's book of effects, outside every store of ours: it outlives the process that asked, and knows a key again.
 //!
-//! One line a request, the key; one line an answer, how often that key has been asked for.
+//! One line a request, the key and a fence if there is one; one line an answer, how often that key has been asked for, or that the
+//! fence is lower than one that came before.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +16,23 @@ use tokio::{
     task::JoinSet,
 };
 
-type Book = Arc<Mutex<BTreeMap<String, u32>>>;
+type Book = Arc<Mutex<BTreeMap<String, Page>>>;
+
+/// What is known of one key.
+#[derive(Debug, Default, Clone, Copy)]
+struct Page {
+    asked: u32,
+    fence: u64,
+}
+
+/// What an asker is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// The effect was asked for so often: at 1 it happens, above it has happened before.
+    Asked(u32),
+    /// Somebody with a higher fence was there, so the asker is not who it thinks it is.
+    Stale,
+}
 
 /// A ledger that listens on a port of its own.
 #[derive(Debug)]
@@ -43,12 +60,13 @@ impl Ledger {
 
     /// How often the effect under `key` was asked for.
     pub fn asked(&self, key: &str) -> u32 {
-        self.book.lock().expect("nobody panics with it").get(key).copied().unwrap_or_default()
+        self.book.lock().expect("nobody panics with it").get(key).map_or(0, |page| page.asked)
     }
 
     /// Every key with how often it was asked for.
     pub fn all(&self) -> BTreeMap<String, u32> {
-        self.book.lock().expect("nobody panics with it").clone()
+        let book = self.book.lock().expect("nobody panics with it");
+        book.iter().map(|(key, page)| (key.clone(), page.asked)).collect()
     }
 }
 
@@ -63,26 +81,39 @@ async fn serve(listener: TcpListener, book: Book) {
 async fn answer(stream: TcpStream, book: Book) -> io::Result<()> {
     let (from, mut to) = stream.into_split();
     let mut lines = BufReader::new(from).lines();
-    while let Some(key) = lines.next_line().await? {
-        let times = {
-            let mut book = book.lock().expect("nobody panics with it");
-            let times = book.entry(key).or_default();
-            *times += 1;
-            *times
+    while let Some(line) = lines.next_line().await? {
+        let (key, fence) = line.split_once(' ').unwrap_or((&line, "0"));
+        let fence = fence.parse().map_err(io::Error::other)?;
+        let answer = match ask(&book, key, fence) {
+            Answer::Asked(times) => format!("{times}\n"),
+            Answer::Stale => "stale\n".to_owned(),
         };
-        to.write_all(format!("{times}\n").as_bytes()).await?;
+        to.write_all(answer.as_bytes()).await?;
     }
     Ok(())
 }
 
-/// Asks the ledger at `address` for the effect under `key`, and returns how often that has been: at 1 the effect happens, above it
-/// has happened before.
-pub async fn note(address: &str, key: &str) -> io::Result<u32> {
+fn ask(book: &Book, key: &str, fence: u64) -> Answer {
+    let mut book = book.lock().expect("nobody panics with it");
+    let page = book.entry(key.to_owned()).or_default();
+    if fence < page.fence {
+        return Answer::Stale;
+    }
+    page.fence = fence;
+    page.asked += 1;
+    Answer::Asked(page.asked)
+}
+
+/// Asks the ledger at `address` for the effect under `key`, behind a fence if there is one.
+pub async fn note(address: &str, key: &str, fence: Option<u64>) -> io::Result<Answer> {
     let mut stream = BufReader::new(TcpStream::connect(address).await?);
-    stream.get_mut().write_all(format!("{key}\n").as_bytes()).await?;
+    stream.get_mut().write_all(format!("{key} {}\n", fence.unwrap_or(0)).as_bytes()).await?;
     let mut answer = String::new();
     stream.read_line(&mut answer).await?;
-    answer.trim().parse().map_err(io::Error::other)
+    match answer.trim() {
+        "stale" => Ok(Answer::Stale),
+        times => times.parse().map(Answer::Asked).map_err(io::Error::other),
+    }
 }
 
 #[cfg(test)]
@@ -93,10 +124,22 @@ mod tests {
     async fn a_key_is_known_again() {
         let ledger = Ledger::open().await;
         let address = ledger.address();
-        assert_eq!(note(&address, "a").await.unwrap(), 1);
-        assert_eq!(note(&address, "b").await.unwrap(), 1);
-        assert_eq!(note(&address, "a").await.unwrap(), 2);
+        for (key, expected) in [("a", 1), ("b", 1), ("a", 2)] {
+            assert_eq!(note(&address, key, None).await.unwrap(), Answer::Asked(expected));
+        }
         assert_eq!((ledger.asked("a"), ledger.asked("b"), ledger.asked("c")), (2, 1, 0));
         assert_eq!(ledger.all().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_behind_a_lower_fence_is_refused() {
+        let ledger = Ledger::open().await;
+        let address = ledger.address();
+        for (fence, expected) in
+            [(2, Answer::Asked(1)), (1, Answer::Stale), (2, Answer::Asked(2)), (3, Answer::Asked(3))]
+        {
+            assert_eq!(note(&address, "a", Some(fence)).await.unwrap(), expected);
+        }
+        assert_eq!(ledger.asked("a"), 3);
     }
 }
