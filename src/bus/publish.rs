@@ -11,7 +11,7 @@ use std::{borrow::Cow, fmt, future::IntoFuture, pin::Pin, sync::Arc, task};
 
 use super::{
     Bus,
-    codec::{self, CodecError, Payload},
+    codec::{self, Payload},
 };
 use crate::{
     message::{Cause, CorrelationId, Message, MessageId},
@@ -127,9 +127,7 @@ impl<'a, P: Payload> Publish<'a, P> {
 
     fn message(&self, kind: &Kind) -> Result<Message, PublishError> {
         let fail = |source| PublishError::Payload { kind: P::KIND, source };
-        let key = self.payload.key();
-        let no_subject = |source| fail(CodecError::Key { kind: P::KIND, key: key.clone(), source });
-        let subject = kind.pattern.fill(&[&key]).map_err(no_subject)?;
+        let subject = codec::subject_of::<P>(&self.payload.key()).map_err(fail)?;
         let causation = self.cause.as_ref().and_then(|cause| cause.message.clone());
         let derived = || causation.as_ref().map(|message| message.derived(subject.as_str()));
         let id = self.id.clone().or_else(derived).unwrap_or_default();

@@ -9,14 +9,12 @@ use std::{
 use crate::{
     bus::codec::{self, Payload},
     message::Schema,
-    name::SubjectPattern,
     telemetry::{Telemetry, outlet::Outlet},
 };
 
 /// One payload type as it is published.
 #[derive(Debug)]
 pub(super) struct Kind {
-    pub(super) pattern: SubjectPattern,
     pub(super) schema: Schema,
     pub(super) outlet: Arc<Outlet>,
 }
@@ -29,9 +27,8 @@ impl Kinds {
     pub(super) fn of<P: Payload>(&self, telemetry: &Telemetry) -> Arc<Kind> {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&TypeId::of::<P>()).cloned();
         known.unwrap_or_else(|| {
-            let pattern = codec::pattern_of::<P>();
-            let outlet = telemetry.outlet("publish", &pattern);
-            let kind = Arc::new(Kind { pattern, schema: P::schema(), outlet });
+            let outlet = telemetry.outlet("publish", &codec::pattern_of::<P>());
+            let kind = Arc::new(Kind { schema: P::schema(), outlet });
             self.0.write().unwrap_or_else(PoisonError::into_inner).entry(TypeId::of::<P>()).or_insert(kind).clone()
         })
     }
