@@ -4,6 +4,7 @@ mod demo;
 mod dlq;
 mod serve;
 mod service;
+mod topology;
 #[cfg(unix)]
 mod with_parent;
 
@@ -34,6 +35,8 @@ enum Command {
     /// Look at messages that were given up, and try them again
     #[command(after_help = dlq::EXIT_CODES)]
     Dlq(Box<dlq::Dlq>),
+    /// Compare streams, consumers and buckets with what is declared, and make them so
+    Topology(Box<topology::TopologyCommand>),
     /// Become another program that ends when its parent does
     #[cfg(unix)]
     #[command(hide = true)]
@@ -51,6 +54,7 @@ impl Cli {
             Command::Serve(command) => serve::run(*command).await,
             Command::Service(command) => command.run().await,
             Command::Dlq(command) => command.run().await,
+            Command::Topology(command) => command.run().await,
             #[cfg(unix)]
             Command::WithParent(command) => command.run(),
         }
@@ -75,6 +79,7 @@ pub fn say_and_code(error: &anyhow::Error) -> ExitCode {
         Some(ConnectError::File { .. } | ConnectError::Address { .. }) => CONFIGURATION,
         Some(_) => UNAVAILABLE,
         None if error.chain().any(|cause| cause.is::<TelemetryError>()) => CONFIGURATION,
+        None if error.is::<topology::Differs>() => topology::DIFFERS,
         None => 1,
     })
 }

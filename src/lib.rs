@@ -48,6 +48,8 @@ pub mod advisory;
 #[cfg(feature = "dashboard")]
 pub mod broker;
 pub mod bus;
+#[cfg(feature = "dashboard")]
+pub mod checks;
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub mod cli;
 pub mod clock;

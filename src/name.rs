@@ -136,6 +136,19 @@ impl SubjectPattern {
     }
 }
 
+/// Whether some subject belongs to both patterns.
+pub fn subjects_overlap(one: &str, other: &str) -> bool {
+    let (mut ones, mut others) = (one.split('.'), other.split('.'));
+    loop {
+        match (ones.next(), others.next()) {
+            (None, None) => return true,
+            (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+            (Some(a), Some(b)) if a == b || a == "*" || b == "*" => {}
+            _ => return false,
+        }
+    }
+}
+
 /// Turns any text into one token of a subject or key: what NATS does not take there becomes `_`.
 pub fn token_of(text: &str) -> String {
     let kept = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' };
@@ -231,6 +244,22 @@ mod tests {
         assert!(pattern.fill(&[]).is_err());
         assert!(pattern.fill(&["7", "8"]).is_err());
         assert!(pattern.fill(&["7 8"]).is_err());
+    }
+
+    fn check_overlap(one: &str, other: &str, overlaps: bool) {
+        assert_eq!(subjects_overlap(one, other), overlaps, "{one} {other}");
+        assert_eq!(subjects_overlap(other, one), overlaps, "{other} {one}");
+    }
+
+    #[test]
+    fn patterns_overlap_where_one_subject_belongs_to_both() {
+        check_overlap("orders.>", "orders.placed.*", true);
+        check_overlap("orders.*.7", "orders.placed.*", true);
+        check_overlap("orders.placed", "orders.placed", true);
+        check_overlap("orders.>", "orders", false);
+        check_overlap("orders.*", "orders.placed.7", false);
+        check_overlap("orders.>", "payments.>", false);
+        check_overlap(">", "payments", true);
     }
 
     #[test]

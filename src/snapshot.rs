@@ -4,6 +4,7 @@ mod config;
 mod consumer;
 mod contact;
 mod entry;
+mod finding;
 mod listing;
 mod reading;
 mod server;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use crate::{clock::Timestamp, presence::Presence, record::Record};
 
-pub use config::{ConsumerConfig, Discard, Storage, StreamConfig};
+pub use config::{Configs, ConsumerConfig, Discard, Storage, StreamConfig, WorkerFact};
 pub use consumer::{Acks, Consumer, ConsumerState, ConsumerTrend, Mode};
 pub use contact::Contact;
 pub use entry::{Bucket, Entry};
+pub use finding::{Finding, Severity};
 pub use listing::Listing;
 pub use reading::{Fact, Reading, Why};
 pub use server::{Cluster, Replica, Server};

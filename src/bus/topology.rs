@@ -1,17 +1,27 @@
 //! Streams, consumers and buckets as code: declared by their owners, made or updated by whoever may, never deleted.
 
+mod actual;
+mod api;
 mod apply;
+mod catalogue;
 mod library;
+mod obstacle;
+mod plan;
 mod spec;
 mod wanted;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use apply::{TopologyError, ensure};
+pub use actual::Actual;
+pub use api::TopologyError;
+pub use apply::ensure;
 pub use library::{
     ADVISORIES, ATTEMPTS, CLAIMS, DEAD_LETTERS, DEAD_LETTERS_AGE, INBOX, OWNERSHIP, REPLAYS, RETRIES, library,
 };
+pub use plan::{Action, Change, Plan, Step, Undeclared};
 pub use spec::{BucketKind, BucketSpec, ConsumerSpec, MAX_ACK_PENDING, MessageSpec, StreamSpec};
+pub use wanted::Kind;
 
 /// Everything that a system needs in JetStream. It is read from and written to JSON, so that a program can hand it to `streamgauge topology`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -89,12 +89,45 @@ pub struct ConsumerConfig {
     pub metadata: BTreeMap<String, String>,
 }
 
+impl StreamConfig {
+    /// Whether it is behind a bucket of keys or of objects.
+    pub fn is_bucket(&self) -> bool {
+        self.name.starts_with("KV_") || self.name.starts_with("OBJ_")
+    }
+}
+
 impl ConsumerConfig {
     /// The subject patterns that it takes, however they are written; none for all.
     pub fn filters(&self) -> Vec<&str> {
         let one = Some(self.filter_subject.as_str()).filter(|filter| !filter.is_empty());
         one.into_iter().chain(self.filter_subjects.iter().map(String::as_str)).collect()
     }
+}
+
+/// How everything in an account is set up, and what is known of those who work there.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Configs {
+    /// The streams, those of buckets included.
+    pub streams: Vec<StreamConfig>,
+    /// The durable consumers.
+    pub consumers: Vec<ConsumerConfig>,
+    /// Whether the servers form a cluster.
+    pub is_clustered: bool,
+    /// The workers that say of themselves how they work; none where nobody was asked.
+    pub workers: Vec<WorkerFact>,
+}
+
+/// What one instance's worker says of itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerFact {
+    /// The stream that it reads.
+    pub stream: String,
+    /// The consumer that it pulls from.
+    pub consumer: String,
+    /// How many handlers may run at once.
+    pub concurrency: u32,
+    /// 99 of 100 handlers took no longer than this; `None` before the first.
+    pub p99: Option<Duration>,
 }
 
 /// The API writes durations as whole nanoseconds.

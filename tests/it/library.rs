@@ -117,6 +117,12 @@ async fn connect_to(url: String) -> Connection {
     nats::connect(&config, "test", &Clock::system()).await.unwrap()
 }
 
+async fn connect_as(server: &NatsServer, user: &str, password: &str) -> Connection {
+    let (url, user, password) = (Some(server.url()), Some(user.to_owned()), Some(password.to_owned()));
+    let config = NatsConfig { url, user, password, nats_wait: 10, ..NatsConfig::default() };
+    nats::connect(&config, "test", &Clock::system()).await.unwrap()
+}
+
 fn topology() -> Topology {
     let stream = StreamSpec {
         max_age: Some(Duration::from_secs(3_600)),

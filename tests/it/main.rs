@@ -18,3 +18,4 @@ mod reference;
 mod support;
 mod tidy;
 mod tools;
+mod topology_command;

@@ -1,6 +1,7 @@
 //! The order mesh as it runs: a real nats-server, each service a process of its own.
 
 mod crashes;
+mod declared;
 mod disk;
 mod ends;
 mod input;
@@ -12,6 +13,7 @@ use std::{collections::BTreeMap, time::Duration};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use streamgauge::{
+    bus::topology::Topology,
     clock::Clock,
     config::NatsConfig,
     mesh::{
@@ -70,7 +72,9 @@ impl Mesh {
             running: BTreeMap::new(),
             logged: Vec::new(),
         };
-        topology().apply(&mesh.connection().await.jetstream).await.unwrap();
+        // Workers make their consumers themselves.
+        let stores = Topology { consumers: Vec::new(), ..topology() };
+        stores.apply(&mesh.connection().await.jetstream).await.unwrap();
         for service in SERVICES {
             mesh.launch(service, &[]);
         }

@@ -3,7 +3,7 @@
 use std::{fmt::Write, fs, path::Path};
 
 use clap::{Arg, Command, CommandFactory};
-use streamgauge::{cli::Cli, telemetry::metrics::FAMILIES};
+use streamgauge::{checks::LINTS, cli::Cli, mesh, telemetry::metrics::FAMILIES};
 
 /// Set, it has the pages written instead of compared.
 const UPDATE: &str = "UPDATE_REFERENCE";
@@ -32,6 +32,30 @@ fn the_metrics_page_is_what_a_process_exposes() {
         writeln!(text, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
     }
     compare("docs/reference/metrics.md", &text);
+}
+
+#[test]
+fn the_checks_page_lists_every_lint() {
+    let mut text = String::from(
+        "# Checks\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. `streamgauge topology lint` \
+         looks at a whole account;\n`streamgauge topology plan` says what the lints find in what would be there.\n\n| check | severity | what it finds | what to do |\n|---|---|---|---|\n",
+    );
+    for lint in LINTS {
+        let mut next_step = lint.next_step.to_owned();
+        next_step[..1].make_ascii_uppercase();
+        writeln!(text, "| `{}` | {} | {} | {next_step}. |", lint.name, lint.severity.word(), lint.rule).unwrap();
+    }
+    compare("docs/reference/checks.md", &text);
+}
+
+#[test]
+fn the_catalogue_is_what_the_mesh_declares() {
+    let text = format!(
+        "# Catalogue of the order mesh\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. \
+         `streamgauge topology catalogue --file FILE` writes\none of your own topology.\n\n{}",
+        mesh::topology::topology().catalogue()
+    );
+    compare("docs/reference/catalogue.md", &text);
 }
 
 /// Every command that has no commands of its own, with the words that call it.

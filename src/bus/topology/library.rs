@@ -82,6 +82,6 @@ fn buckets() -> Vec<BucketSpec> {
         bucket(OWNERSHIP, None, 1),
         bucket(INBOX, Some(WEEK), 64),
         bucket(REPLAYS, Some(DEAD_LETTERS_AGE), 8),
-        BucketSpec { kind: BucketKind::Objects, ..bucket(CLAIMS, Some(DEAD_LETTERS_AGE), 128) },
+        BucketSpec { kind: BucketKind::Objects, ..bucket(CLAIMS, Some(DEAD_LETTERS_AGE + WEEK), 128) },
     ]
 }

@@ -15,7 +15,7 @@ use crate::{
 pub const MAX_ACK_PENDING: u64 = 10_000;
 
 /// The server's own default.
-const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+pub(super) const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 
 /// That of a worker unless told otherwise.
 const ACK_WAIT: Duration = Duration::from_secs(30);
@@ -48,7 +48,7 @@ pub struct StreamSpec {
     /// How many messages it keeps; `None` is as many as there is room for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_messages: Option<u64>,
-    /// For how long it knows a message id again.
+    /// For how long it knows a message id again, `max_age` at the most.
     #[serde(default = "duplicate_window", rename = "duplicate_window_seconds", with = "seconds")]
     pub duplicate_window: Duration,
     /// How many servers hold a copy.

@@ -1,15 +1,17 @@
 //! What is declared, in the words of the JetStream API: only the fields that are declared, so that whoever updates leaves the others alone.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::{BucketKind, BucketSpec, ConsumerSpec, StreamSpec, Topology};
+use super::{BucketKind, BucketSpec, ConsumerSpec, StreamSpec, Topology, spec::DUPLICATE_WINDOW};
 use crate::snapshot::{Discard, Storage};
 
 /// What kind of thing is declared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Kind {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
     /// A stream.
     Stream,
     /// A bucket of keys and values, or of objects.
@@ -30,6 +32,25 @@ pub(super) struct Wanted {
     pub(super) config: Map<String, Value>,
 }
 
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Stream => "stream",
+            Self::Bucket => "bucket",
+            Self::Consumer => "consumer",
+        })
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            Kind::Stream | Kind::Bucket => write!(f, "{} {}", self.kind, self.name),
+            Kind::Consumer => write!(f, "consumer {} of stream {}", self.name, self.stream),
+        }
+    }
+}
+
 /// Everything that a topology declares: streams before the consumers that read them.
 pub(super) fn all(topology: &Topology) -> Vec<Wanted> {
     let streams = topology.streams.iter().map(stream);
@@ -47,7 +68,7 @@ fn stream(spec: &StreamSpec) -> Wanted {
         "max_age": nanoseconds(spec.max_age),
         "max_bytes": limit(spec.max_bytes),
         "max_msgs": limit(spec.max_messages),
-        "duplicate_window": nanoseconds(Some(spec.duplicate_window)),
+        "duplicate_window": nanoseconds(Some(window(spec.duplicate_window, spec.max_age))),
         "num_replicas": spec.replicas,
         "allow_direct": spec.allow_direct,
         "allow_atomic": spec.allow_atomic,
@@ -76,6 +97,7 @@ fn bucket(spec: &BucketSpec) -> Wanted {
         "storage": Storage::File,
         "discard": discard,
         "max_age": nanoseconds(spec.ttl),
+        "duplicate_window": nanoseconds(Some(window(DUPLICATE_WINDOW, spec.ttl))),
         "max_bytes": limit(spec.max_bytes),
         "num_replicas": spec.replicas,
         "allow_direct": true,
@@ -100,6 +122,11 @@ fn consumer(spec: &ConsumerSpec) -> Wanted {
         "max_ack_pending": limit(spec.max_ack_pending),
     });
     Wanted { kind: Kind::Consumer, name: spec.durable.clone(), stream: spec.stream.clone(), config: fields(config) }
+}
+
+/// An id is not known for longer than its message is kept; the server refuses a longer window.
+fn window(duplicate_window: Duration, max_age: Option<Duration>) -> Duration {
+    max_age.map_or(duplicate_window, |max_age| max_age.min(duplicate_window))
 }
 
 fn fields(value: Value) -> Map<String, Value> {

@@ -1,0 +1,84 @@
+//! The checks: pure functions from facts to findings, one file each. They never wait and never ask.
+
+mod ack_wait_under_p99;
+mod backoff_beside_nak;
+mod claims_forget_sooner;
+mod credits_over_max_ack_pending;
+mod duplicate_window_short;
+mod gives_up_unseen;
+mod no_dead_letters;
+mod no_limits;
+mod one_replica;
+mod overlapping_filters;
+mod support;
+
+use crate::snapshot::{Configs, Finding, Severity};
+
+/// A check of how things are set up.
+#[derive(Debug)]
+pub struct Lint {
+    /// Its name.
+    pub name: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it finds, as a rule.
+    pub rule: &'static str,
+    /// What to do about it.
+    pub next_step: &'static str,
+    look: fn(&Configs) -> Vec<Case>,
+}
+
+/// One thing that a lint found.
+#[derive(Debug, PartialEq, Eq)]
+struct Case {
+    about: String,
+    sentence: String,
+    evidence: String,
+}
+
+/// All of them, the worst first.
+pub const LINTS: &[Lint] = &[
+    gives_up_unseen::LINT,
+    overlapping_filters::LINT,
+    claims_forget_sooner::LINT,
+    ack_wait_under_p99::LINT,
+    backoff_beside_nak::LINT,
+    credits_over_max_ack_pending::LINT,
+    no_limits::LINT,
+    one_replica::LINT,
+    no_dead_letters::LINT,
+    duplicate_window_short::LINT,
+];
+
+/// What all lints find, the worst first.
+pub fn lint(configs: &Configs) -> Vec<Finding> {
+    LINTS.iter().flat_map(|lint| (lint.look)(configs).into_iter().map(|case| lint.finding(case))).collect()
+}
+
+impl Lint {
+    fn finding(&self, case: Case) -> Finding {
+        Finding {
+            check: self.name,
+            severity: self.severity,
+            about: case.about,
+            sentence: case.sentence,
+            evidence: case.evidence,
+            next_step: self.next_step.to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_comes_first() {
+        assert!(LINTS.is_sorted_by_key(|lint| std::cmp::Reverse(lint.severity)));
+    }
+
+    #[test]
+    fn nothing_is_found_in_nothing() {
+        assert_eq!(lint(&Configs::default()), []);
+    }
+}
