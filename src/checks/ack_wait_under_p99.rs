@@ -32,10 +32,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found, worker},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, worker};
 
     fn check(p99_seconds: u64, expected: usize) {
         let workers = vec![worker("A", "c", 1, 1), worker("A", "c", 1, p99_seconds), worker("A", "d", 1, 99)];

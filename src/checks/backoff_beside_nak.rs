@@ -24,10 +24,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found};
     use crate::snapshot::ConsumerConfig;
 
     fn check(backoff: &[u64], expected: usize) {

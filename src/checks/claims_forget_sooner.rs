@@ -1,6 +1,9 @@
 //! A claim check is worth what it stands for.
 
-use super::{Case, Lint, support::stream_in_words};
+use super::{
+    Case, Lint,
+    support::{is_of_server, stream_in_words},
+};
 use crate::{
     clock::Age,
     snapshot::{Configs, Severity, StreamConfig},
@@ -22,9 +25,10 @@ fn look(configs: &Configs) -> Vec<Case> {
     if claims.max_age.is_zero() {
         return Vec::new();
     }
+    // What a server publishes has no claim check.
     let streams = configs.streams.iter().filter(|stream| !stream.is_bucket() && !is_of_server(stream));
     streams
-        .filter(|stream| stream.max_age.is_zero() || stream.max_age > claims.max_age)
+        .filter(|stream| if stream.max_age.is_zero() { is_limited(stream) } else { stream.max_age > claims.max_age })
         .map(|stream| {
             let kept = if stream.max_age.is_zero() {
                 "no max_age".to_owned()
@@ -40,19 +44,17 @@ fn look(configs: &Configs) -> Vec<Case> {
         .collect()
 }
 
-/// What a server publishes has no claim check.
-fn is_of_server(stream: &StreamConfig) -> bool {
-    stream.subjects.iter().all(|subject| subject.starts_with('$'))
+/// One that has no limit at all is another lint's.
+fn is_limited(stream: &StreamConfig) -> bool {
+    stream.max_bytes > 0 || stream.max_msgs > 0
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        super::support::facts::{found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{found, stream};
 
     fn check(claims_hours: u64, stream_hours: u64, expected: &[&str]) {
         let hours = |hours| Duration::from_secs(hours * 3_600);
@@ -67,5 +69,8 @@ mod tests {
         check(1, 0, &["stream ORDERS"]);
         check(2, 2, &[]);
         check(0, 0, &[]);
+        let open = StreamConfig { max_age: Duration::ZERO, max_bytes: -1, ..stream("ORDERS", "orders.>") };
+        let streams = vec![stream(CLAIMS, "$O.claims.C.>"), open];
+        assert!(found(&LINT, &Configs { streams, ..Configs::default() }).is_empty(), "`no_limits` says it");
     }
 }

@@ -30,10 +30,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found, worker},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, worker};
     use crate::snapshot::ConsumerConfig;
 
     fn check(max_ack_pending: i64, expected: usize) {

@@ -2,48 +2,47 @@
 
 use super::{
     Case, Lint,
-    support::{consumer_in_words, stream_in_words},
+    support::{consumer_in_words, is_of_server},
 };
 use crate::{
     clock::Age,
-    snapshot::{Configs, Severity},
+    snapshot::{Configs, ConsumerConfig, Severity},
 };
 
 pub(super) const LINT: Lint = Lint {
     name: "duplicate_window_short",
     severity: Severity::Notice,
-    rule: "A stream forgets message ids sooner than a consumer delivers again: a handler that published there, died, and runs again publishes twice.",
-    next_step: "make the duplicate window longer than the longest `ack_wait` of those who publish there, or publish with `once()`",
+    rule: "A consumer delivers again later than streams forget message ids: a handler that published there, died, and runs again publishes twice.",
+    next_step: "make the duplicate window of the streams that its handlers publish on longer than its `ack_wait`, or publish with `once()`",
     look,
 };
 
 fn look(configs: &Configs) -> Vec<Case> {
-    let Some(patient) = configs.consumers.iter().max_by_key(|consumer| consumer.ack_wait) else { return Vec::new() };
-    let streams = configs.streams.iter().filter(|stream| !stream.is_bucket());
-    streams
-        .filter(|stream| !stream.duplicate_window.is_zero() && stream.duplicate_window < patient.ack_wait)
-        .map(|stream| Case {
-            about: stream_in_words(stream),
-            sentence: "A handler that is run again may publish twice.".to_owned(),
-            evidence: format!(
-                "its duplicate window is {}, {} delivers again after {}",
-                Age(stream.duplicate_window),
-                consumer_in_words(patient),
-                Age(patient.ack_wait)
-            ),
-        })
-        .collect()
+    configs.consumers.iter().filter_map(|consumer| case(configs, consumer)).collect()
+}
+
+fn case(configs: &Configs, consumer: &ConsumerConfig) -> Option<Case> {
+    let streams = configs.streams.iter().filter(|stream| !stream.is_bucket() && !is_of_server(stream));
+    let forgetful =
+        streams.filter(|stream| !stream.duplicate_window.is_zero() && stream.duplicate_window < consumer.ack_wait);
+    let names: Vec<&str> = forgetful.map(|stream| stream.name.as_str()).collect();
+    (!names.is_empty()).then(|| Case {
+        about: consumer_in_words(consumer),
+        sentence: "A handler that is run again may publish twice.".to_owned(),
+        evidence: format!(
+            "it delivers again after {}, and by then these streams have forgotten message ids: {}",
+            Age(consumer.ack_wait),
+            names.join(", ")
+        ),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        super::support::facts::{consumer, found, stream},
-        *,
-    };
-    use crate::snapshot::ConsumerConfig;
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, stream};
 
     fn check(ack_wait_seconds: u64, expected: usize) {
         let ack_wait = Duration::from_secs(ack_wait_seconds);

@@ -35,10 +35,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, stream};
     use crate::snapshot::ConsumerConfig;
 
     fn check(max_deliver: i64, advisories: &str, expected: usize) {

@@ -32,10 +32,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, stream};
 
     fn check(other: &str, is_read: bool, expected: usize) {
         let streams = vec![stream("A", "a.>"), stream("OTHER", other)];

@@ -31,10 +31,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 mod tests {
     use std::time::Duration;
 
-    use super::{
-        super::support::facts::{found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{found, stream};
     use crate::snapshot::StreamConfig;
 
     fn check(max_age: u64, max_bytes: i64, max_msgs: i64, expected: usize) {

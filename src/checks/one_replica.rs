@@ -24,10 +24,8 @@ fn look(configs: &Configs) -> Vec<Case> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{found, stream};
     use crate::snapshot::StreamConfig;
 
     fn check(is_clustered: bool, num_replicas: u32, expected: usize) {

@@ -48,10 +48,8 @@ fn filters(consumer: &ConsumerConfig) -> Vec<&str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::support::facts::{consumer, found, stream},
-        *,
-    };
+    use super::*;
+    use crate::checks::support::facts::{consumer, found, stream};
     use crate::snapshot::StreamConfig;
 
     fn check(retention: Retention, one: &str, other: &str, expected: usize) {

@@ -23,6 +23,11 @@ pub(super) fn is_kept(configs: &Configs, subject: &str) -> bool {
     configs.streams.iter().flat_map(|stream| &stream.subjects).any(|pattern| subjects_overlap(pattern, subject))
 }
 
+/// Whether only a server publishes on it.
+pub(super) fn is_of_server(stream: &StreamConfig) -> bool {
+    stream.subjects.iter().all(|subject| subject.starts_with('$'))
+}
+
 #[cfg(test)]
 pub(super) mod facts {
     use std::time::Duration;

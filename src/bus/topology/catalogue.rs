@@ -8,8 +8,9 @@ use crate::{message::Schema, name::subjects_overlap};
 impl Topology {
     /// The catalogue: every message with its publishers and its readers, then streams, consumers and buckets with their owners.
     pub fn catalogue(&self) -> String {
-        [self.messages(), self.loose_ends(), self.streams_table(), self.consumers_table(), self.buckets_table()]
-            .concat()
+        let parts =
+            [self.messages(), self.loose_ends(), self.streams_table(), self.consumers_table(), self.buckets_table()];
+        parts.concat().trim_start().to_owned()
     }
 
     fn messages(&self) -> String {

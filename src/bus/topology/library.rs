@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::{BucketKind, BucketSpec, StreamSpec, Topology};
-use crate::{presence, record};
+use crate::{advisory, dead_letter, presence, record};
 
 /// The stream of messages that were given up, on `dead.<stream>.<durable>`.
-pub const DEAD_LETTERS: &str = "DEAD_LETTERS";
+pub const DEAD_LETTERS: &str = dead_letter::STREAM;
 
 /// The stream of what servers tell about messages that were given up.
-pub const ADVISORIES: &str = "ADVISORIES";
+pub const ADVISORIES: &str = advisory::STREAM;
 
 /// The stream of messages that are to be tried again much later.
 pub const RETRIES: &str = "RETRIES";
@@ -52,16 +52,12 @@ fn streams() -> Vec<StreamSpec> {
             max_age: Some(DEAD_LETTERS_AGE),
             max_bytes: Some(128 * MIB),
             duplicate_window: BURIED_AGAIN,
-            ..StreamSpec::new(DEAD_LETTERS, OWNER, &["dead.>"])
+            ..StreamSpec::new(DEAD_LETTERS, OWNER, &[dead_letter::SUBJECTS])
         },
         StreamSpec {
             max_age: Some(DEAD_LETTERS_AGE),
             max_bytes: Some(16 * MIB),
-            ..StreamSpec::new(
-                ADVISORIES,
-                OWNER,
-                &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"],
-            )
+            ..StreamSpec::new(ADVISORIES, OWNER, &advisory::SUBJECTS)
         },
         StreamSpec {
             max_age: Some(WEEK),

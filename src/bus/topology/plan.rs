@@ -142,6 +142,7 @@ fn gist(wanted: &Wanted) -> String {
     match wanted.kind {
         Kind::Stream => format!("takes {}; {}", in_words("subjects"), kept()),
         Kind::Bucket => kept(),
+        Kind::Consumer if names(wanted.config.get("filter_subjects")).is_empty() => "takes everything".to_owned(),
         Kind::Consumer => format!("takes {}", in_words("filter_subjects")),
     }
 }
