@@ -52,12 +52,16 @@ fn streams() -> Vec<StreamSpec> {
             max_age: Some(DEAD_LETTERS_AGE),
             max_bytes: Some(128 * MIB),
             duplicate_window: BURIED_AGAIN,
-            ..StreamSpec::new(DEAD_LETTERS, OWNER, &[dead_letter::SUBJECTS])
+            ..StreamSpec::new(DEAD_LETTERS, OWNER, &["dead.>"])
         },
         StreamSpec {
             max_age: Some(DEAD_LETTERS_AGE),
             max_bytes: Some(16 * MIB),
-            ..StreamSpec::new(ADVISORIES, OWNER, &advisory::SUBJECTS)
+            ..StreamSpec::new(
+                ADVISORIES,
+                OWNER,
+                &["$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>", "$JS.EVENT.ADVISORY.CONSUMER.MSG_TERMINATED.>"],
+            )
         },
         StreamSpec {
             max_age: Some(WEEK),

@@ -10,7 +10,7 @@ use super::{Desk, Output, print, which::Which, words};
 use crate::{
     clock::{Clock, Timestamp},
     config::NatsConfig,
-    consumer::dead_letter::{LettersError, Plan, Replayed, Replayer},
+    consumer::dead_letter::{LettersError, Plan, Replay as Earlier, Replayed, Replayer},
     dead_letter::{DeadLetter, Place},
     errors::ErrorChain,
 };
@@ -159,7 +159,7 @@ impl Replay {
         let place = &plan.letter.place;
         let (words, value) = match replayed {
             Replayed::Published(replay) => (
-                format!("{place}  {}{}", words::replayed(replay, now), seen_by(plan)),
+                format!("{place}  replayed as message {}{}{}", replay.message_id, at(replay), seen_by(plan)),
                 json!({ "id": place, "result": "published", "replay": replay, "strangers": plan.strangers }),
             ),
             Replayed::Already(replay) => (
@@ -199,6 +199,10 @@ impl Replay {
         );
         Ok(())
     }
+}
+
+fn at(replay: &Earlier) -> String {
+    replay.sequence.map(|sequence| format!(" at sequence {sequence}")).unwrap_or_default()
 }
 
 /// Who sees the message beside the worker that it is for.

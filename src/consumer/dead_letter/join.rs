@@ -109,7 +109,9 @@ fn alone(place: Place, advisory: GivenUp) -> DeadLetter {
         GivenUpCause::MaxDeliveries => (
             Kind::Exhausted,
             "max_deliveries",
-            format!("delivered {deliveries} times and not settled in time, and the consumer allows no more"),
+            format!(
+                "not settled in time or handed back, and the consumer allows no more deliveries (it had {deliveries})"
+            ),
         ),
     };
     DeadLetter {
