@@ -61,7 +61,7 @@ struct List {
 
 #[derive(Debug, Args)]
 struct Show {
-    /// The letter's id, as `list` shows it: <stream>.<durable>.<sequence>
+    /// The letter's id, as `list` shows it, such as ORDERS.mailer.42
     #[arg(value_name = "ID")]
     id: Place,
     #[command(flatten)]

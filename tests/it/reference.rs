@@ -77,14 +77,15 @@ fn section(text: &mut String, words: &str, command: &Command) {
 }
 
 fn row(arg: &Arg) -> String {
-    let flag = arg.get_long().unwrap_or_default();
     let value = arg.get_value_names().filter(|_| arg.get_action().takes_values());
-    let value = value.and_then(|names| names.first()).map(|name| format!(" {name}")).unwrap_or_default();
+    let value = value.and_then(|names| names.first()).map(ToString::to_string).unwrap_or_default();
+    let flag = arg.get_long().map(|name| format!("--{name} {value}"));
+    let flag = flag.as_deref().unwrap_or(&value).trim_end();
     let variable = arg.get_env().map(|name| format!("`{}`", name.display())).unwrap_or_default();
     let defaults: Vec<String> = arg.get_default_values().iter().map(|value| format!("`{}`", value.display())).collect();
     let defaults = if arg.get_action().takes_values() { defaults.join(" ") } else { String::new() };
     let help = arg.get_help().map(ToString::to_string).unwrap_or_default().replace('|', "\\|");
-    format!("| `--{flag}{value}` | {variable} | {defaults} | {help} |\n")
+    format!("| `{flag}` | {variable} | {defaults} | {help} |\n")
 }
 
 #[track_caller]

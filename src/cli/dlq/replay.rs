@@ -18,7 +18,7 @@ use crate::{
 /// Settings of `streamgauge dlq replay`.
 #[derive(Debug, Args)]
 pub(super) struct Replay {
-    /// Ids of letters, as `list` shows them; without any, the flags choose
+    /// Ids of letters, as `list` shows them, such as ORDERS.mailer.42; without any, the flags choose
     #[arg(value_name = "ID")]
     ids: Vec<Place>,
     #[command(flatten)]
