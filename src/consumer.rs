@@ -185,7 +185,8 @@ impl Worker {
     }
 
     /// Handles messages with the same key one after the other, in the order of the stream. One that is to be tried again is held until
-    /// then and blocks its key, and only its key. The order holds within this process.
+    /// then and blocks its key, and only its key; those behind it wait within the worker's credits, so [`Worker::concurrency`] should
+    /// leave room for other keys. The order holds within this process.
     #[must_use]
     pub fn serial_by(mut self, key_of: impl Fn(&Message) -> String + Send + Sync + 'static) -> Self {
         self.serial = Some(KeyOf::new(key_of));

@@ -7,11 +7,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
-    },
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use async_nats::jetstream::{self, kv};
@@ -29,6 +26,9 @@ use crate::{
 
 /// How long reading or writing a count may take. The handler waits for it, so a slow bucket is given up soon.
 const LIMIT: Duration = Duration::from_secs(2);
+
+/// How long a bucket that failed is not asked again, so that messages are not held up one by one.
+const SPARED: Duration = Duration::from_secs(5);
 
 /// Counts kept in memory; above it, those of messages that went elsewhere are forgotten.
 const REMEMBERED_MAX: usize = 10_000;
@@ -57,7 +57,8 @@ struct Inner {
     connection: Connection,
     bucket: OnceCell<kv::Store>,
     remembered: Mutex<HashMap<u64, Record>>,
-    is_silent: AtomicBool,
+    /// Since the bucket failed: when to ask it again.
+    spared_until: Mutex<Option<Instant>>,
 }
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -65,7 +66,7 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 impl Attempts {
     pub(super) fn new(connection: Connection) -> Self {
         let (bucket, remembered) = (OnceCell::new(), Mutex::default());
-        Self(Arc::new(Inner { connection, bucket, remembered, is_silent: AtomicBool::new(false) }))
+        Self(Arc::new(Inner { connection, bucket, remembered, spared_until: Mutex::new(None) }))
     }
 
     /// What is known of a delivered message. Nothing is asked about a first delivery.
@@ -107,22 +108,29 @@ impl Attempts {
         self.limited("deleting", purge).await;
     }
 
-    /// Does something to the bucket. Work goes on without it, and it is said once that it does.
+    /// Does something to the bucket, unless it failed a moment ago. Work goes on without it, and it is said once that it does.
     async fn limited<T>(&self, doing: &str, work: impl Future<Output = Result<T, Failure>>) -> Option<T> {
+        let spared_until = *self.spared_until();
+        if spared_until.is_some_and(|until| Instant::now() < until) {
+            return None;
+        }
         let error = match tokio::time::timeout(LIMIT, work).await {
             Ok(Ok(done)) => {
-                self.0.is_silent.store(false, Relaxed);
+                if spared_until.is_some() {
+                    *self.spared_until() = None;
+                }
                 return Some(done);
             }
             Ok(Err(error)) => ErrorChain(error.as_ref()).to_string(),
             Err(_) => format!("no answer within {} s", LIMIT.as_secs()),
         };
-        if !self.0.is_silent.swap(true, Relaxed) {
+        let was_spared = self.spared_until().replace(Instant::now() + SPARED).is_some();
+        if !was_spared {
             tracing::warn!(
                 bucket = ATTEMPTS,
                 doing,
                 error,
-                "attempts are counted in memory alone; a restart forgets them"
+                "attempts are counted in memory alone, and a restart forgets them; may this user read and write the bucket?"
             );
         }
         None
@@ -130,6 +138,10 @@ impl Attempts {
 
     async fn bucket(&self) -> Result<&kv::Store, Failure> {
         self.0.bucket.get_or_try_init(|| open(&self.0.connection.jetstream)).await
+    }
+
+    fn spared_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.0.spared_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remembered(&self) -> MutexGuard<'_, HashMap<u64, Record>> {

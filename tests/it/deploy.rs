@@ -65,7 +65,7 @@ async fn each_user_publishes_what_its_program_owns() {
         ("pricing", "$KV.presence.pricing.1", "orders.placed.1 _INBOX_storefront.1 $JS.API.CONSUMER.CREATE.ORDERS.c"),
         (
             "orders",
-            "orders.completed.1 $KV.records.order.1 $JS.API.CONSUMER.CREATE.ORDERS.c",
+            "orders.completed.1 $KV.records.order.1 $KV.attempts.ORDERS.c.1 dead.ORDERS.c $JS.API.CONSUMER.CREATE.ORDERS.c",
             "payments.charged.1 $KV.stock.a",
         ),
         (
