@@ -186,7 +186,10 @@ impl Worker {
 
     /// Handles messages with the same key one after the other, in the order of the stream. One that is to be tried again is held until
     /// then and blocks its key, and only its key; those behind it wait within the worker's credits, so [`Worker::concurrency`] should
-    /// leave room for other keys. The order holds within this process.
+    /// leave room for other keys.
+    ///
+    /// The order holds among what this process holds. What it hands back when it drains or pauses may come again in another order, because
+    /// the server does not keep the order of what is handed back; nor is there an order between processes that share a durable.
     #[must_use]
     pub fn serial_by(mut self, key_of: impl Fn(&Message) -> String + Send + Sync + 'static) -> Self {
         self.serial = Some(KeyOf::new(key_of));

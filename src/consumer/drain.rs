@@ -1,9 +1,15 @@
 //! The end of a worker: nothing new, time for what runs, the rest back to the stream.
 
-use async_nats::Subscriber;
+use std::sync::Arc;
+
+use async_nats::{Message, Subscriber};
 use futures_util::StreamExt;
 
-use super::{gate::Intake, pull::Shared};
+use super::{
+    gate::Intake,
+    process,
+    pull::{Flight, Shared},
+};
 use crate::bus::settle;
 
 /// How long emptying the subscription may take, and how long a cancelled handler to settle its message: with the grace between them
@@ -11,7 +17,7 @@ use crate::bus::settle;
 const SETTLE_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Empties the subscription before anything is handed back, then lets what waits for its turn go back too, then waits for what runs.
-pub(super) async fn drain(shared: &Shared, subscriber: Option<Subscriber>) {
+pub(super) async fn drain(shared: &Arc<Shared>, subscriber: Option<Subscriber>) {
     let consumer = &shared.status.consumer;
     shared.status.pulled(false, "draining");
     let handed_back = shut(shared, subscriber).await;
@@ -25,27 +31,36 @@ pub(super) async fn drain(shared: &Shared, subscriber: Option<Subscriber>) {
 
 /// Ends the intake and hands back what it still held: a NAK into a pull that is still open would come straight back to us. What waits in
 /// the worker is told that it can go back as well.
-pub(super) async fn shut(shared: &Shared, subscriber: Option<Subscriber>) -> usize {
-    let handed_back = match subscriber {
-        Some(subscriber) => hand_back(shared, subscriber).await,
-        None => 0,
+pub(super) async fn shut(shared: &Arc<Shared>, subscriber: Option<Subscriber>) -> usize {
+    let unstarted = match subscriber {
+        Some(subscriber) => unstarted(subscriber).await,
+        None => Vec::new(),
     };
     shared.gate.set_intake(Intake::Shut);
-    handed_back
+    let count = unstarted.len();
+    let flight = Arc::<Flight>::default();
+    for message in unstarted {
+        match (&shared.worker.serial, &message.reply) {
+            // It goes back behind those of its key that came before it and are still here.
+            (Some(_), _) => process::start(shared, message, flight.clone()),
+            // What the server misses comes again after `ack_wait`.
+            (None, Some(reply)) => drop(settle::hand_back(&shared.connection.client, reply).await),
+            (None, None) => {}
+        }
+    }
+    count
 }
 
-async fn hand_back(shared: &Shared, mut subscriber: Subscriber) -> usize {
-    let client = &shared.connection.client;
-    if subscriber.drain().await.is_err() {
-        return 0;
-    }
+/// Closes a subscription and returns the messages that it still held.
+async fn unstarted(mut subscriber: Subscriber) -> Vec<Message> {
     let mut unstarted = Vec::new();
+    if subscriber.drain().await.is_err() {
+        return unstarted;
+    }
     while let Ok(Some(message)) = tokio::time::timeout(SETTLE_LIMIT, subscriber.next()).await {
-        unstarted.extend(message.reply.filter(|_| message.status.is_none()));
+        if message.status.is_none() && message.reply.is_some() {
+            unstarted.push(message);
+        }
     }
-    let mut handed_back = 0;
-    for reply in &unstarted {
-        handed_back += usize::from(settle::hand_back(client, reply).await.is_ok());
-    }
-    handed_back
+    unstarted
 }

@@ -118,7 +118,7 @@ fn is_for_another(work: &Work<'_>) -> bool {
 /// Waits until a handler may start: its key's turn, a slot of the bulkhead, the gate. `None` if the message is to go back instead.
 async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<Option<OwnedSemaphorePermit>> {
     if let Some(turn) = turn {
-        // Messages of a key go back in their order, so none leaves before its turn.
+        // None goes back, to run elsewhere, while one before it still runs here.
         turn.comes().await;
         if shared.gate.is_shut() {
             return None;

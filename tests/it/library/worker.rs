@@ -67,11 +67,15 @@ pub(super) fn noting(
     }
 }
 
+/// Waits until the consumer has settled everything that the stream holds. What is pending alone does not tell: the server counts it a
+/// moment after it has confirmed the message.
 pub(super) async fn all_settled(world: &World, consumer: &str) {
     eventually(LIMIT, "nothing pending, nothing unsettled", async || {
+        let mut stream = world.connection.jetstream.get_stream("PINGS").await.map_err(|error| error.to_string())?;
+        let last = stream.info().await.map_err(|error| error.to_string())?.state.last_sequence;
         let info = world.consumer_info_if_there(consumer).await.map_err(|error| error.to_string())?;
-        let left = (info.num_pending, info.num_ack_pending);
-        if left == (0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
+        let left = (last - info.delivered.stream_sequence, info.num_pending, info.num_ack_pending);
+        if left == (0, 0, 0) { Ok(()) } else { Err(format!("{left:?}")) }
     })
     .await;
 }
