@@ -92,7 +92,8 @@ async fn a_lost_confirmation_is_found_again(cluster: &Cluster, near: &Client) {
     far.bus.publish(&Counted { number: 1 }).await.unwrap();
     proxy.lose(&[Way::Down]);
     let stored = async {
-        eventually(LIMIT, "it is stored", async || near.bus.last::<Echoed>("2").await.ok().flatten()).await;
+        let confirmation = br#""stream":"ECHOES""#;
+        eventually(LIMIT, "it is confirmed to nobody", async || proxy.has_lost(confirmation)).await;
         proxy.heal();
     };
     let echoed = Echoed { number: 2 };

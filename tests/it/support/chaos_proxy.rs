@@ -78,9 +78,12 @@ pub struct ChaosProxy {
     _server: JoinSet<()>,
 }
 
-/// The bytes that went up and never arrived.
+/// The bytes that went up or down and never arrived.
 #[derive(Debug, Clone, Default)]
-struct Lost(Arc<Mutex<Vec<u8>>>);
+struct Lost {
+    up: Arc<Mutex<Vec<u8>>>,
+    down: Arc<Mutex<Vec<u8>>>,
+}
 
 impl ChaosProxy {
     /// Starts one in front of the server at `address`.
@@ -151,9 +154,10 @@ impl ChaosProxy {
         });
     }
 
-    /// Whether these bytes were lost on their way up.
+    /// Whether these bytes were lost on either way.
     pub fn has_lost(&self, bytes: &[u8]) -> bool {
-        position(&self.lost.0.lock().expect("nobody panics with it"), bytes).is_some()
+        let ways = [&self.lost.up, &self.lost.down];
+        ways.iter().any(|lost| position(&lost.lock().expect("nobody panics with it"), bytes).is_some())
     }
 }
 
@@ -180,10 +184,9 @@ async fn connection(mut client: TcpStream, server: String, weather: watch::Recei
         let (mut from_server, mut to_server) = server.split();
         let mut ended = weather.clone();
         let seen = ended.borrow().ends.0;
-        let down = Lost::default();
         tokio::select! {
-            end = pump(&mut from_client, &mut to_server, Way::Up, weather.clone(), &lost) => end,
-            end = pump(&mut from_server, &mut to_client, Way::Down, weather, &down) => end,
+            end = pump(&mut from_client, &mut to_server, Way::Up, weather.clone(), &lost.up) => end,
+            end = pump(&mut from_server, &mut to_client, Way::Down, weather, &lost.down) => end,
             weather = ended.wait_for(|weather| weather.ends.0 > seen) => weather.map_or(End::Close, |weather| weather.ends.1),
         }
     };
@@ -198,7 +201,7 @@ async fn pump(
     to: &mut WriteHalf<'_>,
     way: Way,
     mut weather: watch::Receiver<Weather>,
-    lost: &Lost,
+    lost: &Mutex<Vec<u8>>,
 ) -> End {
     let mut buffer = vec![0; CHUNK];
     let mut has_lost = false;
@@ -218,7 +221,7 @@ async fn pump(
         let (passed, gone) = bytes.split_at(if has_lost { 0 } else { passing(bytes, flow) });
         if !gone.is_empty() {
             has_lost = true;
-            lost.0.lock().expect("nobody panics with it").extend_from_slice(gone);
+            lost.lock().expect("nobody panics with it").extend_from_slice(gone);
         }
         if pass(to, passed, flow).await.is_err() {
             return End::Close;
