@@ -260,6 +260,7 @@ async fn topics_apart() {
         checker.acked(number);
         world.bus.publish(&Event::<1> { number: 1_000 + number }).await.unwrap();
     }
+    all_read(&checker).await;
     world.is_settled("w").await;
     assert_eq!((checker.fits(), checker.reads()), (Ok(()), 20));
     assert_eq!(world.consumer_info("w").await.delivered.consumer_sequence, 20, "nothing else left the server");

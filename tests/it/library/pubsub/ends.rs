@@ -113,6 +113,8 @@ async fn cancelled_subscription() {
     let group = Group::new(&world);
     let status = group.start(reading("w", &checker));
     world.publish_checked(&checker, 0..10).await;
+    // A consumer hears of a message a moment after its publisher does.
+    all_read(&checker).await;
     world.is_settled("w").await;
     group.stop().await;
     assert!(!status.pull().is_pulling);
