@@ -4,6 +4,8 @@ pub mod codec;
 mod headers;
 mod link;
 mod memory;
+pub mod ownership;
+pub mod partition;
 mod publish;
 pub mod settle;
 pub mod topology;

@@ -14,6 +14,7 @@ mod fate;
 mod gate;
 mod lease;
 mod outstanding;
+mod partition;
 mod process;
 mod pull;
 mod route;
@@ -24,7 +25,7 @@ mod turns;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use crate::{
-    bus::{Bus, Payload, codec},
+    bus::{Bus, Payload, codec, ownership},
     handler::Handler,
     message::Message,
     name::{ConsumerName, NameError, StreamName},
@@ -60,6 +61,8 @@ pub struct Worker {
     bulkhead: Option<Bulkhead>,
     serial: Option<KeyOf>,
     routes: Routes,
+    is_partitioned: bool,
+    hold: Duration,
 }
 
 /// Why a worker cannot be started; a mistake in the program, so it is found at the first start.
@@ -80,6 +83,12 @@ pub enum WorkerError {
         one: &'static str,
         /// Another.
         other: &'static str,
+    },
+    /// It is to work by partitions, and what it handles has none, or different numbers of them.
+    #[error("worker {durable} is partitioned: give all that it handles the same `Payload::PARTITIONS`")]
+    Partitions {
+        /// The durable name.
+        durable: String,
     },
     /// A name is none.
     #[error("worker {durable}")]
@@ -108,6 +117,8 @@ impl Worker {
             bulkhead: None,
             serial: None,
             routes: Routes::default(),
+            is_partitioned: false,
+            hold: ownership::HOLD,
         }
     }
 
@@ -196,6 +207,27 @@ impl Worker {
         self
     }
 
+    /// Works by partitions, so that all about one key is handled in order, one message at a time, in whichever instance: what fails is
+    /// tried again before anything that comes after it in its partition.
+    ///
+    /// The durable becomes a family, `<durable>-0` to `<durable>-<n - 1>` for the `n` of [`Payload::PARTITIONS`], each with one message
+    /// under way; the instances share the partitions fairly among themselves (see [`ownership`]). The concurrency that was set does not
+    /// count. Without this a worker may handle partitioned payloads too, in whatever order.
+    #[must_use]
+    pub fn partitioned(mut self) -> Self {
+        self.is_partitioned = true;
+        self
+    }
+
+    /// How soon the partitions of an instance that died, or lost NATS, go to the others; 10 s unless told otherwise. An instance that gets
+    /// no word through stops working on them by itself after three quarters of it. A message that it had begun is delivered again no later
+    /// than this after its end.
+    #[must_use]
+    pub fn hold(mut self, hold: Duration) -> Self {
+        self.hold = hold;
+        self
+    }
+
     fn names(&mut self) -> Result<(StreamName, ConsumerName), WorkerError> {
         let durable = self.durable.clone();
         let stream = self.routes.stream(&durable)?;
@@ -209,7 +241,7 @@ impl Worker {
 /// handlers `grace` to finish, and hands back what was not started.
 ///
 /// # Errors
-/// When the worker has no handler, or handlers of two streams.
+/// When the worker has no handler, handlers of two streams, or partitions that do not fit together.
 pub fn start(
     mut worker: Worker,
     bus: &Bus,
@@ -218,6 +250,9 @@ pub fn start(
     grace: Duration,
 ) -> Result<Arc<Status>, WorkerError> {
     let (stream, consumer) = worker.names()?;
+    if worker.is_partitioned {
+        return partition::start(worker, (stream, consumer), bus, connection, tasks, grace);
+    }
     let gate = gate::Gate::new(worker.breaker.clone(), worker.kill_switch.clone());
     let credits = credits::Credits::new(worker.concurrency, worker.adaptive.clone());
     let route_metrics = worker.routes.metrics(bus.telemetry().metrics(), consumer.as_str());
@@ -232,7 +267,9 @@ pub fn start(
         gate,
         credits,
         route_metrics,
-        worker,
+        asked: declare::Asked::by(&worker),
+        part: None,
+        worker: Arc::new(worker),
         handlers: Tasks::default(),
         grace,
     });

@@ -92,15 +92,16 @@ impl Context {
         self.delivery.as_deref()
     }
 
-    /// The same context behind a fence, as an inbox hands it to its handler.
+    /// The same context behind a fence, as a partitioned worker or an inbox hands it to its handler.
     #[must_use]
     pub fn fenced(mut self, fence: u64) -> Self {
         self.fence = Some(fence);
         self
     }
 
-    /// Behind an inbox, a number that is higher the later the message was claimed. A store that keeps the highest one with the effect, and
-    /// refuses a lower one, is safe from a process that was frozen, lost its claim and goes on.
+    /// Behind an inbox, a number that is higher the later the message was claimed; without one, in a partitioned worker, a number that is
+    /// higher whenever the message's partition changed hands. A store that keeps the highest one with the effect, and refuses a lower
+    /// one, is safe from a process that was frozen, lost its claim and goes on.
     pub fn fence(&self) -> Option<u64> {
         self.fence
     }

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
+use super::partition;
 use crate::{
     message::{Message, Schema, header},
     name::{NameError, Subject, SubjectPattern},
@@ -60,6 +61,11 @@ pub trait Payload: Serialize + DeserializeOwned + Send + Sync + 'static {
     const STREAM: &'static str;
     /// Its subjects: a pattern with one wildcard, which [`Payload::key`] fills.
     const SUBJECT: &'static str;
+    /// How many partitions its stream has; `None` has none. With partitions the subject gets one token more before the wildcard:
+    /// `readings.*` is published on `readings.<partition>.<key>`, and all that is about one key stays in one partition, in order (see
+    /// [`partition::of`] and [`Worker::partitioned`](crate::consumer::Worker::partitioned)). Another number sends keys elsewhere, so
+    /// it is chosen once, for more members than there will ever be.
+    const PARTITIONS: Option<u32> = None;
 
     /// What it is about, as one token of its subject: `42` makes `orders.placed.42` of `orders.placed.*`.
     fn key(&self) -> String;
@@ -129,12 +135,13 @@ pub enum CodecError {
     },
 }
 
-/// The pattern of a payload's subjects.
+/// The pattern of a payload's subjects, as they are on the wire: `readings.*` with partitions is `readings.*.*`.
 ///
 /// # Panics
 /// When `P::SUBJECT` is not a subject pattern, which a program meets at its first use of the type.
 pub fn pattern_of<P: Payload>() -> SubjectPattern {
-    match SubjectPattern::try_from(P::SUBJECT) {
+    let text = if P::PARTITIONS.is_some() { with_partition(P::SUBJECT, "*") } else { P::SUBJECT.to_owned() };
+    match SubjectPattern::try_from(text) {
         Ok(pattern) => pattern,
         Err(error) => panic!("{}::SUBJECT: {error}", P::KIND),
     }
@@ -146,7 +153,22 @@ pub fn pattern_of<P: Payload>() -> SubjectPattern {
 /// When the key is not one token.
 pub fn subject_of<P: Payload>(key: &str) -> Result<Subject, CodecError> {
     let fail = |source| CodecError::Key { kind: P::KIND, key: key.to_owned(), source };
-    pattern_of::<P>().fill(&[key]).map_err(fail)
+    let pattern = pattern_of::<P>();
+    match P::PARTITIONS {
+        None => pattern.fill(&[key]),
+        Some(partitions) => pattern.fill(&[&partition::of(key, partitions).to_string(), key]),
+    }
+    .map_err(fail)
+}
+
+/// Puts a partition before the first wildcard of `pattern`; a pattern without one stays as it is.
+fn with_partition(pattern: &str, partition: &str) -> String {
+    let at = pattern.split('.').position(|token| matches!(token, "*" | ">"));
+    let mut tokens: Vec<&str> = pattern.split('.').collect();
+    if let Some(at) = at {
+        tokens.insert(at, partition);
+    }
+    tokens.join(".")
 }
 
 /// Writes a payload.
@@ -259,5 +281,14 @@ mod tests {
         check("Application/JSON; charset=utf-8", true);
         check("application/json-seq", false);
         check("", false);
+    }
+
+    #[test]
+    fn a_partition_stands_before_the_key() {
+        let check = |pattern, expected: &str| assert_eq!(with_partition(pattern, "7"), expected);
+        check("readings.*", "readings.7.*");
+        check("readings.*.taken", "readings.7.*.taken");
+        check("readings.>", "readings.7.>");
+        check("readings", "readings");
     }
 }

@@ -139,6 +139,10 @@ impl<'a> Work<'a> {
     /// given up.
     async fn handled(&self, route: &Route, number: u32) -> Outcome {
         let context = Context::of(self.message.clone(), self.delivery.clone()).at_attempt(number);
+        let context = match &self.shared.part {
+            None => context,
+            Some(part) => context.fenced(part.fence),
+        };
         let handled = AssertUnwindSafe(async move { route.handle(context).await }).catch_unwind();
         let limited = async {
             match self.shared.worker.handler_limit {

@@ -15,6 +15,21 @@ const MAX_ACK_PENDING: i64 = 10_000;
 /// Marks a consumer as one of ours in its metadata, with the version of this crate, so that others can be told apart.
 const WORKER_METADATA: &str = "streamgauge.worker";
 
+/// What a worker asks of its consumer.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) filters: Vec<String>,
+    pub(super) ack_wait: std::time::Duration,
+    pub(super) max_ack_pending: i64,
+}
+
+impl Asked {
+    /// What a worker asks that handles messages in whatever order.
+    pub(super) fn by(worker: &Worker) -> Self {
+        Self { filters: worker.routes.patterns(), ack_wait: worker.ack_wait, max_ack_pending: MAX_ACK_PENDING }
+    }
+}
+
 /// Why the consumer is not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DeclareError {
@@ -34,11 +49,11 @@ pub(super) enum DeclareError {
 }
 
 /// Makes sure that the consumer exists as the worker wants it.
-pub(super) async fn declare(connection: &Connection, worker: &Worker, status: &Status) -> Result<(), DeclareError> {
+pub(super) async fn declare(connection: &Connection, asked: &Asked, status: &Status) -> Result<(), DeclareError> {
     let name = status.stream.as_str();
     let stream = connection.jetstream.get_stream_no_info(name).await;
     let stream = stream.map_err(|source| DeclareError::Stream { stream: name.to_owned(), source })?;
-    match stream.create_consumer(config(worker, status)).await {
+    match stream.create_consumer(config(asked, status)).await {
         Ok(_) => Ok(()),
         Err(source) => {
             Err(DeclareError::Consumer { stream: name.to_owned(), consumer: status.consumer.to_string(), source })
@@ -47,15 +62,15 @@ pub(super) async fn declare(connection: &Connection, worker: &Worker, status: &S
 }
 
 /// No `max_deliver`, no `backoff`: retries are the worker's, and a message that the server gave up on would look processed.
-fn config(worker: &Worker, status: &Status) -> pull::Config {
+fn config(asked: &Asked, status: &Status) -> pull::Config {
     pull::Config {
         durable_name: Some(status.consumer.to_string()),
         deliver_policy: DeliverPolicy::All,
         ack_policy: AckPolicy::Explicit,
-        ack_wait: worker.ack_wait,
+        ack_wait: asked.ack_wait,
         max_deliver: -1,
-        max_ack_pending: MAX_ACK_PENDING,
-        filter_subjects: worker.routes.patterns(),
+        max_ack_pending: asked.max_ack_pending,
+        filter_subjects: asked.filters.clone(),
         metadata: [(WORKER_METADATA.to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
         ..pull::Config::default()
     }

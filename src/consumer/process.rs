@@ -69,12 +69,18 @@ pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flig
     shared.handlers.spawn(move |stop| async move {
         let shared = &credit.shared;
         let (read, turn) = arrived.unwrap_or_else(|delivered| (read(shared, delivered), None));
-        match read {
-            Ok((message, delivery)) => {
-                let work = Work::new(shared, &reply, message, delivery, &stop);
-                process(&work, turn).await;
+        let work = async {
+            match read {
+                Ok((message, delivery)) => {
+                    let work = Work::new(shared, &reply, message, delivery, &stop);
+                    process(&work, turn).await;
+                }
+                Err(why) => refuse(shared, &reply, why).await,
             }
-            Err(why) => refuse(shared, &reply, why).await,
+        };
+        match &shared.part {
+            None => work.await,
+            Some(part) => part.unless_lost(work).await,
         }
         drop(lease);
         drop(credit);

@@ -21,10 +21,12 @@ use super::{
     Worker,
     attempts::Attempts,
     credits::Credits,
-    declare, drain,
+    declare::{self, Asked},
+    drain,
     gate::{self, Gate, Intake},
     lease::Leases,
     outstanding::Outstanding,
+    partition::Part,
     process,
     status::Status,
     turns::Turns,
@@ -58,7 +60,10 @@ const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Dura
 pub(super) struct Shared {
     pub(super) connection: Connection,
     pub(super) bus: Bus,
-    pub(super) worker: Worker,
+    pub(super) worker: Arc<Worker>,
+    pub(super) asked: Asked,
+    /// The partition that is worked on; `None` where there are none.
+    pub(super) part: Option<Part>,
     pub(super) status: Arc<Status>,
     pub(super) leases: Leases,
     pub(super) attempts: Attempts,
@@ -203,7 +208,7 @@ struct Pulling<'a> {
 
 impl<'a> Pulling<'a> {
     async fn begin(shared: &'a Arc<Shared>) -> Result<Self, String> {
-        let declared = declare::declare(&shared.connection, &shared.worker, &shared.status).await;
+        let declared = declare::declare(&shared.connection, &shared.asked, &shared.status).await;
         declared.map_err(|error| ErrorChain(&error).to_string())?;
         let client = &shared.connection.client;
         let inbox = client.new_inbox();

@@ -18,6 +18,7 @@ pub(super) struct Route {
     pub(super) pattern: SubjectPattern,
     schema: Schema,
     stream: &'static str,
+    partitions: Option<u32>,
     run: Box<dyn Fn(Context) -> Handled + Send + Sync>,
 }
 
@@ -63,7 +64,7 @@ impl Routes {
                 }
             })
         };
-        self.0.push(Route { pattern, schema: P::schema(), stream, run: Box::new(run) });
+        self.0.push(Route { pattern, schema: P::schema(), stream, partitions: P::PARTITIONS, run: Box::new(run) });
     }
 
     /// The stream that all handlers read.
@@ -88,6 +89,18 @@ impl Routes {
             }
         }
         patterns
+    }
+
+    /// How many partitions all that is handled has.
+    pub(super) fn partitions(&self, durable: &str) -> Result<u32, WorkerError> {
+        let mut partitions = self.0.iter().map(|route| route.partitions);
+        let one = partitions.next().flatten().filter(|one| *one > 0 && partitions.all(|other| other == Some(*one)));
+        one.ok_or_else(|| WorkerError::Partitions { durable: durable.to_owned() })
+    }
+
+    /// The patterns of what lies in one partition, whose number stands for the first wildcard.
+    pub(super) fn patterns_in(&self, partition: u32) -> Vec<String> {
+        self.patterns().iter().map(|pattern| in_partition(pattern, partition)).collect()
     }
 
     /// The metrics of each handler, looked up once instead of for every message.
@@ -122,5 +135,24 @@ impl Routes {
     fn read_on(&self, subject: &str) -> String {
         let read = self.0.iter().filter(|route| route.pattern.matches(subject));
         read.map(|route| route.schema.to_string()).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+fn in_partition(pattern: &str, partition: u32) -> String {
+    let mut tokens: Vec<String> = pattern.split('.').map(str::to_owned).collect();
+    if let Some(token) = tokens.iter_mut().find(|token| *token == "*") {
+        *token = partition.to_string();
+    }
+    tokens.join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_stands_for_the_first_wildcard() {
+        assert_eq!(in_partition("readings.*.*", 3), "readings.3.*");
+        assert_eq!(in_partition("a*b.*.>", 3), "a*b.3.>");
     }
 }

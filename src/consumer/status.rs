@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -50,6 +50,9 @@ pub struct Status {
     durations: Mutex<Durations>,
     pull: Mutex<PullState>,
     tick: Mutex<Timestamp>,
+    /// A part of a partitioned worker tells the whole what it did.
+    whole: Option<Arc<Status>>,
+    parts: Mutex<Option<Vec<Weak<Status>>>>,
 }
 
 impl Status {
@@ -71,12 +74,37 @@ impl Status {
             durations: Mutex::default(),
             pull: Mutex::new(pull),
             tick: Mutex::new(now),
+            whole: None,
+            parts: Mutex::default(),
         }
+    }
+
+    /// The status of a partitioned worker that works on nothing yet.
+    pub(super) fn partitioned(self) -> Self {
+        *lock(&self.parts) = Some(Vec::new());
+        self
+    }
+
+    /// The status of one partition: one handler at a time. The whole knows it as long as it lives.
+    pub(super) fn part(self: &Arc<Self>, consumer: ConsumerName, gate: Gate) -> Arc<Self> {
+        let part = Self::new(self.stream.clone(), consumer, 1, self.clock.clone(), gate);
+        let part = Arc::new(Self { whole: Some(self.clone()), ..part });
+        let mut parts = lock(&self.parts);
+        let parts = parts.get_or_insert_default();
+        parts.retain(|part| part.strong_count() > 0);
+        parts.push(Arc::downgrade(&part));
+        part
+    }
+
+    /// The partitions that are worked on, by their consumers; `None` for a worker without partitions.
+    pub fn parts(&self) -> Option<Vec<Arc<Self>>> {
+        lock(&self.parts).as_ref().map(|parts| parts.iter().filter_map(Weak::upgrade).collect())
     }
 
     /// Handlers running now.
     pub fn running(&self) -> u32 {
-        self.running.load(Relaxed)
+        let parts = self.parts().unwrap_or_default();
+        self.running.load(Relaxed) + parts.iter().map(|part| part.running()).sum::<u32>()
     }
 
     /// Handlers that may run at once.
@@ -118,6 +146,14 @@ impl Status {
         }
     }
 
+    /// All of it, consumer by consumer: a partitioned worker pulls from one a partition.
+    pub fn told_each(&self) -> Vec<presence::Worker> {
+        match self.parts() {
+            None => vec![self.told()],
+            Some(parts) => parts.iter().map(|part| part.told()).collect(),
+        }
+    }
+
     pub(super) fn ticked(&self) {
         *lock(&self.tick) = self.clock.now();
     }
@@ -146,6 +182,13 @@ impl Status {
 
     pub(super) fn ended(&self, took: Duration, is_done: bool) {
         self.running.fetch_sub(1, Relaxed);
+        self.note_ended(took, is_done);
+        if let Some(whole) = &self.whole {
+            whole.note_ended(took, is_done);
+        }
+    }
+
+    fn note_ended(&self, took: Duration, is_done: bool) {
         self.handled.fetch_add(1, Relaxed);
         self.failed.fetch_add(u64::from(!is_done), Relaxed);
         lock(&self.durations).push(took);

@@ -102,7 +102,7 @@ impl Health {
 
     /// What the workers do.
     pub fn workers(&self) -> Vec<Worker> {
-        self.lock().workers.iter().map(|status| status.told()).collect()
+        self.lock().workers.iter().flat_map(|status| status.told_each()).collect()
     }
 
     /// The answers to the three questions.

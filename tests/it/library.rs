@@ -6,6 +6,7 @@ mod dead_letters;
 mod gate;
 mod handlers;
 mod inbox;
+mod partitions;
 mod publisher;
 mod pubsub;
 mod requests;
