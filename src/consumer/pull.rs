@@ -137,6 +137,7 @@ async fn pull_until(shared: &Arc<Shared>, stop: &CancellationToken) -> Option<Su
     while gate_opens(shared, stop).await {
         let begun = tokio::select! {
             begun = Pulling::begin(shared) => begun,
+            () = relinked(&shared.connection) => Err("the connection changed under the first requests".to_owned()),
             () = stop.cancelled() => return None,
         };
         let (error, subscriber) = match begun {
@@ -163,6 +164,14 @@ async fn pull_until(shared: &Arc<Shared>, stop: &CancellationToken) -> Option<Su
         }
     }
     None
+}
+
+/// Resolves when the connection was lost or made anew. A server that ends in order refuses pulls before it closes connections: what it is
+/// asked in between is never answered.
+async fn relinked(connection: &Connection) {
+    let before = connection.link.state().since;
+    // The link lives as long as the connection.
+    drop(connection.link.watch().wait_for(|link| link.since != before).await);
 }
 
 /// Waits while a breaker or a kill switch lets nothing through; `false` if it was asked to stop.
