@@ -1,5 +1,6 @@
 //! NATS as used: typed messages out, stored messages back, and the streams that hold them.
 
+mod batch;
 pub mod codec;
 mod headers;
 mod link;
@@ -16,11 +17,12 @@ use async_nats::jetstream;
 
 use crate::{clock::Clock, message::Message, name::Subject, nats::Connection, telemetry::Telemetry};
 
+pub use batch::{BATCH_MOST, Batch, BatchError, BatchReceipt};
 pub use codec::{Codec, CodecError, Json, Payload};
 pub(crate) use headers::{read as read_message, write as write_headers};
 use link::Link;
 use memory::Memory;
-use publish::Kinds;
+use publish::{Kinds, Orders};
 pub use publish::{Publish, PublishError, Receipt, Sending};
 
 /// How many messages of a bus may wait for their confirmation at once, unless told otherwise. At 1024 a stream takes about as many a
@@ -38,6 +40,7 @@ struct Inner {
     telemetry: Telemetry,
     clock: Clock,
     kinds: Kinds,
+    orders: Orders,
 }
 
 #[derive(Debug)]
@@ -57,6 +60,17 @@ pub struct ReadError {
     source: Box<dyn std::error::Error + Send + Sync>,
 }
 
+impl ReadError {
+    fn new(
+        kind: &'static str,
+        key: String,
+        stream: Cow<'static, str>,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    ) -> Self {
+        Self { kind, key, stream, source }
+    }
+}
+
 impl Bus {
     /// A bus over NATS. `source` is the service that publishes.
     pub fn new(connection: Connection, source: &str, telemetry: Telemetry, clock: Clock) -> Self {
@@ -69,7 +83,14 @@ impl Bus {
     }
 
     fn over(wire: Wire, source: &str, telemetry: Telemetry, clock: Clock) -> Self {
-        Self(Arc::new(Inner { wire, source: source.to_owned(), telemetry, clock, kinds: Kinds::default() }))
+        Self(Arc::new(Inner {
+            wire,
+            source: source.to_owned(),
+            telemetry,
+            clock,
+            kinds: Kinds::default(),
+            orders: Orders::default(),
+        }))
     }
 
     /// The same bus with a window of its own: at most `messages` of it wait for their confirmation at once, and who publishes one more

@@ -6,7 +6,10 @@ use async_nats::RequestError;
 use tokio::sync::RwLock;
 use tokio_util::sync::DropGuard;
 
-use super::publish::{Confirmations, Window};
+use super::{
+    batch,
+    publish::{Confirmations, Window},
+};
 use crate::{nats::Connection, tasks::Tasks};
 
 /// The way of a bus to its streams.
@@ -14,6 +17,7 @@ use crate::{nats::Connection, tasks::Tasks};
 pub(super) struct Link {
     pub(super) connection: Connection,
     pub(super) window: Window,
+    pub(super) batches: Window,
     reader: RwLock<Option<Arc<Confirmations>>>,
     tasks: Tasks,
     _ends_with_the_bus: DropGuard,
@@ -23,7 +27,8 @@ impl Link {
     pub(super) fn new(connection: Connection, window: usize) -> Self {
         let tasks = Tasks::default();
         let _ends_with_the_bus = tasks.cancel_on_drop();
-        Self { connection, window: Window::new(window), reader: RwLock::default(), tasks, _ends_with_the_bus }
+        let batches = Window::new(batch::AT_ONCE);
+        Self { connection, window: Window::new(window), batches, reader: RwLock::default(), tasks, _ends_with_the_bus }
     }
 
     /// Confirmations are read from the first message on, in the runtime that publishes it; should that runtime end, in the next.

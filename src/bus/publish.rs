@@ -3,6 +3,7 @@
 mod confirmations;
 mod error;
 mod kinds;
+mod order;
 mod slots;
 mod underway;
 mod window;
@@ -19,10 +20,11 @@ use crate::{
     telemetry::outlet::{Departure, Leaving, Outlet},
 };
 
-pub(super) use confirmations::Confirmations;
+pub(super) use confirmations::{Answer, Confirmations, Refusal};
 pub use error::PublishError;
 use kinds::Kind;
 pub(super) use kinds::Kinds;
+pub(super) use order::Orders;
 use underway::{Parcel, Underway};
 pub(super) use window::Window;
 
@@ -55,6 +57,7 @@ pub struct Publish<'a, P> {
     cause: Option<Cause>,
     id: Option<MessageId>,
     is_once: bool,
+    is_in_order: bool,
 }
 
 /// A message that was sent and not confirmed yet; await it for its receipt.
@@ -80,7 +83,7 @@ impl Future for Sending {
 
 impl<'a, P: Payload> Publish<'a, P> {
     pub(super) fn new(bus: &'a Bus, payload: &'a P) -> Self {
-        Self { bus, payload, cause: None, id: None, is_once: false }
+        Self { bus, payload, cause: None, id: None, is_once: false, is_in_order: false }
     }
 
     /// Says what the message follows from: it carries on the correlation and the trace, and its id is derived from the cause's, so
@@ -103,12 +106,23 @@ impl<'a, P: Payload> Publish<'a, P> {
         self
     }
 
-    /// Sends the message as soon as the bus's window has room, and does not wait for its confirmation.
+    /// Keeps the order of this bus's messages on the subject, as far as they are published so: each is sent when the one before is
+    /// confirmed or given up, so that none that is sent again lands behind a later one. Messages of other subjects do not wait.
+    pub fn in_order(mut self) -> Self {
+        self.is_in_order = true;
+        self
+    }
+
+    /// Sends the message as soon as the bus's window has room, and does not wait for its confirmation, unless it is to keep its order.
     ///
     /// # Errors
     /// When the payload makes no message. All else is told by awaiting what is returned.
     pub async fn send(self) -> Result<Sending, PublishError> {
+        let is_in_order = self.is_in_order;
         let underway = self.start().await?;
+        if is_in_order {
+            return Ok(Sending(Box::pin(std::future::ready(underway.finish().await))));
+        }
         Ok(Sending(Box::pin(underway.finish())))
     }
 
@@ -122,7 +136,17 @@ impl<'a, P: Payload> Publish<'a, P> {
         let departure = depart(&kind.outlet, &mut message, self.cause.as_ref());
         let stream = Cow::Borrowed(P::STREAM);
         let parcel = Parcel { bus: self.bus.clone(), kind: P::KIND, stream, message, is_once: self.is_once };
+        if self.is_in_order {
+            return Ok(Underway::start_in_order(parcel, departure).await);
+        }
         Ok(Underway::start(parcel, departure).await)
+    }
+
+    /// What becomes part of a batch.
+    pub(super) fn part(self) -> Result<(Arc<Outlet>, Message), PublishError> {
+        let kind = self.bus.0.kinds.of::<P>(&self.bus.0.telemetry);
+        let message = self.message(&kind)?;
+        Ok((kind.outlet.clone(), message))
     }
 
     fn message(&self, kind: &Kind) -> Result<Message, PublishError> {
@@ -180,7 +204,7 @@ impl Bus {
 }
 
 /// Gives the message the trace of a span of its own.
-fn depart(outlet: &Arc<Outlet>, message: &mut Message, cause: Option<&Cause>) -> Departure {
+pub(super) fn depart(outlet: &Arc<Outlet>, message: &mut Message, cause: Option<&Cause>) -> Departure {
     let leaving = Leaving {
         subject: &message.subject,
         id: message.id.as_ref().map_or("", |id| id.0.as_str()),

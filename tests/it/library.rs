@@ -1,6 +1,7 @@
 //! The library against a real server: what is published, processed, settled and asked.
 
 mod adaptive;
+mod batch;
 mod bus;
 mod dead_letters;
 mod gate;

@@ -29,8 +29,10 @@ const TAKEN_AT_ONCE: usize = 256;
 
 /// What a stream, or nobody, answered.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     Ack(Ack),
+    /// An empty one: a batch has begun.
+    Began,
     /// It is not one of a stream.
     Foreign(serde_json::Error),
     /// Nobody answered.
@@ -39,20 +41,20 @@ pub(super) enum Answer {
 
 /// Convention: JetStream's publish acknowledgement, `io.nats.jetstream.api.v1.pub_ack_response`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Ack {
-    pub(super) seq: Option<u64>,
+pub(crate) struct Ack {
+    pub(crate) seq: Option<u64>,
     #[serde(default)]
-    pub(super) duplicate: bool,
-    pub(super) error: Option<Refusal>,
+    pub(crate) duplicate: bool,
+    pub(crate) error: Option<Refusal>,
 }
 
 /// Why a stream takes no message, in its own words.
 #[derive(Debug, Deserialize)]
-pub(super) struct Refusal {
+pub(crate) struct Refusal {
     #[serde(default)]
-    pub(super) err_code: u64,
+    pub(crate) err_code: u64,
     #[serde(default)]
-    pub(super) description: String,
+    pub(crate) description: String,
 }
 
 /// Those who wait for a confirmation, and the subject below which they wait.
@@ -67,7 +69,7 @@ pub(crate) struct Confirmations {
 #[derive(Debug)]
 struct Waiting {
     asker: oneshot::Sender<Answer>,
-    _place: OwnedSemaphorePermit,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Waiting {
@@ -94,19 +96,19 @@ impl Confirmations {
     }
 
     /// Begins to wait for an answer; `place` is kept until it is there.
-    pub(super) fn expect(&self, place: OwnedSemaphorePermit) -> (Ticket, oneshot::Receiver<Answer>) {
+    pub(crate) fn expect(&self, place: Option<OwnedSemaphorePermit>) -> (Ticket, oneshot::Receiver<Answer>) {
         let (asker, answer) = oneshot::channel();
         let ticket = self.lock().hold(Waiting { asker, _place: place }, Instant::now() + CONFIRM_LIMIT);
         (ticket, answer)
     }
 
     /// Where to answer whoever waits under `ticket`.
-    pub(super) fn reply(&self, ticket: Ticket) -> String {
+    pub(crate) fn reply(&self, ticket: Ticket) -> String {
         format!("{}.{}", self.inbox, ticket.0)
     }
 
     /// Waits no longer: nothing was asked.
-    pub(super) fn forget(&self, ticket: Ticket) {
+    pub(crate) fn forget(&self, ticket: Ticket) {
         drop(self.lock().take(ticket));
     }
 
@@ -160,6 +162,9 @@ impl Drop for Over<'_> {
 fn answer_of(message: &async_nats::Message) -> Answer {
     if message.status == Some(StatusCode::NO_RESPONDERS) {
         return Answer::Silence(RequestError::new(RequestErrorKind::NoResponders));
+    }
+    if message.payload.is_empty() {
+        return Answer::Began;
     }
     match serde_json::from_slice::<Ack>(&message.payload) {
         Ok(Ack { seq: None, error: None, .. }) => {

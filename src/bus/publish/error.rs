@@ -42,10 +42,9 @@ pub enum PublishError {
         #[source]
         source: async_nats::RequestError,
     },
-    /// As many messages as the bus lets wait for their confirmation do wait already.
+    /// As many messages as may wait for their confirmation do wait already.
     #[error(
-        "publishing on {subject}: {window} messages wait for their confirmation, and for {} s none of them had it; \
-         is the stream reachable, and is the window large enough?",
+        "publishing on {subject}: no room for {} s in a window of {window}; is the stream reachable, and is the window large enough?",
         .waited.as_secs()
     )]
     WindowFull {

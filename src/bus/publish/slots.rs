@@ -18,7 +18,7 @@ struct Slot<T> {
 
 /// Where something waits; as a number it is the last token of a reply subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ticket(pub(super) u64);
+pub(crate) struct Ticket(pub(super) u64);
 
 impl Ticket {
     fn of(index: u32, turn: u32) -> Self {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use async_nats::{HeaderMap, RequestError, RequestErrorKind, header};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use super::{
     PublishError, Receipt, Taken,
@@ -44,6 +44,7 @@ pub(super) struct Underway {
     parcel: Parcel,
     departure: Departure,
     first: Result<Sent, PublishError>,
+    turn: Option<OwnedMutexGuard<()>>,
 }
 
 #[derive(Debug)]
@@ -56,13 +57,23 @@ impl Underway {
     /// Sends it for the first time, as soon as the window has room.
     pub(super) async fn start(parcel: Parcel, departure: Departure) -> Self {
         let first = parcel.send().await;
-        Self { parcel, departure, first }
+        Self { parcel, departure, first, turn: None }
+    }
+
+    /// The same when it is its turn on its subject, which it keeps until it is home.
+    pub(super) async fn start_in_order(parcel: Parcel, departure: Departure) -> Self {
+        let turn = parcel.bus.0.orders.turn(&parcel.message.subject).await;
+        match turn {
+            Ok(turn) => Self { turn: Some(turn), ..Self::start(parcel, departure).await },
+            Err(error) => Self { parcel, departure, first: Err(error), turn: None },
+        }
     }
 
     /// Waits for the confirmation, sends again where none came, and tells how it ended.
     pub(super) async fn finish(self) -> Result<Receipt, PublishError> {
-        let Self { parcel, departure, first } = self;
+        let Self { parcel, departure, first, turn } = self;
         let result = parcel.deliver(first).await;
+        drop(turn);
         match &result {
             Ok(_) => departure.confirmed(),
             Err(error) => departure.failed(error.kind(), error.to_string()),
@@ -108,7 +119,7 @@ impl Parcel {
         let client = &link.connection.client;
         let place = link.window.place(&self.message.subject).await?;
         let confirmations = link.confirmations().await.map_err(|source| self.unavailable(source))?;
-        let (ticket, answer) = confirmations.expect(place);
+        let (ticket, answer) = confirmations.expect(Some(place));
         let reply = confirmations.reply(ticket);
         let subject = self.message.subject.as_str().to_owned();
         let payload = self.message.payload.clone();
@@ -138,6 +149,9 @@ impl Parcel {
         };
         match answer {
             Ok(Answer::Ack(ack)) => self.acked(ack),
+            Ok(Answer::Began) => {
+                Err(PublishError::Answer { subject: self.subject(), source: serde::de::Error::custom("it is empty") })
+            }
             Ok(Answer::Foreign(source)) => Err(PublishError::Answer { subject: self.subject(), source }),
             Ok(Answer::Silence(source)) => Err(self.unavailable(source)),
             Err(gone) => Err(self.unavailable(RequestError::with_source(RequestErrorKind::Other, gone))),

@@ -25,7 +25,7 @@ impl Window {
     }
 
     /// A place, as soon as there is one.
-    pub(super) async fn place(&self, subject: &Subject) -> Result<OwnedSemaphorePermit, PublishError> {
+    pub(crate) async fn place(&self, subject: &Subject) -> Result<OwnedSemaphorePermit, PublishError> {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
             return Ok(place);
         }

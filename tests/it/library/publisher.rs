@@ -9,7 +9,7 @@ use streamgauge::{
     telemetry::Telemetry,
 };
 
-use super::{LIMIT, World, ping};
+use super::{LIMIT, Pinged, World, ping};
 use crate::support::{eventually, otlp::Sink};
 
 async fn stored(world: &World) -> u64 {
@@ -85,4 +85,29 @@ async fn spans_are_counted_where_they_end_and_where_the_collector_took_them() {
     assert_eq!(telemetry.metrics().spans().0, 20);
     telemetry.shutdown().await;
     assert_eq!(telemetry.metrics().spans(), (20, 20));
+}
+
+#[tokio::test]
+async fn messages_in_order_keep_it_even_where_the_first_is_sent_again() {
+    let mut world = World::new().await;
+    let numbered = |number| Pinged { key: "one".into(), number };
+    world.bus.publish(&numbered(0)).await.unwrap();
+    world.server.kill().await;
+    let bus = world.bus.clone();
+    let all = async {
+        let payloads: Vec<_> = (1..20).map(numbered).collect();
+        try_join_all(payloads.iter().map(|payload| async { bus.publish(payload).in_order().await })).await.unwrap()
+    };
+    let (receipts, ()) = tokio::join!(all, world.server.start_again());
+    let sequences: Vec<_> = receipts.iter().map(|receipt| receipt.sequence).collect();
+    assert_eq!(sequences, (2..=20).map(Some).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_message_in_order_is_confirmed_when_it_is_sent() {
+    let world = World::new().await;
+    let sending = world.bus.publish(&ping(1)).in_order().send().await.unwrap();
+    assert_eq!(stored(&world).await, 1);
+    let next = world.bus.publish(&ping(1)).in_order().await.unwrap();
+    assert_eq!((sending.await.unwrap().sequence, next.sequence), (Some(1), Some(2)));
 }
