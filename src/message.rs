@@ -26,6 +26,10 @@ pub mod header {
     pub const TRACESTATE: &str = "tracestate";
     /// How the payload is written.
     pub const CONTENT_TYPE: &str = "content-type";
+    /// How the payload is packed after it was written: `lz4`, or nothing.
+    pub const CONTENT_ENCODING: &str = "content-encoding";
+    /// Where the payload lies if it is too large for a message: `<bucket>/<object>` of the object store.
+    pub const CLAIM_CHECK: &str = "claim-check";
     /// CloudEvents: the version of the convention.
     pub const CE_SPECVERSION: &str = "ce-specversion";
     /// CloudEvents: the message's id again.

@@ -138,7 +138,7 @@ impl Batch<'_> {
             .into_iter()
             .map(|Part { outlet, mut message, .. }| (depart(&outlet, &mut message, self.cause.as_ref()), message))
             .unzip();
-        let result = self.bus.commit(stream, &messages, commit::ATTEMPTS).await;
+        let result = self.bus.commit(stream, &messages).await;
         for departure in departures {
             match &result {
                 Ok(_) => departure.confirmed(),
@@ -150,26 +150,37 @@ impl Batch<'_> {
 }
 
 impl Bus {
-    /// Brings messages that are complete into the stream, all or none.
-    pub(super) async fn commit(
+    async fn commit(&self, stream: &'static str, messages: &[Message]) -> Result<BatchReceipt, BatchError> {
+        self.bring(stream, messages, false, commit::ATTEMPTS).await
+    }
+
+    /// Brings messages that have their places in the window into the stream, all or none, and does not try again.
+    pub(super) async fn commit_gathered(
         &self,
         stream: &'static str,
         messages: &[Message],
+    ) -> Result<BatchReceipt, BatchError> {
+        self.bring(stream, messages, true, 1).await
+    }
+
+    async fn bring(
+        &self,
+        stream: &'static str,
+        messages: &[Message],
+        is_placed: bool,
         attempts: u32,
     ) -> Result<BatchReceipt, BatchError> {
-        let ids = messages.iter().map(|message| message.id.clone().unwrap_or_default()).collect();
-        let receipt = |sequences, was_applied| BatchReceipt { stream: stream.to_owned(), ids, sequences, was_applied };
-        match &self.0.wire {
-            Wire::Memory(memory) => match memory.take_all(messages) {
-                Ok((sequences, was_applied)) => Ok(receipt(sequences, was_applied)),
-                Err(id) => Err(BatchError::Conflict { stream, id }),
-            },
-            Wire::Nats(link) => {
-                let (sequences, was_applied) = Commit { link, stream, messages }.applied(attempts).await?;
-                Ok(receipt(sequences, was_applied))
-            }
-        }
+        let (sequences, was_applied) = match &self.0.wire {
+            Wire::Memory(memory) => memory.take_all(messages).map_err(|id| BatchError::Conflict { stream, id })?,
+            Wire::Nats(link) => Commit { link, stream, messages, is_placed }.applied(attempts).await?,
+        };
+        Ok(receipt(stream, messages, sequences, was_applied))
     }
+}
+
+fn receipt(stream: &str, messages: &[Message], sequences: Vec<u64>, was_applied: bool) -> BatchReceipt {
+    let ids = messages.iter().map(|message| message.id.clone().unwrap_or_default()).collect();
+    BatchReceipt { stream: stream.to_owned(), ids, sequences, was_applied }
 }
 
 impl From<PublishError> for BatchError {

@@ -1,5 +1,7 @@
 //! Typed payloads: what a Rust type is on the wire.
 
+pub(super) mod compress;
+
 use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -122,6 +124,27 @@ pub enum CodecError {
         /// What the type is.
         wanted: Schema,
     },
+    /// The payload is packed in a way that is not known here.
+    #[error("the payload is packed as `{found}`; lz4 and identity are known")]
+    Encoding {
+        /// What the message says.
+        found: String,
+    },
+    /// The payload says that it is packed, and does not unpack.
+    #[error("unpacking the payload")]
+    Unpack {
+        /// What is wrong with it.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The payload would be larger than any that is unpacked.
+    #[error("the payload of {packed} bytes unpacks to more than {most} bytes")]
+    TooLarge {
+        /// Its bytes as it is.
+        packed: usize,
+        /// The bytes that it may have.
+        most: usize,
+    },
     /// The key does not make a subject.
     #[error("the key `{key}` of {kind} does not make a subject")]
     Key {
@@ -202,7 +225,7 @@ pub fn decode<P: Payload>(message: &Message) -> Result<P, CodecError> {
     if let Some(found) = message.header(header::CONTENT_TYPE).filter(|found| !is_same(found, content_type)) {
         return Err(CodecError::ContentType { found: found.to_owned(), wanted, content_type });
     }
-    codec.read(&message.payload).map_err(|source| CodecError::Read { wanted, source })
+    codec.read(&compress::unpacked(message)?).map_err(|source| CodecError::Read { wanted, source })
 }
 
 /// Media types compare in any case and without their parameters, such as `charset=utf-8` (RFC 9110, 8.3.1).

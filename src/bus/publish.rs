@@ -3,6 +3,7 @@
 mod confirmations;
 mod error;
 mod kinds;
+mod linger;
 mod order;
 mod slots;
 mod underway;
@@ -10,9 +11,11 @@ mod window;
 
 use std::{borrow::Cow, fmt, future::IntoFuture, pin::Pin, sync::Arc, task};
 
+use tokio::sync::oneshot;
+
 use super::{
-    Bus,
-    codec::{self, Payload},
+    Bus, Wire, claim,
+    codec::{self, Payload, compress},
 };
 use crate::{
     message::{Cause, CorrelationId, Message, MessageId},
@@ -24,6 +27,7 @@ pub(super) use confirmations::{Answer, Confirmations, Refusal};
 pub use error::PublishError;
 use kinds::Kind;
 pub(super) use kinds::Kinds;
+pub(super) use linger::Linger;
 pub(super) use order::Orders;
 use underway::{Parcel, Underway};
 pub(super) use window::Window;
@@ -81,6 +85,21 @@ impl Future for Sending {
     }
 }
 
+/// A message that was sent, or waits to be sent with others.
+enum Begun {
+    Alone(Box<Underway>),
+    Gathered(oneshot::Receiver<Result<Receipt, PublishError>>),
+}
+
+impl Begun {
+    async fn finish(self) -> Result<Receipt, PublishError> {
+        match self {
+            Self::Alone(underway) => underway.finish().await,
+            Self::Gathered(receipt) => receipt.await.unwrap_or(Err(PublishError::Forgotten)),
+        }
+    }
+}
+
 impl<'a, P: Payload> Publish<'a, P> {
     pub(super) fn new(bus: &'a Bus, payload: &'a P) -> Self {
         Self { bus, payload, cause: None, id: None, is_once: false, is_in_order: false }
@@ -119,27 +138,32 @@ impl<'a, P: Payload> Publish<'a, P> {
     /// When the payload makes no message. All else is told by awaiting what is returned.
     pub async fn send(self) -> Result<Sending, PublishError> {
         let is_in_order = self.is_in_order;
-        let underway = self.start().await?;
+        let begun = self.begin().await?;
         if is_in_order {
-            return Ok(Sending(Box::pin(std::future::ready(underway.finish().await))));
+            return Ok(Sending(Box::pin(std::future::ready(begun.finish().await))));
         }
-        Ok(Sending(Box::pin(underway.finish())))
+        Ok(Sending(Box::pin(begun.finish())))
     }
 
     async fn confirmed(self) -> Result<Receipt, PublishError> {
-        self.start().await?.finish().await
+        self.begin().await?.finish().await
     }
 
-    async fn start(self) -> Result<Underway, PublishError> {
-        let kind = self.bus.0.kinds.of::<P>(&self.bus.0.telemetry);
+    async fn begin(self) -> Result<Begun, PublishError> {
+        let inner = &self.bus.0;
+        let kind = inner.kinds.of::<P>(&inner.telemetry);
         let mut message = self.message(&kind)?;
+        self.bus.check_in(&mut message).await?;
         let departure = depart(&kind.outlet, &mut message, self.cause.as_ref());
         let stream = Cow::Borrowed(P::STREAM);
         let parcel = Parcel { bus: self.bus.clone(), kind: P::KIND, stream, message, is_once: self.is_once };
         if self.is_in_order {
-            return Ok(Underway::start_in_order(parcel, departure).await);
+            return Ok(Begun::Alone(Box::new(Underway::start_in_order(parcel, departure).await)));
         }
-        Ok(Underway::start(parcel, departure).await)
+        match inner.linger.as_ref().filter(|linger| !self.is_once && linger.gathers(P::STREAM)) {
+            Some(linger) => Ok(Begun::Gathered(linger.gather(P::STREAM, parcel, departure).await?)),
+            None => Ok(Begun::Alone(Box::new(Underway::start(parcel, departure).await))),
+        }
     }
 
     /// What becomes part of a batch.
@@ -158,7 +182,7 @@ impl<'a, P: Payload> Publish<'a, P> {
         // What nothing caused belongs to itself.
         let correlation =
             self.cause.as_ref().map_or_else(|| CorrelationId(id.0.clone()), |cause| cause.correlation.clone());
-        Ok(Message {
+        let mut message = Message {
             subject,
             id: Some(id),
             correlation: Some(correlation),
@@ -170,7 +194,11 @@ impl<'a, P: Payload> Publish<'a, P> {
             trace_state: None,
             headers: codec::headers_of::<P>(),
             payload: codec::encode(self.payload).map_err(fail)?,
-        })
+        };
+        if self.bus.0.packing.compressed_above.is_some_and(|above| message.payload.len() > above) {
+            compress::pack(&mut message);
+        }
+        Ok(message)
     }
 }
 
@@ -184,6 +212,16 @@ impl<'a, P: Payload> IntoFuture for Publish<'a, P> {
 }
 
 impl Bus {
+    async fn check_in(&self, message: &mut Message) -> Result<(), PublishError> {
+        let is_large = self.0.packing.checked_in_above.is_some_and(|above| message.payload.len() > above);
+        match &self.0.wire {
+            Wire::Nats(link) if is_large => claim::check_in(&link.connection, message)
+                .await
+                .map_err(|source| PublishError::Claim { subject: message.subject.clone(), source }),
+            _ => Ok(()),
+        }
+    }
+
     /// Publishes a message that is complete but for its trace, such as a copy of another: its id and its headers are the caller's.
     ///
     /// # Errors

@@ -41,6 +41,8 @@ pub(super) struct Commit<'a> {
     pub(super) link: &'a Link,
     pub(super) stream: &'static str,
     pub(super) messages: &'a [Message],
+    /// Whether they have places in the window already.
+    pub(super) is_placed: bool,
 }
 
 /// The stream's answers to the first message, which says whether it takes batches, and to the last.
@@ -102,7 +104,8 @@ impl Commit<'_> {
             let headers = self.headers(message, &batch, index + 1, is_last);
             let (subject, payload) = (message.subject.to_string(), message.payload.clone());
             let sent = if index == 0 || is_last {
-                let place = if is_last { Some(self.link.window.place(&message.subject).await?) } else { None };
+                let needs_place = is_last && !self.is_placed;
+                let place = if needs_place { Some(self.link.window.place(&message.subject).await?) } else { None };
                 let (ticket, answer) = confirmations.expect(place);
                 *(if is_last { &mut last } else { &mut first }) = Some(answer);
                 client.publish_with_reply_and_headers(subject, confirmations.reply(ticket), headers, payload).await

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use crate::{
-    bus::{ReadError, codec::CodecError},
+    bus::{ClaimError, ReadError, codec::CodecError},
     name::Subject,
 };
 
@@ -31,6 +31,15 @@ pub enum PublishError {
         /// Bytes that the server takes.
         most: usize,
     },
+    /// The payload is for the object store, which did not take it.
+    #[error("publishing on {subject}: its payload cannot be checked in")]
+    Claim {
+        /// The subject.
+        subject: Subject,
+        /// Why not.
+        #[source]
+        source: ClaimError,
+    },
     /// No stream answered: none listens on the subject, or its leader is away.
     #[error("publishing on {subject}: no stream took it; is stream {stream} declared and NATS reachable?")]
     Unavailable {
@@ -55,6 +64,9 @@ pub enum PublishError {
         /// How long this one waited for its turn.
         waited: Duration,
     },
+    /// The runtime in which it waited for company has ended.
+    #[error("publishing in a batch: the runtime ended before it was sent")]
+    Forgotten,
     /// The stream answered no.
     #[error("publishing on {subject}: the stream refuses it ({code}: {why})")]
     Refused {
@@ -97,7 +109,8 @@ impl PublishError {
     /// Whether the same message may be taken later with nothing changed on our side.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::WindowFull { .. } | Self::Unclear { .. } => true,
+            Self::Unavailable { .. } | Self::WindowFull { .. } | Self::Unclear { .. } | Self::Forgotten => true,
+            Self::Claim { source, .. } => source.is_transient(),
             // 503 with a code of its own: no leader, no room on the disk.
             Self::Refused { code, .. } => matches!(code, 10008 | 10023 | 10047 | 10074 | 10077),
             Self::Payload { .. } | Self::TooLarge { .. } | Self::Answer { .. } | Self::Conflict { .. } => false,
@@ -109,7 +122,8 @@ impl PublishError {
         match self {
             Self::Payload { .. } => "payload",
             Self::TooLarge { .. } => "too_large",
-            Self::Unavailable { .. } | Self::Unclear { .. } => "unavailable",
+            Self::Claim { .. } => "claim",
+            Self::Unavailable { .. } | Self::Unclear { .. } | Self::Forgotten => "unavailable",
             Self::WindowFull { .. } => "window_full",
             Self::Refused { .. } | Self::Answer { .. } => "refused",
             Self::Conflict { .. } => "conflict",
