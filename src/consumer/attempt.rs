@@ -18,11 +18,14 @@ use super::{
     tally::{Exhausted, Tally},
 };
 use crate::{
-    bus::settle::{self, Settlement},
+    bus::{
+        ClaimError,
+        settle::{self, Settlement},
+    },
     dead_letter::Death,
     errors::ErrorChain,
     handler::{Context, Outcome, class},
-    message::{Delivery, Message},
+    message::{Delivery, Message, header},
     name::{Subject, SubjectPattern},
     telemetry::{
         Span,
@@ -138,7 +141,11 @@ impl<'a> Work<'a> {
     /// Runs the handler. One that panics has failed like any other, as has one that outlives its limit; one that outlives the grace is
     /// given up.
     async fn handled(&self, route: &Route, number: u32) -> Outcome {
-        let context = Context::of(self.message.clone(), self.delivery.clone()).at_attempt(number);
+        let message = match self.redeemed().await {
+            Ok(message) => message,
+            Err(error) => return unredeemed(&error),
+        };
+        let context = Context::of(message, self.delivery.clone()).at_attempt(number);
         let context = match &self.shared.part {
             None => context,
             Some(part) => context.fenced(part.fence),
@@ -160,6 +167,16 @@ impl<'a> Work<'a> {
                 Outcome::retry("the service ended before the handler did").classed(class::SHUTDOWN)
             }
         }
+    }
+
+    /// The message with its payload, which may lie in the object store.
+    async fn redeemed(&self) -> Result<Arc<Message>, ClaimError> {
+        if self.message.header(header::CLAIM_CHECK).is_none() {
+            return Ok(self.message.clone());
+        }
+        let mut message = Message::clone(&self.message);
+        self.shared.bus.redeem(&mut message).await?;
+        Ok(Arc::new(message))
     }
 
     fn tell(&self, span: &Span, outcome: &Outcome, took: Duration, attempt: u32) {
@@ -314,6 +331,11 @@ fn template<'a>(choice: &Choice<'a>, subject: &Subject) -> std::borrow::Cow<'a, 
 
 fn literal(subject: &Subject) -> SubjectPattern {
     SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
+}
+
+fn unredeemed(error: &ClaimError) -> Outcome {
+    let words = ErrorChain(error).to_string();
+    if error.is_transient() { Outcome::retry(words) } else { Outcome::reject(words).classed(class::UNREADABLE) }
 }
 
 fn outlived(limit: Duration) -> Outcome {

@@ -64,29 +64,24 @@ impl Linger {
             return Ok(receipt);
         };
         let place = link.window.place(&parcel.message.subject).await?;
-        let waiting = {
+        let (waiting, full) = {
             let mut gathered = lock(&self.gathered);
             let waiting = gathered.entry(stream).or_default();
             waiting.push(Waiting { parcel, departure, asker, place });
-            waiting.len()
+            (waiting.len(), (waiting.len() == self.most).then(|| std::mem::take(waiting)))
         };
-        if waiting == self.most {
-            self.leave(stream, Duration::ZERO);
-        } else if waiting == 1 {
-            self.leave(stream, self.wait);
+        let linger = self.clone();
+        match full {
+            Some(full) => self.tasks.spawn(move |_| async move { linger.publish(stream, full).await }),
+            None if waiting == 1 => self.tasks.spawn(move |_| async move {
+                tokio::time::sleep(linger.wait).await;
+                // Should the one that set this time have left with a full batch, those behind it leave a little early.
+                let waiting = lock(&linger.gathered).remove(stream).unwrap_or_default();
+                linger.publish(stream, waiting).await;
+            }),
+            None => {}
         }
         Ok(receipt)
-    }
-
-    fn leave(self: &Arc<Self>, stream: &'static str, wait: Duration) {
-        let linger = self.clone();
-        self.tasks.spawn(move |_| async move {
-            if !wait.is_zero() {
-                tokio::time::sleep(wait).await;
-            }
-            let waiting = lock(&linger.gathered).remove(stream).unwrap_or_default();
-            linger.publish(stream, waiting).await;
-        });
     }
 
     async fn publish(&self, stream: &'static str, waiting: Vec<Waiting>) {

@@ -1,5 +1,8 @@
 //! Atomic batches: all or none, once, and told apart from another's.
 
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
 use streamgauge::{
     bus::{BATCH_MOST, Batch, BatchError, Bus},
     message::{Cause, CorrelationId, MessageId},
@@ -134,4 +137,46 @@ async fn a_bus_in_memory_takes_all_or_none() {
     assert_eq!((again.sequences, again.was_applied), (first.sequences, true));
     assert!(matches!(of(&bus, 2..5).commit().await, Err(BatchError::Conflict { .. })));
     assert_eq!(bus.published().len(), 3);
+}
+
+#[tokio::test]
+async fn what_is_published_within_a_moment_leaves_together_and_each_has_its_receipt() {
+    let world = world().await;
+    let bus = world.bus.clone().lingering(Duration::from_millis(20), 8);
+    let pings: Vec<_> = (0..20).map(ping).collect();
+    let all = try_join_all(pings.iter().map(async |ping| bus.publish(ping).await)).await.unwrap();
+    assert_eq!(all.iter().map(|receipt| receipt.sequence).collect::<Vec<_>>(), (1..=20).map(Some).collect::<Vec<_>>());
+    let stream = world.connection.jetstream.get_stream("PINGS").await.unwrap();
+    let batch_of = async |sequence| {
+        let stored = stream.get_raw_message(sequence).await.unwrap();
+        stored.headers.get("Nats-Batch-Id").map(ToString::to_string)
+    };
+    assert!(batch_of(1).await.is_some());
+    assert_eq!(batch_of(1).await, batch_of(8).await);
+    assert_ne!(batch_of(8).await, batch_of(9).await, "no more than eight at once");
+    assert!(batch_of(20).await.is_some(), "the last four left when their time had come");
+}
+
+#[tokio::test]
+async fn a_duplicate_among_those_that_linger_spoils_it_for_nobody() {
+    let world = world().await;
+    let bus = world.bus.clone().lingering(Duration::from_millis(20), 8);
+    world.bus.publish(&ping(3)).with_id(MessageId("known".into())).await.unwrap();
+    let (new, known) = (ping(4), ping(3));
+    let (new, known) = tokio::join!(async { bus.publish(&new).await }, async {
+        bus.publish(&known).with_id(MessageId("known".into())).await
+    });
+    assert_eq!((new.unwrap().is_duplicate, known.unwrap().is_duplicate), (false, true));
+    assert_eq!(stored(&world).await, 2);
+}
+
+#[tokio::test]
+async fn on_a_stream_without_batches_nobody_lingers_twice() {
+    let world = World::new().await;
+    let bus = world.bus.clone().lingering(Duration::from_millis(20), 8);
+    for numbers in [0..4, 4..8] {
+        let pings: Vec<_> = numbers.map(ping).collect();
+        try_join_all(pings.iter().map(async |ping| bus.publish(ping).await)).await.unwrap();
+    }
+    assert_eq!(stored(&world).await, 8);
 }
