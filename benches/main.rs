@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench speaks to whoever started it")]
 
 mod demo;
+mod drain;
 mod measured;
 mod memory;
 mod pairs;
@@ -12,6 +13,7 @@ mod running_demo;
 mod shop;
 mod soak;
 mod usage;
+mod worker;
 
 #[path = "../tests/it/support"]
 #[expect(dead_code, unused_imports, reason = "the benches need a part of what the tests share")]
@@ -42,6 +44,8 @@ type Bench = fn(&Arguments, &mut Report) -> anyhow::Result<()>;
 const BENCHES: &[(&str, Bench, bool)] = &[
     ("demo", |_, report| demo::run(report), true),
     ("publish", |_, report| publish::run(report), true),
+    ("worker", |_, report| worker::run(report), true),
+    ("drain", |_, report| drain::run(report), true),
     ("memory", |_, report| memory::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];

@@ -1,6 +1,9 @@
 //! One message on its way to one stream: sent within the window, and again with the same id until the stream has confirmed it.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    time::{Duration, Instant},
+};
 
 use async_nats::{HeaderMap, RequestError, RequestErrorKind, header};
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -10,16 +13,20 @@ use super::{
     confirmations::{Ack, Answer, CONFIRM_LIMIT},
 };
 use crate::{
-    bus::{Bus, Wire, headers},
+    bus::{Bus, ReadError, Wire, headers},
     message::{Message, MessageId},
     name::Subject,
     resilience::Backoff,
     telemetry::outlet::Departure,
 };
 
-/// Attempts before giving up. With the waits between them a server that restarts or elects a leader is outlived, and a caller that
-/// holds a request open has its answer in time.
-const ATTEMPTS: u32 = 4;
+/// How long it is tried, from the first sending on. A leader that was killed is replaced within seven seconds, and a caller that holds
+/// a request open still has its answer in time.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a message that should stand on a subject is looked for. A server that still agrees on it refuses others before it can
+/// be read.
+const LOOKS: u32 = 8;
 
 /// Waits between attempts.
 const BACKOFF: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
@@ -91,6 +98,7 @@ impl Parcel {
     }
 
     async fn until_confirmed(&self, first: Result<Sent, PublishError>) -> Result<Taken, PublishError> {
+        let began = Instant::now();
         let mut sent = first;
         let mut failures = 0;
         loop {
@@ -103,10 +111,11 @@ impl Parcel {
                 Err(error) => error,
             };
             failures += 1;
-            if !error.is_transient() || failures == ATTEMPTS {
+            let wait = BACKOFF.wait(failures, fastrand::f64());
+            if !error.is_transient() || began.elapsed() + wait > PATIENCE {
                 return Err(error);
             }
-            tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+            tokio::time::sleep(wait).await;
             sent = self.send().await;
         }
     }
@@ -174,15 +183,28 @@ impl Parcel {
         if !self.is_once {
             return Err(PublishError::Conflict { subject, holder: "unknown".to_owned() });
         }
-        let holder = match self.bus.last_at(self.kind, self.stream.clone(), &subject).await {
-            Ok(holder) => holder.and_then(|holder| holder.original_id()),
+        let holder = match self.holder().await {
+            Ok(holder) => holder.map(|holder| holder.original_id()),
             Err(source) => return Err(PublishError::Unclear { subject, source }),
         };
-        if holder.is_some() && holder == self.message.id {
-            return Ok(self.receipt(None, true));
+        match holder {
+            Some(Some(id)) if self.message.id.as_ref() == Some(&id) => Ok(self.receipt(None, true)),
+            Some(Some(id)) => Err(PublishError::Conflict { subject, holder: id.0 }),
+            Some(None) => Err(PublishError::Conflict { subject, holder: "without an id".to_owned() }),
+            None => Err(PublishError::Conflict { subject, holder: "that cannot be read yet".to_owned() }),
         }
-        let holder = holder.map_or_else(|| "without an id".to_owned(), |holder| holder.0);
-        Err(PublishError::Conflict { subject, holder })
+    }
+
+    /// The message that stands on the subject, as soon as it can be read.
+    async fn holder(&self) -> Result<Option<Message>, ReadError> {
+        for look in 1..=LOOKS {
+            let holder = self.bus.last_at(self.kind, self.stream.clone(), &self.message.subject).await?;
+            if holder.is_some() {
+                return Ok(holder);
+            }
+            tokio::time::sleep(BACKOFF.wait(look, fastrand::f64())).await;
+        }
+        Ok(None)
     }
 
     fn receipt(&self, sequence: Option<u64>, is_duplicate: bool) -> Receipt {
