@@ -6,6 +6,7 @@ mod benches;
 mod demo;
 mod deploy;
 mod dlq_command;
+mod examples;
 mod faults;
 mod grafana;
 mod guarantees;
