@@ -25,6 +25,7 @@ use super::{
 use crate::{
     bus::Bus,
     config::ServiceConfig,
+    consumer::Bulkhead,
     handler::{Context, with},
     resilience::Backoff,
     service::ServiceError,
@@ -33,6 +34,9 @@ use crate::{
 
 /// The document's key.
 const WAREHOUSE: &str = "warehouse";
+
+/// Handlers of both workers that change the one document at once: more would only write over each other's revisions.
+const AT_ONCE: u32 = 4;
 
 /// Attempts to write the document before others; what fails then is delivered again.
 const ATTEMPTS: u32 = 32;
@@ -56,9 +60,12 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let inventory = Inventory { bus: service.bus().clone(), stock: service.documents(topology::STOCK).await? };
     // Revision 0: only the first start fills the warehouse.
     inventory.stock.write(WAREHOUSE, &Stock::opening(), 0).await?;
-    let reserve =
-        worker("inventory-reserve").on(with(&inventory, Inventory::reserve)).on(with(&inventory, Inventory::use_up));
-    let release = worker("inventory-release").on(with(&inventory, Inventory::release));
+    let at_the_gate = Bulkhead::new(AT_ONCE);
+    let reserve = worker("inventory-reserve")
+        .bulkhead(&at_the_gate)
+        .on(with(&inventory, Inventory::reserve))
+        .on(with(&inventory, Inventory::use_up));
+    let release = worker("inventory-release").bulkhead(&at_the_gate).on(with(&inventory, Inventory::release));
     service.worker(reserve)?.worker(release)?.run().await
 }
 

@@ -6,6 +6,8 @@
 
 mod life;
 
+use std::{ops::RangeInclusive, time::Duration};
+
 pub use life::{Fact, with_fact};
 
 use super::{
@@ -18,11 +20,19 @@ use super::{
 use crate::{
     bus::Bus,
     config::ServiceConfig,
+    consumer::Worker,
     handler::{Context, with},
+    message::Message,
     record::{self, Record},
     service::ServiceError,
     state::{Documents, documents::DocumentError},
 };
+
+/// Orders that are worked on at once, from a bucket that is slow to one that has all the time in the world.
+const ORDERS_AT_ONCE: RangeInclusive<u32> = 4..=32;
+
+/// How long a fact takes while the bucket is at ease: a read, a write and a publication are a few milliseconds.
+const UNHURRIED: Duration = Duration::from_millis(50);
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -38,17 +48,29 @@ struct Orders {
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let service = service("orders", config).start().await?;
     let orders = Orders { bus: service.bus().clone(), records: service.documents(record::BUCKET).await? };
-    let own = worker("orders-orders")
+    let own = keeping("orders-orders")
         .on(with(&orders, Orders::note::<OrderPlaced>))
         .on(with(&orders, Orders::note::<OrderCompleted>))
         .on(with(&orders, Orders::note::<OrderCancelled>));
-    let inventory = worker("orders-inventory")
+    let inventory = keeping("orders-inventory")
         .on(with(&orders, Orders::note::<StockReserved>))
         .on(with(&orders, Orders::cancel::<StockRefused>))
         .on(with(&orders, Orders::cancel::<StockReleased>));
-    let payments =
-        worker("orders-payments").on(with(&orders, Orders::complete)).on(with(&orders, Orders::note::<PaymentRefused>));
+    let payments = keeping("orders-payments")
+        .on(with(&orders, Orders::complete))
+        .on(with(&orders, Orders::note::<PaymentRefused>));
     service.worker(own)?.worker(inventory)?.worker(payments)?.run().await
+}
+
+/// A worker that keeps records: one fact of an order after the other, since all of them change one record, and as many orders at once as
+/// the bucket bears.
+fn keeping(durable: &str) -> Worker {
+    worker(durable).serial_by(order_of).adaptive(ORDERS_AT_ONCE, UNHURRIED)
+}
+
+/// The order that a fact is about: the last token of its subject.
+fn order_of(message: &Message) -> String {
+    message.subject.as_str().rsplit('.').next().unwrap_or_default().to_owned()
 }
 
 /// The key of an order's record.
