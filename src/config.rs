@@ -14,7 +14,7 @@ mod telemetry;
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub use demo::DemoConfig;
 #[cfg(feature = "mesh")]
-pub use mesh::{LoadConfig, PaymentsConfig, ProviderConfig};
+pub use mesh::{LoadConfig, NotificationsConfig, PaymentsConfig, ProviderConfig};
 pub use nats::{NatsConfig, SystemConfig};
 #[cfg(feature = "dashboard")]
 pub use observer::{NotLoopback, ObserverConfig, TraceUrl};

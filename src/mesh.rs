@@ -11,8 +11,9 @@
 //! | `PaymentCharged` | payments | `StockReserved` | orders completes |
 //! | `PaymentRefused` | payments | `StockReserved` | inventory releases |
 //! | `StockReleased` | inventory | `PaymentRefused` | orders cancels |
-//! | `OrderCompleted` | orders | `PaymentCharged` | inventory uses the reservation up |
-//! | `OrderCancelled` | orders | `StockRefused`, `StockReleased` | |
+//! | `OrderCompleted` | orders | `PaymentCharged` | inventory uses the reservation up, shipping sends the parcel, notifications tells the customer |
+//! | `OrderCancelled` | orders | `StockRefused`, `StockReleased` | notifications tells the customer |
+//! | `ParcelMoved` | shipping | `OrderCompleted` | shipping keeps the parcel's record |
 //!
 //! Delivery is at least once, so every handler may run twice, or late, beside another run of itself. What makes that harmless is the same
 //! everywhere: an effect is keyed by the order and found again, a fact is published once for each order, and a message is settled only
@@ -25,10 +26,12 @@ pub mod events;
 pub mod http;
 pub mod inventory;
 pub mod load;
+pub mod notifications;
 pub mod orders;
 pub mod payments;
 pub mod pricing;
 pub mod provider;
+pub mod shipping;
 pub mod storefront;
 #[cfg(test)]
 mod testing;

@@ -23,6 +23,10 @@ enum Name {
     Inventory(config::ServiceConfig),
     /// Charges customers at the payment provider
     Payments(config::PaymentsConfig),
+    /// Tells customers how their orders ended
+    Notifications(config::NotificationsConfig),
+    /// Sends parcels on their way and follows them
+    Shipping(config::ServiceConfig),
     /// The payment provider, which knows nothing of NATS
     Provider(config::ProviderConfig),
     /// Places orders at a rate
@@ -37,6 +41,8 @@ impl ServiceCommand {
             Name::Orders(config) => mesh::orders::run(config).await?,
             Name::Inventory(config) => mesh::inventory::run(config).await?,
             Name::Payments(config) => mesh::payments::run(config).await?,
+            Name::Notifications(config) => mesh::notifications::run(config).await?,
+            Name::Shipping(config) => mesh::shipping::run(config).await?,
             Name::Provider(config) => mesh::provider::run(config).await?,
             Name::Load(config) => mesh::load::run(config).await?,
         }

@@ -38,6 +38,18 @@ pub struct ProviderConfig {
     pub telemetry: TelemetryConfig,
 }
 
+/// Settings of `notifications`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct NotificationsConfig {
+    /// File that every mail to a customer is written to
+    #[arg(long, env = "STREAMGAUGE_OUTBOX", value_name = "FILE")]
+    pub outbox: PathBuf,
+
+    /// What every service has.
+    #[command(flatten)]
+    pub service: ServiceConfig,
+}
+
 /// Settings of `load`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoadConfig {

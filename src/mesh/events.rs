@@ -1,6 +1,7 @@
 //! What the services of the mesh tell each other: facts, each about one order, named in the past tense.
 //!
-//! Every order has each of these facts at most once, so each is published with `once()`, and its key is the order's id.
+//! Every order has each of these facts at most once, so each is published with `once()`, and its key is the order's id. Only its parcel
+//! moves more often.
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,16 @@ pub struct OrderPlaced {
 /// Everything is reserved and paid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderCompleted {
+    /// The order.
+    pub order_id: String,
+    /// What was paid, in cents.
+    pub cents: u64,
+}
+
+/// The same as version 1 tells it, which knew nothing of the money. Nobody publishes it any more; it stays for as long as a stream holds
+/// some, or an older `orders` runs beside a newer one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCompletedV1 {
     /// The order.
     pub order_id: String,
 }
@@ -104,10 +115,39 @@ pub struct PaymentRefused {
     pub reason: String,
 }
 
+/// A parcel came one step nearer to its customer. Unlike the others a parcel has several of these, which mean something in order only.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParcelMoved {
+    /// The order, whose parcel has the same name.
+    pub order_id: String,
+    /// Which of its moves it is, counted from 1.
+    pub number: u32,
+    /// What it is now, such as `packed`.
+    pub to: String,
+}
+
+impl Payload for ParcelMoved {
+    const KIND: &'static str = "ParcelMoved";
+    const STREAM: &'static str = "SHIPPING";
+    const SUBJECT: &'static str = "shipping.moved.*";
+    const PARTITIONS: Option<u32> = Some(PARCEL_PARTITIONS);
+
+    fn key(&self) -> String {
+        self.order_id.clone()
+    }
+}
+
+/// Twice as many as the demo has instances of shipping; it is fixed once and for all.
+pub const PARCEL_PARTITIONS: u32 = 4;
+
 macro_rules! fact {
     ($type:ident, $stream:literal, $subject:literal) => {
+        fact!($type, stringify!($type), 1, $stream, $subject);
+    };
+    ($type:ident, $kind:expr, $version:literal, $stream:literal, $subject:literal) => {
         impl Payload for $type {
-            const KIND: &'static str = stringify!($type);
+            const KIND: &'static str = $kind;
+            const VERSION: u32 = $version;
             const STREAM: &'static str = $stream;
             const SUBJECT: &'static str = $subject;
 
@@ -119,7 +159,8 @@ macro_rules! fact {
 }
 
 fact!(OrderPlaced, "ORDERS", "orders.placed.*");
-fact!(OrderCompleted, "ORDERS", "orders.completed.*");
+fact!(OrderCompleted, "OrderCompleted", 2, "ORDERS", "orders.completed.*");
+fact!(OrderCompletedV1, "OrderCompleted", 1, "ORDERS", "orders.completed.*");
 fact!(OrderCancelled, "ORDERS", "orders.cancelled.*");
 fact!(StockReserved, "INVENTORY", "inventory.reserved.*");
 fact!(StockRefused, "INVENTORY", "inventory.refused.*");

@@ -19,11 +19,13 @@ use anyhow::bail;
 pub use stock::{Decision, Quantities, Stock};
 
 use super::{
-    events::{OrderCompleted, OrderPlaced, PaymentRefused, StockRefused, StockReleased, StockReserved},
+    events::{
+        OrderCompleted, OrderCompletedV1, OrderPlaced, PaymentRefused, StockRefused, StockReleased, StockReserved,
+    },
     service, topology, worker,
 };
 use crate::{
-    bus::Bus,
+    bus::{Bus, Payload},
     config::ServiceConfig,
     consumer::Bulkhead,
     handler::{Context, with},
@@ -64,7 +66,8 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let reserve = worker("inventory-reserve")
         .bulkhead(&at_the_gate)
         .on(with(&inventory, Inventory::reserve))
-        .on(with(&inventory, Inventory::use_up));
+        .on(with(&inventory, Inventory::use_up::<OrderCompleted>))
+        .on(with(&inventory, Inventory::use_up::<OrderCompletedV1>));
     let release = worker("inventory-release").bulkhead(&at_the_gate).on(with(&inventory, Inventory::release));
     service.worker(reserve)?.worker(release)?.run().await
 }
@@ -113,8 +116,8 @@ impl Inventory {
         Ok(())
     }
 
-    async fn use_up(self, _: Context, order: OrderCompleted) -> anyhow::Result<()> {
-        self.change(|stock| stock.forgotten(&order.order_id)).await?;
+    async fn use_up<F: Payload>(self, _: Context, completed: F) -> anyhow::Result<()> {
+        self.change(|stock| stock.forgotten(&completed.key())).await?;
         tracing::info!("reserved stock used up");
         Ok(())
     }
@@ -218,7 +221,7 @@ mod tests {
         inventory.clone().reserve(first.clone(), released.clone()).await.unwrap();
         inventory.clone().reserve(second.clone(), used.clone()).await.unwrap();
         inventory.clone().release(delivered(&refused("7")).await, refused("7")).await.unwrap();
-        let completed = OrderCompleted { order_id: "8".into() };
+        let completed = OrderCompleted { order_id: "8".into(), cents: 100 };
         inventory.clone().use_up(delivered(&completed).await, completed).await.unwrap();
 
         let (stock, told) = (inventory.document().await, inventory.bus.published().len());

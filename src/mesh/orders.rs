@@ -8,12 +8,12 @@ mod life;
 
 use std::{ops::RangeInclusive, time::Duration};
 
-pub use life::{Fact, with_fact};
+pub use life::{Fact, KIND, with_fact};
 
 use super::{
     events::{
-        OrderCancelled, OrderCompleted, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused, StockReleased,
-        StockReserved,
+        OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused,
+        StockReleased, StockReserved,
     },
     service, worker,
 };
@@ -51,6 +51,7 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let own = keeping("orders-orders")
         .on(with(&orders, Orders::note::<OrderPlaced>))
         .on(with(&orders, Orders::note::<OrderCompleted>))
+        .on(with(&orders, Orders::note::<OrderCompletedV1>))
         .on(with(&orders, Orders::note::<OrderCancelled>));
     let inventory = keeping("orders-inventory")
         .on(with(&orders, Orders::note::<StockReserved>))
@@ -75,7 +76,7 @@ fn order_of(message: &Message) -> String {
 
 /// The key of an order's record.
 pub fn record_key(order_id: &str) -> String {
-    format!("order.{order_id}")
+    format!("{KIND}.{order_id}")
 }
 
 impl Orders {
@@ -86,7 +87,7 @@ impl Orders {
 
     async fn complete(self, context: Context, charged: PaymentCharged) -> anyhow::Result<()> {
         self.fold(&context, &charged).await?;
-        let completed = OrderCompleted { order_id: charged.order_id };
+        let completed = OrderCompleted { order_id: charged.order_id, cents: charged.cents };
         self.bus.publish(&completed).because(context.cause()).once().await?;
         tracing::info!("order completed");
         Ok(())
@@ -139,7 +140,7 @@ mod tests {
         let message = orders.bus.published().remove(0);
         assert_eq!(message.causation, context.message().id);
         assert_eq!(message.correlation, context.message().correlation);
-        let completed = OrderCompleted { order_id: "7".into() };
+        let completed = OrderCompleted { order_id: "7".into(), cents: 100 };
         orders.clone().note(Context::new(message, None), completed).await.unwrap();
         assert_eq!(orders.state().await, ("completed".into(), None));
     }

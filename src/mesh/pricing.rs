@@ -89,7 +89,7 @@ mod tests {
     async fn check(lines: &[(&str, u32)], expected: Result<u64, NoQuote>) {
         let line = |(sku, quantity): &(&str, u32)| Line { sku: (*sku).into(), quantity: *quantity };
         let wanted = Quote { lines: lines.iter().map(line).collect() };
-        let context = delivered(&OrderCompleted { order_id: "7".into() }).await;
+        let context = delivered(&OrderCompleted { order_id: "7".into(), cents: 100 }).await;
         let quoted = quote(context, wanted).await;
         let found = quoted.as_ref().map(|quoted| quoted.total_cents).map_err(|refusal| refusal.error.clone());
         assert_eq!(found, expected);

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     ACK_WAIT,
     events::{
-        OrderCancelled, OrderCompleted, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused, StockReleased,
-        StockReserved,
+        OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, ParcelMoved, PaymentCharged, PaymentRefused,
+        StockRefused, StockReleased, StockReserved,
     },
 };
 use crate::{
@@ -45,6 +45,7 @@ fn streams() -> Vec<StreamSpec> {
         stream("ORDERS", "orders", "orders.>")
             .carrying::<OrderPlaced>(&["storefront"])
             .carrying::<OrderCompleted>(&["orders"])
+            .carrying::<OrderCompletedV1>(&["orders before version 2"])
             .carrying::<OrderCancelled>(&["orders"]),
         stream("INVENTORY", "inventory", "inventory.>")
             .carrying::<StockReserved>(&["inventory"])
@@ -53,21 +54,33 @@ fn streams() -> Vec<StreamSpec> {
         stream("PAYMENTS", "payments", "payments.>")
             .carrying::<PaymentCharged>(&["payments"])
             .carrying::<PaymentRefused>(&["payments"]),
+        StreamSpec { allow_atomic: true, ..stream("SHIPPING", "shipping", "shipping.>") }
+            .carrying::<ParcelMoved>(&["shipping"]),
     ]
 }
 
 fn consumers() -> Vec<ConsumerSpec> {
     let consumers = [
-        ConsumerSpec::reading::<OrderPlaced>("inventory-reserve", "inventory").and::<OrderCompleted>(),
+        ConsumerSpec::reading::<OrderPlaced>("inventory-reserve", "inventory")
+            .and::<OrderCompleted>()
+            .and::<OrderCompletedV1>(),
         ConsumerSpec::reading::<PaymentRefused>("inventory-release", "inventory"),
         ConsumerSpec::reading::<StockReserved>("payments-charge", "payments"),
-        ConsumerSpec::reading::<OrderPlaced>("orders-orders", "orders").and::<OrderCompleted>().and::<OrderCancelled>(),
+        ConsumerSpec::reading::<OrderPlaced>("orders-orders", "orders")
+            .and::<OrderCompleted>()
+            .and::<OrderCompletedV1>()
+            .and::<OrderCancelled>(),
         ConsumerSpec::reading::<StockReserved>("orders-inventory", "orders")
             .and::<StockRefused>()
             .and::<StockReleased>(),
         ConsumerSpec::reading::<PaymentCharged>("orders-payments", "orders").and::<PaymentRefused>(),
+        ConsumerSpec::reading::<OrderCompleted>("notifications-orders", "notifications")
+            .and::<OrderCompletedV1>()
+            .and::<OrderCancelled>(),
+        ConsumerSpec::reading::<OrderCompleted>("shipping-send", "shipping").and::<OrderCompletedV1>(),
     ];
-    consumers.map(|consumer| consumer.ack_wait(ACK_WAIT)).into()
+    let parcels = ConsumerSpec::partitioned::<ParcelMoved>("shipping-parcels", "shipping");
+    consumers.into_iter().chain(parcels).map(|consumer| consumer.ack_wait(ACK_WAIT)).collect()
 }
 
 fn buckets() -> Vec<BucketSpec> {

@@ -117,7 +117,7 @@ async fn a_demo_completes_orders_mends_itself_and_ends_without_a_trace() {
     .await;
 
     let pids = demo.pids();
-    assert!(pids.len() >= 13, "the demo, NATS and twelve services: {pids:?}");
+    assert!(pids.len() >= 16, "the demo, NATS and fifteen services: {pids:?}");
     demo.process.signal(Signal::INT);
     let status = demo.process.ended(END_LIMIT).await;
     assert!(status.success(), "{status}: {:?}", demo.process.stderr());
@@ -143,9 +143,9 @@ fn end_of(arguments: &[&str]) -> (Option<i32>, String) {
 
 #[test]
 fn what_cannot_be_started_is_said_in_a_sentence_with_its_code() {
-    let (code, said) = end_of(&["service", "shipping"]);
+    let (code, said) = end_of(&["service", "catering"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("'shipping'"), "{said}");
+    assert!(said.contains("'catering'"), "{said}");
 
     let (code, said) = end_of(&["service", "pricing", "--nats", "nats://127.0.0.1:1", "--nats-wait", "0"]);
     assert_eq!(code, Some(69), "{said}");

@@ -15,8 +15,19 @@ use crate::support::{
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/nats/demo.conf");
 const PASSWORD: &str = "d3m0";
-const USERS: [&str; 9] =
-    ["storefront", "pricing", "orders", "inventory", "payments", "load", "observer", "topology", "system"];
+const USERS: [&str; 11] = [
+    "storefront",
+    "pricing",
+    "orders",
+    "inventory",
+    "payments",
+    "notifications",
+    "shipping",
+    "load",
+    "observer",
+    "topology",
+    "system",
+];
 
 async fn demo_nats() -> NatsServer {
     NatsServer::start_with(Some(Path::new(CONFIG)), &[("STREAMGAUGE_DEMO_PASSWORD", PASSWORD)]).await
@@ -74,6 +85,12 @@ async fn each_user_publishes_what_its_program_owns() {
             "orders.placed.1 $KV.records.order.1",
         ),
         ("payments", "payments.charged.1 $KV.presence.payments.1", "orders.completed.1 $KV.presence.orders.1"),
+        (
+            "notifications",
+            "$KV.inbox.a.1 $KV.attempts.ORDERS.c.1 dead.ORDERS.c $JS.API.CONSUMER.MSG.NEXT.ORDERS.c",
+            "orders.placed.1 $KV.records.order.1",
+        ),
+        ("shipping", "shipping.moved.0.1 $KV.records.parcel.1 $KV.ownership.a", "orders.placed.1 $KV.records.order.1"),
         ("load", "$KV.presence.load.1", "orders.placed.1 $JS.API.CONSUMER.CREATE.ORDERS.c"),
         ("topology", "$JS.API.STREAM.CREATE.ORDERS $KV.stock.a", "orders.placed.1"),
         (

@@ -6,9 +6,11 @@ mod disk;
 mod ends;
 mod input;
 mod life;
+mod parcels;
 mod trace;
+mod trouble;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -40,7 +42,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// The life of an order that is paid.
 const PAID: &[&str] = &["OrderPlaced", "StockReserved", "PaymentCharged", "OrderCompleted"];
 
-const SERVICES: [&str; 6] = ["storefront", "pricing", "inventory", "payments", "orders", "provider"];
+const SERVICES: [&str; 8] =
+    ["storefront", "pricing", "inventory", "payments", "orders", "notifications", "shipping", "provider"];
 
 /// One instance of each service.
 struct Mesh {
@@ -85,19 +88,38 @@ impl Mesh {
     }
 
     fn launch(&mut self, service: &'static str, arguments: &[&str]) {
+        self.launch_as(service, service, arguments);
+    }
+
+    /// Launches an instance of a service that this test calls `name`.
+    fn launch_as(&mut self, name: &'static str, service: &str, arguments: &[&str]) {
         let (storefront, provider) = (self.storefront.address().to_string(), self.provider.address().to_string());
         let provider_url = format!("http://{provider}");
         let ledger = self.folder.path().join("ledger");
+        let outbox = self.outbox();
         let own: Vec<&str> = match service {
+            "notifications" => vec!["--outbox", outbox.to_str().unwrap()],
             "storefront" => vec!["--listen", &storefront],
             "provider" => vec!["--listen", &provider, "--ledger", ledger.to_str().unwrap()],
-            "payments" => vec!["--provider", &provider_url],
+            "payments" if arguments.is_empty() => vec!["--provider", &provider_url],
             _ => Vec::new(),
         };
         let mut command = streamgauge(&[&["service", service], own.as_slice(), arguments].concat());
         command.env("NATS_URL", self.nats.url()).env("STREAMGAUGE_LOG_FORMAT", "json");
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        self.running.insert(service, Process::start(&mut command));
+        self.running.insert(name, Process::start(&mut command));
+    }
+
+    /// Where `notifications` writes its mails.
+    fn outbox(&self) -> PathBuf {
+        self.folder.path().join("outbox")
+    }
+
+    /// The order of each mail, in the order in which they were sent.
+    fn mails(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.outbox()).unwrap_or_default();
+        let mails = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        mails.map(|mail| mail["order_id"].as_str().unwrap().to_owned()).collect()
     }
 
     async fn runs(&self, service: &'static str) {

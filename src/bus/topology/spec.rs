@@ -204,9 +204,23 @@ impl ConsumerSpec {
     /// Messages of type `P` too, which are on the same stream.
     #[must_use]
     pub fn and<P: Payload>(mut self) -> Self {
-        self.filters.push(codec::pattern_of::<P>().to_string());
+        let filter = codec::pattern_of::<P>().to_string();
+        if !self.filters.contains(&filter) {
+            self.filters.push(filter);
+        }
         self.reads.push(P::schema());
         self
+    }
+
+    /// The consumers of a worker that is [partitioned](crate::consumer::Worker::partitioned): `<durable>-0` to `<durable>-<n - 1>`, each
+    /// of one partition, with one message under way.
+    pub fn partitioned<P: Payload>(durable: &str, owner: &str) -> Vec<Self> {
+        let of_partition = |partition: u32| Self {
+            filters: vec![codec::pattern_of::<P>().as_str().replacen('*', &partition.to_string(), 1)],
+            max_ack_pending: Some(1),
+            ..Self::reading::<P>(&format!("{durable}-{partition}"), owner)
+        };
+        (0..P::PARTITIONS.unwrap_or_default()).map(of_partition).collect()
     }
 
     /// How soon the server gives a dead worker's messages to another.

@@ -56,7 +56,7 @@ struct Member {
 }
 
 #[rustfmt::skip]
-const MEMBERS: [Member; 12] = [
+const MEMBERS: [Member; 15] = [
     Member { name: "dashboard",   service: "observer",   rank: Rank::Dashboard,  port: 7070 },
     Member { name: "storefront",  service: "storefront", rank: Rank::Storefront, port: 7071 },
     Member { name: "provider",    service: "provider",   rank: Rank::Provider,   port: 7072 },
@@ -69,6 +69,9 @@ const MEMBERS: [Member; 12] = [
     Member { name: "payments-1",  service: "payments",   rank: Rank::Worker,     port: 7086 },
     Member { name: "payments-2",  service: "payments",   rank: Rank::Worker,     port: 7087 },
     Member { name: "load",        service: "load",       rank: Rank::Load,       port: 7088 },
+    Member { name: "notifications", service: "notifications", rank: Rank::Worker, port: 7089 },
+    Member { name: "shipping-1",  service: "shipping",   rank: Rank::Worker,     port: 7090 },
+    Member { name: "shipping-2",  service: "shipping",   rank: Rank::Worker,     port: 7091 },
 ];
 
 /// The port of NATS unless another process has it.
@@ -187,6 +190,10 @@ impl Plan {
             "provider" => {
                 let ledger = folder.join("ledger.jsonl");
                 vec!["--ledger".to_owned(), ledger.to_str().context("the data folder's path is not UTF-8")?.to_owned()]
+            }
+            "notifications" => {
+                let outbox = folder.join("outbox.jsonl");
+                vec!["--outbox".to_owned(), outbox.to_str().context("the data folder's path is not UTF-8")?.to_owned()]
             }
             "observer" => vec!["--interval".to_owned(), INTERVAL.to_owned()],
             _ => Vec::new(),
@@ -307,7 +314,8 @@ mod tests {
         let words = plan.services_in_words();
         assert_eq!(
             words,
-            "ready: storefront, provider, 2 x pricing, 2 x orders, 2 x inventory, 2 x payments, dashboard"
+            "ready: storefront, provider, 2 x pricing, 2 x orders, 2 x inventory, 2 x payments, \
+             notifications, 2 x shipping, dashboard"
         );
     }
 }

@@ -7,12 +7,15 @@ use crate::{
     bus::Payload,
     clock::Timestamp,
     mesh::events::{
-        OrderCancelled, OrderCompleted, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused, StockReleased,
-        StockReserved,
+        OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused,
+        StockReleased, StockReserved,
     },
     message::Message,
     record::{Phase, Record, Step},
 };
+
+/// What its record is called.
+pub const KIND: &str = "order";
 
 /// What each fact makes of an order; a later row wins over the rows before it.
 const STATES: [(&str, &str, Phase); 8] = [
@@ -48,6 +51,7 @@ impl Fact for OrderPlaced {
     }
 }
 impl Fact for OrderCompleted {}
+impl Fact for OrderCompletedV1 {}
 impl Fact for StockReserved {}
 impl Fact for PaymentCharged {}
 
@@ -84,7 +88,7 @@ pub fn with_fact<F: Fact>(record: Option<&Record>, fact: &F, message: &Message, 
 
 fn unborn(id: String, at: Timestamp) -> Record {
     Record {
-        kind: "order".to_owned(),
+        kind: KIND.to_owned(),
         id,
         state: String::new(),
         phase: Phase::Open,
@@ -158,7 +162,7 @@ mod tests {
 
     fn completed() -> Vec<Delivery> {
         let charged = PaymentCharged { order_id: "7".into(), charge_id: "ch".into(), cents: 5_970 };
-        let completed = OrderCompleted { order_id: "7".into() };
+        let completed = OrderCompleted { order_id: "7".into(), cents: 5_970 };
         vec![delivery(placed(), 0), delivery(reserved(), 1), delivery(charged, 2), delivery(completed, 3)]
     }
 

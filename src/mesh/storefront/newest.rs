@@ -6,12 +6,12 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{errors::ErrorChain, nats::Link, record::Record, resilience::Backoff, state::Documents};
+use crate::{errors::ErrorChain, mesh::orders, nats::Link, record::Record, resilience::Backoff, state::Documents};
 
 /// How many orders are kept.
 const KEPT: usize = 50;
 
-/// How far back to look at the start: an order is written about four times.
+/// How far back to look at the start: an order is written about four times, its parcel three times.
 const WRITES_BACK: u64 = 10 * KEPT as u64;
 
 /// Waits before following again.
@@ -56,7 +56,9 @@ impl Newest {
         let mut changes = pin!(changes);
         while let Some((_, record)) = changes.next().await {
             *failures = 0;
-            self.take(record);
+            if record.kind == orders::KIND {
+                self.take(record);
+            }
         }
     }
 

@@ -41,6 +41,12 @@ async fn a_service_that_is_killed_mid_order_changes_nothing() {
     }
     eventually(LIMIT, "every reservation is used up", async || mesh.stock().await.decided.is_empty()).await;
     assert_eq!(mesh.stock().await.on_hand["tea"], 1_000_000 - orders as u64);
+    eventually(LIMIT, "every customer is told once", async || {
+        let mut mails = mesh.mails();
+        mails.sort();
+        if mails == ids { Ok(()) } else { Err(format!("{} mails", mails.len())) }
+    })
+    .await;
 }
 
 /// Kills the service as soon as the first order of the burst is through with it, and others are not; the customers know nothing of it.

@@ -22,13 +22,15 @@ async fn the_workers_make_the_consumers_that_are_declared() {
 fn every_fact_is_in_the_catalogue() {
     let declared = topology();
     let facts = include_str!("../../../src/mesh/events.rs").lines().filter_map(|line| line.strip_prefix("fact!("));
-    let facts: Vec<&str> = facts.filter_map(|fact| fact.split(',').next()).collect();
+    // A version of a fact has its fact's name and a number.
+    let facts: Vec<&str> =
+        facts.filter_map(|fact| fact.split(',').next()).filter(|fact| !fact.ends_with("V1")).collect();
     assert!(facts.len() >= 8, "the facts are told by `fact!`");
     for fact in facts {
         let messages = declared.streams.iter().flat_map(|stream| &stream.messages);
         let said: Vec<_> = messages.filter(|message| message.kind == fact).collect();
-        assert_eq!(said.len(), 1, "{fact}");
-        assert!(!said[0].published_by.is_empty(), "{fact}");
+        assert!(!said.is_empty(), "{fact}");
+        assert!(said.iter().all(|message| !message.published_by.is_empty()), "{fact}");
     }
     assert!(!declared.catalogue().contains("Loose ends"), "{}", declared.catalogue());
 }

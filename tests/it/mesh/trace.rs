@@ -32,6 +32,13 @@ const EXPECTED: &[(&str, SpanKind, &str, usize)] = &[
     ("orders", SpanKind::Client, "ack orders.completed.*", 1),
     ("inventory", SpanKind::Consumer, "process orders.completed.*", 1),
     ("inventory", SpanKind::Client, "ack orders.completed.*", 1),
+    ("notifications", SpanKind::Consumer, "process orders.completed.*", 1),
+    ("notifications", SpanKind::Client, "ack orders.completed.*", 1),
+    ("shipping", SpanKind::Consumer, "process orders.completed.*", 1),
+    ("shipping", SpanKind::Producer, "publish shipping.moved.*.*", 3),
+    ("shipping", SpanKind::Client, "ack orders.completed.*", 1),
+    ("shipping", SpanKind::Consumer, "process shipping.moved.*.*", 3),
+    ("shipping", SpanKind::Client, "ack shipping.moved.*.*", 3),
 ];
 
 #[tokio::test]
@@ -89,5 +96,6 @@ fn lines_name_the_trace(mesh: &Mesh, order_id: &str, trace_id: &str) {
         assert_eq!((&line["trace_id"], &line["order_id"]), (&json!(trace_id), &json!(order_id)), "{line}");
     }
     let services: BTreeSet<_> = of_order.iter().filter_map(|line| line["service"].as_str()).collect();
-    assert_eq!(services, ["inventory", "orders", "payments", "pricing", "provider", "storefront"].into());
+    let all = ["inventory", "notifications", "orders", "payments", "pricing", "provider", "shipping", "storefront"];
+    assert_eq!(services, all.into());
 }
