@@ -14,8 +14,8 @@ use serde_json::json;
 
 use crate::{message::header::TRACEPARENT, telemetry::Telemetry};
 
-/// No order or charge comes near this many bytes.
-const BODY_LIMIT: usize = 64 * 1024;
+/// Room for the largest order: 2 000 lines of some 95 bytes each.
+const BODY_LIMIT: usize = 256 * 1024;
 
 /// When to ask again while we are unavailable, in seconds: about what a broker that restarts needs.
 const RETRY_AFTER: &str = "2";

@@ -234,7 +234,7 @@ mod tests {
         let json = |body: &'static str| server.post("/charges").header("content-type", "application/json").body(body);
         assert_eq!(answer(json("{")).await.0, 400);
         assert_eq!(answer(server.post("/charges").body("{}")).await.0, 415);
-        assert_eq!(answer(charge(&server, "k", &"x".repeat(70_000), 100)).await.0, 413);
+        assert_eq!(answer(charge(&server, "k", &"x".repeat(270_000), 100)).await.0, 413);
         assert_eq!(set(&server, json!({ "latency_ms": 60_001 })).await, 422);
         assert_eq!(set(&server, json!({ "decline_rate": 1.5 })).await, 422);
         assert_eq!(set(&server, json!({ "latency": 1 })).await, 422);

@@ -41,6 +41,9 @@ use checkout::Checkout;
 use newest::Newest;
 use request::{NewOrder, idempotency_key};
 
+/// Orders of more bytes than this are compressed, those of some fifty lines and more; smaller ones have little to gain.
+const COMPRESSED_ABOVE: usize = 4 * 1024;
+
 /// What the routes work with.
 #[derive(Debug)]
 struct Shop {
@@ -57,7 +60,7 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let service = service("storefront", config).start().await?;
     let checkout = Checkout {
         connection: service.connection().clone(),
-        bus: service.bus().clone(),
+        bus: service.bus().clone().compressing_above(COMPRESSED_ABOVE),
         client: service.client(),
         keys: service.documents(topology::IDEMPOTENCY).await?,
     };

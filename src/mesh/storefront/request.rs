@@ -9,7 +9,7 @@ use crate::mesh::{events::Line, http::Fault};
 pub(super) const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 const CUSTOMER_MAX: usize = 200;
-const LINES_MAX: usize = 50;
+const LINES_MAX: usize = 2_000;
 const QUANTITY_MAX: u32 = 1_000;
 const SKU_MAX: usize = 64;
 const KEY_MAX: usize = 255;
@@ -86,9 +86,9 @@ mod tests {
         check(order("a\nb", &[("tea", 1)]), "422 `customer`");
         check(order(&"é".repeat(200), &[("tea", 1)]), "fine");
         check(order(&"a".repeat(201), &[("tea", 1)]), "422 `customer`");
-        check(order("ada", &[]), "422 `lines` must hold 1 to 50 lines, it holds 0");
-        check(order("ada", &[("tea", 1); 50]), "fine");
-        check(order("ada", &[("tea", 1); 51]), "422 `lines`");
+        check(order("ada", &[]), "422 `lines` must hold 1 to 2000 lines, it holds 0");
+        check(order("ada", &[("tea", 1); 2_000]), "fine");
+        check(order("ada", &[("tea", 1); 2_001]), "422 `lines`");
         check(order("ada", &[("tea", 1), ("tea", 0)]), "422 `lines[1]` asks for 0 of tea");
         check(order("ada", &[("tea", 1_000_000_000)]), "422 `lines[0]` asks for 1000000000 of tea");
         check(order("ada", &[("", 1)]), "422 `lines[0]` has no article");

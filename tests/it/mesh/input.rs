@@ -32,7 +32,7 @@ async fn what_makes_no_sense_is_refused_in_a_sentence_and_nothing_is_published()
     check(&json("{}").await, 422, "missing field `customer`");
     check(&json(r#"{"customer":"ada","lines":[{"sku":"tea","quantity":-1}]}"#).await, 422, "quantity");
     check(&post(&mesh, "text/plain", "{}".into()).await, 415, "content-type: application/json");
-    check(&post(&mesh, "application/json", format!("\"{}\"", "x".repeat(65_536))).await, 413, "larger than 64 KB");
+    check(&post(&mesh, "application/json", format!("\"{}\"", "x".repeat(262_144))).await, 413, "larger than 256 KB");
     let place = async |order: Value| mesh.post(&[], &order).await;
     check(&place(order("ada", "tea", 0)).await, 422, "`lines[0]` asks for 0 of tea");
     check(&place(order("ada", "tea", 1_000_000_000)).await, 422, "`quantity` is 1 to 1000");

@@ -67,3 +67,17 @@ async fn the_same_key_makes_one_order() {
     assert_eq!(mesh.stored("ORDERS", "orders.placed.*").await, 1);
     assert_eq!(mesh.ledger().await["charged"], 1);
 }
+
+#[tokio::test]
+async fn an_order_of_two_thousand_lines_is_compressed_and_completes() {
+    const LINES: usize = 2_000;
+    let mesh = Mesh::start().await;
+    let lines = vec![json!({ "sku": "pencil", "quantity": 1 }); LINES];
+    let id = mesh.place("1", &json!({ "customer": "ada", "lines": lines })).await;
+    assert_eq!(mesh.ended(&id, PAID).await["state"], "completed");
+    let stream = mesh.connection().await.jetstream.get_stream("ORDERS").await.unwrap();
+    let stored = stream.get_last_raw_message_by_subject(&format!("orders.placed.{id}")).await.unwrap();
+    assert_eq!(stored.headers.get("content-encoding").unwrap().as_str(), "lz4");
+    assert!(stored.payload.len() < 10 * LINES, "{} bytes", stored.payload.len());
+    assert_eq!(mesh.stock().await.on_hand["pencil"], 1_000_000 - LINES as u64);
+}
