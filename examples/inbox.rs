@@ -1,6 +1,8 @@
 //! An inbox: a message that comes twice, here because its sender published it twice, has its effect once.
 #![expect(clippy::print_stdout, reason = "it shows what it does")]
 
+use std::time::Duration;
+
 use clap::Parser;
 use serde::{Deserialize, Serialize};
 use streamgauge::{
@@ -36,6 +38,9 @@ struct Settings {
     service: ServiceConfig,
 }
 
+/// How long a message waits for another of its invoice that is being paid, unless the payment takes longer.
+const HOLD: Duration = Duration::from_secs(2);
+
 /// What cannot be taken back.
 async fn pay(_: Context, sent: InvoiceSent) -> std::io::Result<()> {
     println!("paid {} cents for invoice {}", sent.cents, sent.invoice);
@@ -53,7 +58,7 @@ async fn main() -> anyhow::Result<()> {
     for _ in 0..2 {
         service.bus().publish(&InvoiceSent { invoice: "2030-7".to_owned(), cents: 1_290 }).await?;
     }
-    let inbox = service.inbox(topology::INBOX).await?;
+    let inbox = service.inbox(topology::INBOX).await?.hold(HOLD);
     let once = inbox.guard_by(|_: &Context, sent: &InvoiceSent| sent.invoice.clone(), pay);
     Ok(service.worker(Worker::new("cashier").on(once))?.run().await?)
 }
