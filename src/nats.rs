@@ -6,7 +6,13 @@ mod login;
 
 use std::{path::PathBuf, time::Duration};
 
-use async_nats::{Client, ConnectErrorKind, jetstream};
+use async_nats::{
+    Client, ConnectErrorKind,
+    jetstream::{
+        self,
+        context::{AccountError, AccountErrorKind},
+    },
+};
 use tokio::time::Instant;
 
 use crate::{clock::Clock, config::NatsConfig, errors::ErrorChain, resilience::Backoff};
@@ -95,7 +101,21 @@ pub enum ConnectError {
         user: String,
         /// What the server answered.
         #[source]
-        source: jetstream::context::AccountError,
+        source: AccountError,
+    },
+    /// The server takes questions and the answers do not arrive.
+    #[error(
+        "NATS at {url} does not answer {user} about JetStream: may this user ask $JS.API, and listen to its inbox \
+         (--inbox-prefix)?"
+    )]
+    Unanswered {
+        /// The servers asked, without secrets.
+        url: String,
+        /// The user, or what stands for one.
+        user: String,
+        /// What was waited for.
+        #[source]
+        source: AccountError,
     },
 }
 
@@ -140,11 +160,17 @@ pub async fn connect(config: &NatsConfig, name: &str, clock: &Clock) -> Result<C
 pub async fn require_jetstream(connection: &Connection) -> Result<(), ConnectError> {
     match connection.jetstream.query_account().await {
         Ok(_) => Ok(()),
-        Err(source) => Err(ConnectError::NoJetStream {
-            url: connection.url.clone(),
-            user: connection.user.clone().unwrap_or_else(|| "this connection".to_owned()),
-            source,
-        }),
+        Err(source) => Err(without_jetstream(connection, source)),
+    }
+}
+
+/// A server without JetStream answers that nobody is there; silence has another reason.
+fn without_jetstream(connection: &Connection, source: AccountError) -> ConnectError {
+    let url = connection.url.clone();
+    let user = connection.user.clone().unwrap_or_else(|| "this connection".to_owned());
+    match source.kind() {
+        AccountErrorKind::TimedOut => ConnectError::Unanswered { url, user, source },
+        _ => ConnectError::NoJetStream { url, user, source },
     }
 }
 

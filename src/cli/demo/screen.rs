@@ -39,7 +39,10 @@ impl Screen {
         let storefront = plan.url(Rank::Storefront);
         let provider = plan.url(Rank::Provider);
         let order = r#"{"customer":"ada","lines":[{"sku":"tea","quantity":2}]}"#;
-        let nats = plan.nats_url().replace("nats://", &format!("nats://observer:{}@", plan.password));
+        let login = |user: &str| plan.nats_url().replace("nats://", &format!("nats://{user}:{}@", plan.password));
+        let (observer, operator) = (login("observer"), login("operator"));
+        let program =
+            std::env::current_exe().map_or_else(|_| "streamgauge".to_owned(), |path| path.display().to_string());
         let traces = match (std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT"), &config.trace_url) {
             (None, _) => {
                 "set OTEL_EXPORTER_OTLP_ENDPOINT (say, http://127.0.0.1:4318) to send them to a collector".to_owned()
@@ -52,7 +55,8 @@ impl Screen {
              \n  Orders      {storefront}/orders\
              \n  Place one   curl -i {storefront}/orders -H 'content-type: application/json' -d '{order}'\
              \n  Slow down   curl -X PUT {provider}/settings -H 'content-type: application/json' -d '{{\"latency_ms\":2000}}'\
-             \n  NATS        nats -s {nats} --inbox-prefix _INBOX_observer stream ls\
+             \n  NATS        nats -s {observer} --inbox-prefix _INBOX_observer stream ls\
+             \n  Given up    {program} dlq list --nats {operator} --inbox-prefix _INBOX_operator\
              \n  Metrics     {storefront}/metrics, and so every process\
              \n  Traces      {traces}\
              \n  Logs        {logs}\

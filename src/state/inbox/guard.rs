@@ -1,6 +1,9 @@
 //! A handler behind an inbox.
 
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    time::Duration,
+};
 
 use futures_util::FutureExt;
 use uuid::Uuid;
@@ -16,6 +19,9 @@ use crate::{
     name::token_of,
     telemetry::events::Duplicate,
 };
+
+/// How soon a message whose key is held is looked at again at the latest: most holders are done long before their hold ends.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// Runs its handler once for each key.
 pub(super) struct Guarded<H, K> {
@@ -41,7 +47,7 @@ where
             Ok(Claimed::Busy(left)) => Outcome::Retry {
                 reason: format!("another process handles the message, for {} at least", Age(left)),
                 class: class::CLAIMED,
-                after: Some(left),
+                after: Some(left.min(LOOK_AGAIN)),
             },
             Ok(Claimed::Duplicate) => {
                 Duplicate { consumer: &scope, key: &key }.emit(self.inbox.telemetry.metrics());
