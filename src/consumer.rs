@@ -11,7 +11,9 @@ pub mod dead_letter;
 mod declare;
 mod drain;
 mod fate;
+mod flight;
 mod gate;
+mod later;
 mod lease;
 mod outstanding;
 mod partition;
@@ -55,6 +57,7 @@ pub struct Worker {
     adaptive: Option<Adaptive>,
     ack_wait: Duration,
     handler_limit: Option<Duration>,
+    scheduling_from: Duration,
     retry: RetryPolicy,
     breaker: Option<Breaker>,
     kill_switch: Option<KillSwitch>,
@@ -111,6 +114,7 @@ impl Worker {
             adaptive: None,
             ack_wait: ACK_WAIT,
             handler_limit: None,
+            scheduling_from: later::SCHEDULED_FROM,
             retry: RetryPolicy::new(),
             breaker: None,
             kill_switch: None,
@@ -164,6 +168,17 @@ impl Worker {
     #[must_use]
     pub fn retry(mut self, policy: impl Into<RetryPolicy>) -> Self {
         self.retry = policy.into();
+        self
+    }
+
+    /// How long a wait for the next attempt has to be for the message to wait in stream `RETRIES`; one minute unless told otherwise.
+    ///
+    /// There it survives whatever the server does and holds no place among what the consumer has delivered; a shorter wait is the
+    /// consumer's own, and is cut short when its server restarts. Serial and partitioned workers hold on to their order instead, and a
+    /// server before 2.12 takes no scheduled messages: there all waits are the consumer's.
+    #[must_use]
+    pub fn scheduling_from(mut self, wait: Duration) -> Self {
+        self.scheduling_from = wait;
         self
     }
 
@@ -255,6 +270,9 @@ pub fn start(
     }
     let gate = gate::Gate::new(worker.breaker.clone(), worker.kill_switch.clone());
     let credits = credits::Credits::new(worker.concurrency, worker.adaptive.clone());
+    let names = (stream.as_str(), consumer.as_str());
+    let later = || Arc::new(later::Later::new(connection.clone(), names, worker.ack_wait));
+    let later = worker.serial.is_none().then(later);
     let route_metrics = worker.routes.metrics(bus.telemetry().metrics(), consumer.as_str());
     let status = Arc::new(Status::new(stream, consumer, credits.now(), bus.clock().clone(), gate.clone()));
     let shared = Arc::new(pull::Shared {
@@ -269,6 +287,7 @@ pub fn start(
         route_metrics,
         asked: declare::Asked::by(&worker),
         part: None,
+        later,
         worker: Arc::new(worker),
         handlers: Tasks::default(),
         grace,

@@ -10,6 +10,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    attempts::Record,
     dead_letter,
     fate::{Fate, fate},
     gate::{self, Kind},
@@ -44,6 +45,8 @@ pub(super) struct Work<'a> {
     pub(super) reply: &'a async_nats::Subject,
     pub(super) message: Arc<Message>,
     pub(super) delivery: Arc<Delivery>,
+    /// What is known of one that came back after a long wait; its place is the original's.
+    pub(super) returned: Option<Record>,
     choice: Choice<'a>,
     stop: &'a CancellationToken,
 }
@@ -60,8 +63,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         reply: &'a async_nats::Subject,
-        message: Message,
-        delivery: Delivery,
+        (message, delivery, returned): (Message, Delivery, Option<Record>),
         stop: &'a CancellationToken,
     ) -> Self {
         let choice = shared.worker.routes.of(&message);
@@ -73,7 +75,7 @@ impl<'a> Work<'a> {
                 metrics.count_delivery(template.as_str(), shared.status.consumer.as_str());
             }
         }
-        Self { shared, reply, message: Arc::new(message), delivery: Arc::new(delivery), choice, stop }
+        Self { shared, reply, message: Arc::new(message), delivery: Arc::new(delivery), returned, choice, stop }
     }
 
     /// Settles a message that another durable is to process.
@@ -268,8 +270,30 @@ impl<'a> Work<'a> {
         if self.shared.worker.serial.is_some() {
             return Next::Again(wait);
         }
-        self.settle(Settlement::Nak(Some(wait))).await;
+        if !self.scheduled(tally, wait).await {
+            self.settle(Settlement::Nak(Some(wait))).await;
+        }
         Next::Settled
+    }
+
+    /// Has the message wait in the stream of retries, if it is to wait long; `false` if it has to wait where it is.
+    async fn scheduled(&self, tally: &mut Tally, wait: Duration) -> bool {
+        let Shared { later, worker, bus, attempts, status, .. } = self.shared;
+        let (Some(later), Some(record)) = (later, tally.record()) else { return false };
+        if wait < worker.scheduling_from {
+            return false;
+        }
+        let scheduled = later.schedule(bus, &self.message, &self.delivery, record, wait).await;
+        if scheduled.is_err() {
+            return false;
+        }
+        if self.settle(Settlement::Ack).await {
+            tally.forget(attempts, &self.delivery).await;
+        } else {
+            let (consumer, sequence) = (&status.consumer, self.delivery.stream_sequence);
+            tracing::warn!(%consumer, sequence, "a message that was scheduled is not known to be let go; it may be tried once more than was meant");
+        }
+        true
     }
 
     /// Copies the message to the dead letters, and lets go of it only when the copy is there.
@@ -287,7 +311,12 @@ impl<'a> Work<'a> {
             return self.again(tally, BURY_AGAIN).await;
         }
         self.watch(span, Kind::KillSwitch, Some(class));
-        if self.settle(Settlement::Term(reason.to_owned())).await {
+        let settlement = match self.returned {
+            None => Settlement::Term(reason.to_owned()),
+            // The server would tell of a dead letter in the stream of retries, where nobody is to look for it.
+            Some(_) => Settlement::Ack,
+        };
+        if self.settle(settlement).await {
             tally.forget(&self.shared.attempts, &self.delivery).await;
         }
         Next::Settled

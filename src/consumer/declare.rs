@@ -13,7 +13,7 @@ use crate::nats::Connection;
 const MAX_ACK_PENDING: i64 = 10_000;
 
 /// Marks a consumer as one of ours in its metadata, with the version of this crate, so that others can be told apart.
-const WORKER_METADATA: &str = "streamgauge.worker";
+pub(super) const WORKER_METADATA: &str = "streamgauge.worker";
 
 /// What a worker asks of its consumer.
 #[derive(Debug)]

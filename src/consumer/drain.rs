@@ -5,11 +5,7 @@ use std::sync::Arc;
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt;
 
-use super::{
-    gate::Intake,
-    process,
-    pull::{Flight, Shared},
-};
+use super::{flight::Flight, gate::Intake, process, pull::Shared};
 use crate::bus::settle;
 
 /// How long emptying the subscription may take, and how long a cancelled handler to settle its message: with the grace between them

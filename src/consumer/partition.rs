@@ -136,6 +136,8 @@ impl Partitioned {
             worker: self.worker.clone(),
             asked: Asked { filters, ack_wait, max_ack_pending: MAX_ACK_PENDING },
             part: Some(Part { fence: held.fence, lost: held.lost.clone() }),
+            // A message that waited elsewhere would be overtaken.
+            later: None,
             leases: Leases::new(ack_wait),
             attempts: Attempts::new(self.connection.clone()),
             turns: Turns::default(),

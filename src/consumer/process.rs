@@ -9,8 +9,12 @@ use async_nats::{Message as Delivered, jetstream};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
+    Bulkhead,
     attempt::{Next, Work},
-    pull::{Flight, Shared},
+    attempts::Record,
+    flight::Flight,
+    later::{self, Returned},
+    pull::Shared,
     tally::Tally,
     turns::Turn,
 };
@@ -29,25 +33,32 @@ use crate::{
 struct Credit {
     shared: Arc<Shared>,
     flight: Arc<Flight>,
+    is_late: bool,
 }
 
 impl Credit {
-    fn take(shared: &Arc<Shared>, flight: Arc<Flight>) -> Self {
+    fn take(shared: &Arc<Shared>, flight: Arc<Flight>, is_late: bool) -> Self {
         shared.status.taken();
-        flight.taken();
-        Self { shared: shared.clone(), flight }
+        flight.taken(is_late);
+        if let Some(later) = shared.later.as_ref().filter(|_| is_late) {
+            later.taken();
+        }
+        Self { shared: shared.clone(), flight, is_late }
     }
 }
 
 impl Drop for Credit {
     fn drop(&mut self) {
+        if let Some(later) = self.shared.later.as_ref().filter(|_| self.is_late) {
+            later.freed();
+        }
         self.shared.status.freed();
-        self.flight.freed();
+        self.flight.freed(self.is_late);
     }
 }
 
-/// A message and where it lies, or why that cannot be read.
-type Read = Result<(Message, Delivery), String>;
+/// A message, where it lies, and what is known of one that came back after a long wait; or why it cannot be read.
+type Read = Result<(Message, Delivery, Option<Record>), String>;
 
 /// Takes a delivered message, which is held from here on, and starts its handler or has it wait for its turn.
 pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flight>) {
@@ -56,13 +67,14 @@ pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flig
         return;
     };
     let lease = shared.leases.hold(reply.clone());
-    let credit = Credit::take(shared, flight);
+    let is_late = shared.is_late(&delivered.subject);
+    let credit = Credit::take(shared, flight, is_late);
     // Turns are in the order of delivery, so they are taken here and not in the task.
     let arrived = match &shared.worker.serial {
         None => Err(delivered),
         Some(key_of) => {
             let read = read(shared, delivered);
-            let turn = read.as_ref().ok().map(|(message, _)| shared.turns.queue(key_of.of(message)));
+            let turn = read.as_ref().ok().map(|(message, ..)| shared.turns.queue(key_of.of(message)));
             Ok((read, turn))
         }
     };
@@ -71,8 +83,8 @@ pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flig
         let (read, turn) = arrived.unwrap_or_else(|delivered| (read(shared, delivered), None));
         let work = async {
             match read {
-                Ok((message, delivery)) => {
-                    let work = Work::new(shared, &reply, message, delivery, &stop);
+                Ok((message, delivery, returned)) => {
+                    let work = Work::new(shared, &reply, (message, delivery, returned), &stop);
                     process(&work, turn).await;
                 }
                 Err(why) => refuse(shared, &reply, why).await,
@@ -99,8 +111,9 @@ async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
         return work.settle_unrun().await;
     }
     let shared = work.shared;
-    let record = shared.attempts.of(&work.delivery).await;
-    let mut tally = Tally::new(&work.delivery, record);
+    let counted = shared.attempts.of(&work.delivery).await;
+    let known = [work.returned.clone(), counted].into_iter().flatten().max_by_key(|record| record.attempts);
+    let mut tally = Tally::new(&work.delivery, known);
     while let Some(admitted) = admitted(shared, turn.as_mut()).await {
         let next = work.attempt(&mut tally).await;
         drop(admitted);
@@ -122,7 +135,7 @@ fn is_for_another(work: &Work<'_>) -> bool {
 }
 
 /// Waits until a handler may start: its key's turn, a slot of the bulkhead, the gate. `None` if the message is to go back instead.
-async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<Option<OwnedSemaphorePermit>> {
+async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<[Option<OwnedSemaphorePermit>; 2]> {
     if let Some(turn) = turn {
         // None goes back, to run elsewhere, while one before it still runs here.
         turn.comes().await;
@@ -130,12 +143,13 @@ async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<Option<Own
             return None;
         }
     }
-    let slot = match &shared.worker.bulkhead {
-        None => None,
-        Some(bulkhead) => tokio::select! {
-            slot = bulkhead.slot() => Some(slot),
-            () = shared.gate.shut() => return None,
-        },
+    let has_one_credit = shared.status.concurrency() == 1;
+    let later = shared.later.as_ref().filter(|_| has_one_credit);
+    let slots = async { [slot(later.map(|later| &later.turn)).await, slot(shared.worker.bulkhead.as_ref()).await] };
+    let slots = tokio::select! {
+        biased;
+        slots = slots => slots,
+        () = shared.gate.shut() => return None,
     };
     while let Phase::Open { until } = shared.gate.phase(Instant::now()) {
         tokio::select! {
@@ -143,7 +157,14 @@ async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<Option<Own
             () = tokio::time::sleep_until(until.into()) => {}
         }
     }
-    Some(slot)
+    Some(slots)
+}
+
+async fn slot(bulkhead: Option<&Bulkhead>) -> Option<OwnedSemaphorePermit> {
+    match bulkhead {
+        None => None,
+        Some(bulkhead) => Some(bulkhead.slot().await),
+    }
 }
 
 /// Waits for the next attempt; `false` if the message is to go back before.
@@ -164,7 +185,13 @@ fn read(shared: &Shared, message: Delivered) -> Read {
     let Delivered { subject, headers, payload, .. } = delivered.message;
     let subject = Subject::try_from(subject.as_str()).or_else(|_| Subject::try_from(token_of(&subject)));
     let subject = subject.map_err(|error| error.to_string())?;
-    Ok((bus::read_message(subject, headers.as_ref(), payload), delivery))
+    let is_late = shared.is_late(subject.as_str());
+    let message = bus::read_message(subject, headers.as_ref(), payload);
+    if !is_late {
+        return Ok((message, delivery, None));
+    }
+    let Returned { message, delivery, record } = later::original(message, delivery, &shared.status)?;
+    Ok((message, delivery, Some(record)))
 }
 
 fn delivery(delivered: &jetstream::Message) -> Result<Delivery, String> {

@@ -5,16 +5,12 @@
 //! iterator would open one for each request.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use async_nats::{Message as Delivered, StatusCode, Subscriber};
 use futures_util::StreamExt;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -23,7 +19,9 @@ use super::{
     credits::Credits,
     declare::{self, Asked},
     drain,
+    flight::Flight,
     gate::{self, Gate, Intake},
+    later::{self, Later},
     lease::Leases,
     outstanding::Outstanding,
     partition::Part,
@@ -64,6 +62,8 @@ pub(super) struct Shared {
     pub(super) asked: Asked,
     /// The partition that is worked on; `None` where there are none.
     pub(super) part: Option<Part>,
+    /// Long waits; `None` where a message must not be overtaken.
+    pub(super) later: Option<Arc<Later>>,
     pub(super) status: Arc<Status>,
     pub(super) leases: Leases,
     pub(super) attempts: Attempts,
@@ -73,6 +73,13 @@ pub(super) struct Shared {
     pub(super) route_metrics: Vec<RouteMetrics>,
     pub(super) handlers: Tasks,
     pub(super) grace: Duration,
+}
+
+impl Shared {
+    /// Whether a message on this subject came back after a long wait.
+    pub(super) fn is_late(&self, subject: &str) -> bool {
+        self.later.as_ref().is_some_and(|later| later.due == subject)
+    }
 }
 
 /// Why the worker has to begin again with its pull requests.
@@ -88,24 +95,6 @@ enum PullError {
     Ended,
     #[error("pulling")]
     Client(#[from] async_nats::PublishError),
-}
-
-/// The messages that came by one subscription and are held.
-#[derive(Debug, Default)]
-pub(super) struct Flight {
-    held: AtomicU32,
-    freed: Notify,
-}
-
-impl Flight {
-    pub(super) fn taken(&self) {
-        self.held.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn freed(&self) {
-        self.held.fetch_sub(1, Relaxed);
-        self.freed.notify_one();
-    }
 }
 
 /// Why a subscription is given up.
@@ -125,7 +114,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         shared.status.consumer.to_string(),
         beats.clone(),
     );
-    tokio::join!(keep, async {
+    tokio::join!(keep, later::keep(shared.later.clone(), stop.clone()), async {
         let subscriber = pull_until(&shared, &stop).await;
         drain::drain(&shared, subscriber).await;
         beats.cancel();
@@ -211,6 +200,8 @@ struct Pulling<'a> {
     subscriber: Subscriber,
     inbox: String,
     outstanding: Outstanding,
+    /// What the consumer of long waits owes.
+    outstanding_later: Outstanding,
     flight: Arc<Flight>,
     last_heard: Instant,
 }
@@ -229,6 +220,7 @@ impl<'a> Pulling<'a> {
             subscriber,
             inbox,
             outstanding: Outstanding::default(),
+            outstanding_later: Outstanding::default(),
             flight: Arc::default(),
             last_heard: Instant::now(),
         })
@@ -238,6 +230,7 @@ impl<'a> Pulling<'a> {
         let mut link = self.shared.connection.link.watch();
         let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + TAKEN, TICK);
         let (flight, gate) = (self.flight.clone(), &self.shared.gate);
+        let mut intake = self.shared.later.as_ref().map(|later| later.watch());
         loop {
             if let Err(error) = self.ask().await {
                 return Ended::Broken(error);
@@ -245,7 +238,8 @@ impl<'a> Pulling<'a> {
             let turned = tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
                 message = self.subscriber.next() => self.received(message, failures),
-                () = flight.freed.notified() => Ok(()),
+                () = flight.changed() => Ok(()),
+                () = later::changed(&mut intake) => Ok(()),
                 _ = tick.tick() => self.looked_around(failures),
                 _ = link.changed() => still_connected(&link.borrow_and_update()),
                 () = gate.tripped() => match gate.phase(Instant::now()) {
@@ -264,17 +258,38 @@ impl<'a> Pulling<'a> {
         let status = &self.shared.status;
         match self.shared.gate.phase(Instant::now()) {
             Phase::Closed => (status.concurrency(), status.held()),
-            Phase::HalfOpen => (1, self.flight.held.load(Relaxed)),
+            Phase::HalfOpen => (1, self.flight.held()),
             Phase::Open { .. } => (0, 0),
         }
     }
 
-    /// Asks for what free credits allow, but not for every single one while the server still owes us messages: a request for each
-    /// message would cost as much as the message.
+    /// Asks for what free credits allow: the stream's messages, and those that came back after a long wait.
     async fn ask(&mut self) -> Result<(), PullError> {
-        let status = &self.shared.status;
-        let owed = self.outstanding.messages();
         let (credits, held) = self.credits();
+        let later = self.shared.later.clone().filter(|later| later.intake() == later::Intake::Flows);
+        let Some(later) = later else {
+            return self.ask_for(credits, held).await;
+        };
+        let is_closed = self.shared.gate.phase(Instant::now()) == Phase::Closed;
+        let held_late = if is_closed { later.held() } else { self.flight.held_late() };
+        let (credits, credits_later) = later::shares(credits);
+        self.ask_for_later(&later, credits_later.saturating_sub(held_late)).await?;
+        self.ask_for(credits, held.saturating_sub(held_late)).await
+    }
+
+    async fn ask_for_later(&mut self, later: &Later, free: u32) -> Result<(), PullError> {
+        let wanted = free.saturating_sub(self.outstanding_later.messages());
+        if wanted == 0 {
+            return Ok(());
+        }
+        let id = self.outstanding_later.ask(wanted, Instant::now() + EXPIRES + HEARTBEAT);
+        self.request(later::STREAM, &later.consumer, wanted, format!("{}.{}{id}", self.inbox, later::MARK)).await
+    }
+
+    /// Not for every single free credit while the server still owes us messages: a request for each message would cost as much as the
+    /// message.
+    async fn ask_for(&mut self, credits: u32, held: u32) -> Result<(), PullError> {
+        let owed = self.outstanding.messages();
         let wanted = credits.saturating_sub(held.saturating_add(owed));
         if wanted == 0 || (owed > 0 && wanted < credits.div_ceil(2)) {
             return Ok(());
@@ -283,10 +298,14 @@ impl<'a> Pulling<'a> {
             self.last_heard = Instant::now();
         }
         let id = self.outstanding.ask(wanted, Instant::now() + EXPIRES + HEARTBEAT);
+        let status = &self.shared.status;
+        self.request(status.stream.as_str(), status.consumer.as_str(), wanted, format!("{}.{id}", self.inbox)).await
+    }
+
+    async fn request(&self, stream: &str, consumer: &str, wanted: u32, reply: String) -> Result<(), PullError> {
         let (expires, heartbeat) = (EXPIRES.as_nanos(), HEARTBEAT.as_nanos());
         let request = format!(r#"{{"batch":{wanted},"expires":{expires},"idle_heartbeat":{heartbeat}}}"#);
-        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", status.stream, status.consumer);
-        let reply = format!("{}.{id}", self.inbox);
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
         self.shared.connection.client.publish_with_reply(subject, reply, request.into()).await?;
         Ok(())
     }
@@ -294,7 +313,9 @@ impl<'a> Pulling<'a> {
     fn received(&mut self, message: Option<Delivered>, failures: &mut u32) -> Result<(), PullError> {
         let message = message.ok_or(PullError::Ended)?;
         self.last_heard = Instant::now();
+        let is_late = self.shared.is_late(&message.subject);
         match message.status {
+            None if is_late => self.outstanding_later.received(),
             None => self.outstanding.received(),
             Some(code) => return self.heard(code, &message, failures),
         }
@@ -306,6 +327,13 @@ impl<'a> Pulling<'a> {
     /// A status message: its subject ends in the id of the request that it is about.
     fn heard(&mut self, code: StatusCode, message: &Delivered, failures: &mut u32) -> Result<(), PullError> {
         let text = message.description.clone().unwrap_or_default();
+        if let Some((later, id)) = self.shared.later.as_ref().zip(later::request_id(&message.subject)) {
+            if code != StatusCode::IDLE_HEARTBEAT {
+                self.outstanding_later.ended(id);
+            }
+            later.heard(code, is_passing(&text));
+            return Ok(());
+        }
         let id = message.subject.rsplit('.').next().and_then(|id| id.parse().ok());
         match code {
             StatusCode::IDLE_HEARTBEAT => self.works(failures),
@@ -335,6 +363,7 @@ impl<'a> Pulling<'a> {
         let now = Instant::now();
         show_gate(self.shared, now);
         self.outstanding.expire(now);
+        self.outstanding_later.expire(now);
         if self.outstanding.messages() > 0 && now - self.last_heard > HEARTBEAT * 2 {
             return Err(PullError::Silent);
         }

@@ -41,6 +41,11 @@ impl Tally {
         self.record.as_ref().map_or(0, |record| record.attempts)
     }
 
+    /// What is known; `None` before the first start.
+    pub(super) fn record(&self) -> Option<&Record> {
+        self.record.as_ref()
+    }
+
     /// When the first start was; `None` before it.
     pub(super) fn first_started(&self) -> Option<Timestamp> {
         self.record.as_ref().map(|record| record.first_started)

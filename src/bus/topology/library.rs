@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{BucketKind, BucketSpec, StreamSpec, Topology};
-use crate::{advisory, dead_letter, presence, record};
+use crate::{advisory, dead_letter, presence, record, snapshot::Retention};
 
 /// The stream of messages that were given up, on `dead.<stream>.<durable>`.
 pub const DEAD_LETTERS: &str = dead_letter::STREAM;
@@ -31,6 +31,9 @@ pub const CLAIMS: &str = "claims";
 
 /// How long a dead letter waits for somebody to look at it.
 pub const DEAD_LETTERS_AGE: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Longer than any worker is away for.
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// Longer than any message is tried.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
@@ -64,8 +67,10 @@ fn streams() -> Vec<StreamSpec> {
             )
         },
         StreamSpec {
-            max_age: Some(WEEK),
-            max_bytes: Some(64 * MIB),
+            // A stream of schedules cannot refuse what it has no room for (`discard new`): a limit in bytes would let go of what waits.
+            // The account's limit does refuse.
+            max_age: Some(YEAR),
+            retention: Retention::WorkQueue,
             allow_msg_schedules: true,
             ..StreamSpec::new(RETRIES, OWNER, &["retries.>"])
         },

@@ -1,0 +1,103 @@
+//! The consumer of what comes back: made before anything is scheduled, and made again when it is gone.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::jetstream::{
+    ErrorCode,
+    consumer::{AckPolicy, DeliverPolicy, pull},
+    context::{ConsumerInfoErrorKind, GetStreamErrorKind},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Intake, Later, LaterError};
+use crate::{
+    bus::topology::{self, RETRIES},
+    errors::ErrorChain,
+    resilience::Backoff,
+};
+
+/// Waits while the stream of retries cannot be asked.
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), most: Duration::from_secs(60) };
+
+/// Messages that all workers of a consumer may hold together; far above any sum of credits.
+const MAX_ACK_PENDING: i64 = 10_000;
+
+/// Makes the stream and the consumer where they are missing.
+pub(super) async fn declare(later: &Later) -> Result<(), LaterError> {
+    let jetstream = &later.connection.jetstream;
+    topology::ensure(jetstream, &topology::library().only(&[RETRIES])).await.map_err(LaterError::Make)?;
+    let stream = jetstream.get_stream(RETRIES).await.map_err(LaterError::Stream)?;
+    // Without them it would take the message as one like any other, which never comes back.
+    if !stream.cached_info().config.allow_message_schedules {
+        return Err(LaterError::NoSchedules);
+    }
+    let config = pull::Config {
+        durable_name: Some(later.consumer.clone()),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: later.ack_wait,
+        max_deliver: -1,
+        max_ack_pending: MAX_ACK_PENDING,
+        filter_subject: later.due.clone(),
+        metadata: [(super::super::declare::WORKER_METADATA.to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        ..pull::Config::default()
+    };
+    let made = stream.create_consumer(config).await;
+    made.map(drop).map_err(|source| LaterError::Consumer { consumer: later.consumer.clone(), source })
+}
+
+/// Sees to it that what was scheduled, by this process or by one before it, is asked for.
+pub(in crate::consumer) async fn keep(later: Option<Arc<Later>>, stop: CancellationToken) {
+    let Some(later) = later else { return };
+    stop.run_until_cancelled(async {
+        if there(&later).await {
+            later.set_intake(Intake::Wanted);
+        }
+        let mut intake = later.watch();
+        let mut failures = 0;
+        // The sender lives as long as the worker, so waiting cannot fail.
+        while intake.wait_for(|intake| *intake == Intake::Wanted).await.is_ok() {
+            match declare(&later).await {
+                Ok(()) => {
+                    failures = 0;
+                    later.set_intake(Intake::Flows);
+                }
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(consumer = later.consumer, error = %ErrorChain(&error), "what was scheduled does not come back; trying again");
+                    tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+                }
+            }
+        }
+    })
+    .await;
+}
+
+/// Whether somebody has scheduled anything before. What is not told for sure is asked again.
+async fn there(later: &Later) -> bool {
+    let mut failures = 0;
+    loop {
+        match is_there(later).await {
+            Some(is_there) => return is_there || later.intake() != Intake::Unused,
+            None => failures += 1,
+        }
+        tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+    }
+}
+
+async fn is_there(later: &Later) -> Option<bool> {
+    let stream = match later.connection.jetstream.get_stream(RETRIES).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return match error.kind() {
+                GetStreamErrorKind::JetStream(why) if why.error_code() == ErrorCode::STREAM_NOT_FOUND => Some(false),
+                _ => None,
+            };
+        }
+    };
+    match stream.consumer_info(&later.consumer).await {
+        Ok(_) => Some(true),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Some(false),
+        Err(_) => None,
+    }
+}
