@@ -37,8 +37,8 @@ pub(super) use keep::keep;
 /// A wait this long is the stream's rather than the server's: what waits so long would not outlive a restart of the server.
 pub(super) const SCHEDULED_FROM: Duration = Duration::from_secs(60);
 
-/// No wait is longer than this: the stream lets go of what lies in it for a year.
-const LONGEST: Duration = Duration::from_secs(300 * 24 * 3_600);
+/// No wait is longer than this: the stream lets go of what lies in it for 30 days, and its worker may be away for most of them.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 
 /// How long a stream that takes no schedules is not asked again; messages go back with a delay meanwhile.
 const SPARED: Duration = Duration::from_secs(60);

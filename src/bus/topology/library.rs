@@ -32,9 +32,6 @@ pub const CLAIMS: &str = "claims";
 /// How long a dead letter waits for somebody to look at it.
 pub const DEAD_LETTERS_AGE: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Longer than any worker is away for.
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
-
 /// Longer than any message is tried.
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3_600);
 
@@ -69,7 +66,7 @@ fn streams() -> Vec<StreamSpec> {
         StreamSpec {
             // A stream of schedules cannot refuse what it has no room for (`discard new`): a limit in bytes would let go of what waits.
             // The account's limit does refuse.
-            max_age: Some(YEAR),
+            max_age: Some(DEAD_LETTERS_AGE),
             retention: Retention::WorkQueue,
             allow_msg_schedules: true,
             ..StreamSpec::new(RETRIES, OWNER, &["retries.>"])
