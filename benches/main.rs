@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "no other crate sees a bench; `pub` means seen by the files beside")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench speaks to whoever started it")]
 
+mod collector;
 mod demo;
 mod drain;
 mod measured;
@@ -66,16 +67,20 @@ struct Arguments {
     bench: bool,
 }
 
-/// The benches, and the process that one of them starts.
+/// The benches, and the processes that some of them start.
 fn names() -> Vec<PossibleValue> {
     let benches = BENCHES.iter().map(|(name, ..)| PossibleValue::new(name));
-    benches.chain([PossibleValue::new(memory::CHILD).hide(true)]).collect()
+    let children = [memory::CHILD, collector::CHILD].map(|name| PossibleValue::new(name).hide(true));
+    benches.chain(children).collect()
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.names == [memory::CHILD] {
         return memory::hang().map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
+    if arguments.names == [collector::CHILD] {
+        return collector::collect().map_or_else(failed, |()| ExitCode::SUCCESS);
     }
     let is_wanted = |name: &str, runs_unnamed: bool| match arguments.names.as_slice() {
         [] => runs_unnamed,

@@ -23,9 +23,10 @@ use streamgauge::{
 use tokio::{runtime::Runtime, time::MissedTickBehavior};
 
 use crate::{
+    collector::Collector,
     pairs::medians,
     report::{Bar, Figure, Report},
-    support::{nats_server::NatsServer, otlp::Sink},
+    support::nats_server::NatsServer,
 };
 
 /// Unconfirmed messages at once.
@@ -66,7 +67,7 @@ struct Bench {
     runtime: Runtime,
     connection: Connection,
     payload: Measured,
-    sink: Sink,
+    collector: Collector,
     _server: NatsServer,
 }
 
@@ -80,7 +81,7 @@ enum Headers {
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let bench = Bench::new()?;
-    let tracing = |share| Telemetry::exporting_to(&bench.sink.endpoint(), share);
+    let tracing = |share| Telemetry::exporting_to(&bench.collector.endpoint(), share);
     let rarely = bench.bus(tracing(0.01)?);
     let always = bench.bus(tracing(1.0)?);
 
@@ -102,10 +103,10 @@ impl Bench {
         let runtime = Runtime::new()?;
         let server = runtime.block_on(NatsServer::start());
         let connection = runtime.block_on(prepare(&server.url()))?;
-        let sink = runtime.block_on(Sink::start());
+        let collector = Collector::start()?;
         // With its name and quotes it is 128 bytes as JSON.
         let payload = Measured { text: "x".repeat(128 - r#"{"text":""}"#.len()) };
-        Ok(Self { runtime, connection, payload, sink, _server: server })
+        Ok(Self { runtime, connection, payload, collector, _server: server })
     }
 
     fn bus(&self, telemetry: Telemetry) -> Bus {

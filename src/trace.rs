@@ -29,6 +29,18 @@ impl TraceParent {
         self.flags & 1 == 1
     }
 
+    /// The header's value.
+    pub fn text(&self) -> String {
+        let mut text = String::with_capacity(TEXT_LEN);
+        text.push_str("00-");
+        push_hex(&mut text, &self.trace_id);
+        text.push('-');
+        push_hex(&mut text, &self.span_id);
+        text.push('-');
+        push_hex(&mut text, &[self.flags]);
+        text
+    }
+
     /// The trace's id as 32 hex digits.
     pub fn trace_id_text(&self) -> String {
         let mut text = String::with_capacity(32);
@@ -39,14 +51,7 @@ impl TraceParent {
 
 impl fmt::Display for TraceParent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = String::with_capacity(TEXT_LEN);
-        text.push_str("00-");
-        push_hex(&mut text, &self.trace_id);
-        text.push('-');
-        push_hex(&mut text, &self.span_id);
-        text.push('-');
-        push_hex(&mut text, &[self.flags]);
-        f.write_str(&text)
+        f.write_str(&self.text())
     }
 }
 

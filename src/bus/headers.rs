@@ -43,7 +43,7 @@ pub(crate) fn write(message: &Message) -> HeaderMap {
         contract(header::CE_TIME, &time.to_string());
     }
     if let Some(trace) = message.trace {
-        contract(header::TRACEPARENT, &trace.to_string());
+        contract(header::TRACEPARENT, &trace.text());
     }
     if let Some(state) = &message.trace_state {
         contract(header::TRACESTATE, state);
@@ -103,6 +103,10 @@ fn put(headers: &mut HeaderMap, name: &str, value: &str) {
 }
 
 fn text(value: &str) -> HeaderValue {
+    // Nearly every value is plain ASCII and stays as it is.
+    if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return HeaderValue::from(value.to_owned());
+    }
     let kept: String = value.chars().filter(|c| !c.is_control()).collect();
     HeaderValue::from(kept)
 }

@@ -69,7 +69,14 @@ pub struct Publish<'a, P> {
 /// Many may be under way, as many as the bus's window has places, so that a publisher does not wait for each. Awaiting it is what
 /// sends it again where no confirmation came: dropped, the message was sent once, may or may not be stored, and counts as abandoned.
 #[must_use = "whether a message is stored is known when its receipt is there"]
-pub struct Sending(Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>);
+pub struct Sending(Way);
+
+/// How a receipt comes. What is stored at once, as nearly all is, costs no future of its own.
+enum Way {
+    Answer(Box<Underway>),
+    Later(Pin<Box<dyn Future<Output = Result<Receipt, PublishError>> + Send>>),
+    Over,
+}
 
 impl fmt::Debug for Sending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -81,7 +88,22 @@ impl Future for Sending {
     type Output = Result<Receipt, PublishError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<Self::Output> {
-        self.0.as_mut().poll(context)
+        if let Way::Answer(underway) = &mut self.0 {
+            task::ready!(underway.poll_answered(context));
+        }
+        if let Way::Later(later) = &mut self.0 {
+            return later.as_mut().poll(context);
+        }
+        let Way::Answer(underway) = std::mem::replace(&mut self.0, Way::Over) else {
+            panic!("a message that is home was asked for again");
+        };
+        match underway.finish_if_stored() {
+            Ok(receipt) => task::Poll::Ready(Ok(receipt)),
+            Err(underway) => {
+                self.0 = Way::Later(Box::pin(underway.finish()));
+                self.poll(context)
+            }
+        }
     }
 }
 
@@ -140,9 +162,12 @@ impl<'a, P: Payload> Publish<'a, P> {
         let is_in_order = self.is_in_order;
         let begun = self.begin().await?;
         if is_in_order {
-            return Ok(Sending(Box::pin(std::future::ready(begun.finish().await))));
+            return Ok(Sending(Way::Later(Box::pin(std::future::ready(begun.finish().await)))));
         }
-        Ok(Sending(Box::pin(begun.finish())))
+        Ok(Sending(match begun {
+            Begun::Alone(underway) => Way::Answer(underway),
+            gathered @ Begun::Gathered(_) => Way::Later(Box::pin(gathered.finish())),
+        }))
     }
 
     async fn confirmed(self) -> Result<Receipt, PublishError> {
@@ -175,7 +200,7 @@ impl<'a, P: Payload> Publish<'a, P> {
 
     fn message(&self, kind: &Kind) -> Result<Message, PublishError> {
         let fail = |source| PublishError::Payload { kind: P::KIND, source };
-        let subject = codec::subject_of::<P>(&self.payload.key()).map_err(fail)?;
+        let subject = kind.subject::<P>(&self.payload.key()).map_err(fail)?;
         let causation = self.cause.as_ref().and_then(|cause| cause.message.clone());
         let derived = || causation.as_ref().map(|message| message.derived(subject.as_str()));
         let id = self.id.clone().or_else(derived).unwrap_or_default();

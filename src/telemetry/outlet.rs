@@ -51,7 +51,10 @@ pub struct Leaving<'a> {
 #[derive(Debug)]
 pub struct Departure {
     outlet: Arc<Outlet>,
-    span: SdkSpan,
+    parent: Option<TraceParent>,
+    state: Option<String>,
+    /// `None` where it is not recorded: it has its ids, and nothing to tell.
+    span: Option<Box<SdkSpan>>,
     began: Instant,
     is_over: bool,
 }
@@ -76,13 +79,19 @@ impl Outlet {
     /// Begins to send a message.
     pub fn begin(self: &Arc<Self>, leaving: Leaving<'_>, cause: Option<&Cause>) -> Departure {
         let beginning = Beginning {
-            name: self.span_name.clone().into(),
+            // Samplers do not ask for it; a span that is recorded gets it below.
+            name: "".into(),
             kind: SpanKind::Producer,
             parent: cause.and_then(Remote::of_cause),
             is_linked: false,
         };
-        let span = begin_leaf(self.telemetry.tracer(), beginning, || self.attributes(leaving));
-        Departure { outlet: self.clone(), span, began: Instant::now(), is_over: false }
+        let mut span = begin_leaf(self.telemetry.tracer(), beginning, || self.attributes(leaving));
+        let (parent, state) = (trace_parent_of(span.span_context()), state_of(span.span_context()));
+        let span = span.is_recording().then(|| {
+            span.update_name(self.span_name.clone());
+            Box::new(span)
+        });
+        Departure { outlet: self.clone(), parent, state, span, began: Instant::now(), is_over: false }
     }
 
     fn attributes(&self, leaving: Leaving<'_>) -> Vec<KeyValue> {
@@ -102,12 +111,12 @@ impl Outlet {
 impl Departure {
     /// Which span this is, as it travels; `None` without a tracer.
     pub fn trace_parent(&self) -> Option<TraceParent> {
-        trace_parent_of(self.span.span_context())
+        self.parent
     }
 
     /// What tracing vendors added, as it travels.
     pub fn trace_state(&self) -> Option<String> {
-        state_of(self.span.span_context())
+        self.state.clone()
     }
 
     /// Ends it: the message is confirmed.
@@ -124,8 +133,10 @@ impl Departure {
 
     fn fail(&mut self, kind: &'static str, words: String) {
         self.is_over = true;
-        self.span.set_attribute(KeyValue::new("error.type", kind));
-        self.span.set_status(Status::error(words));
+        if let Some(span) = &mut self.span {
+            span.set_attribute(KeyValue::new("error.type", kind));
+            span.set_status(Status::error(words));
+        }
         let Outlet { operation, template, telemetry, .. } = &*self.outlet;
         let sent = Sent { operation, template, took: self.began.elapsed(), error_type: kind };
         sent.emit(telemetry.metrics());

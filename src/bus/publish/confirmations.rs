@@ -3,6 +3,7 @@
 //! A request of the client's for each message would cost a timer and an inbox of its own.
 
 use std::{
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
@@ -117,22 +118,27 @@ impl Confirmations {
         let _over = Over(&self);
         let mut chunks = subscriber.ready_chunks(TAKEN_AT_ONCE);
         let mut sweep = tokio::time::interval(SWEEP);
+        let mut stopped = pin!(stop.cancelled());
         loop {
             tokio::select! {
                 chunk = chunks.next() => match chunk {
-                    Some(messages) => messages.iter().for_each(|message| self.take(message)),
+                    Some(messages) => self.take(&messages),
                     None => return,
                 },
                 _ = sweep.tick() => self.sweep(Instant::now()),
-                () = stop.cancelled() => return,
+                () = &mut stopped => return,
             }
         }
     }
 
-    fn take(&self, message: &async_nats::Message) {
-        let token = message.subject.rsplit('.').next().and_then(|token| token.parse().ok());
-        let waiting = token.and_then(|token| self.lock().take(Ticket(token)));
-        if let Some(waiting) = waiting {
+    /// The last is told first: whoever is woken by the first, and waits for them in turn, finds all others told.
+    fn take(&self, messages: &[async_nats::Message]) {
+        let told: Vec<_> = {
+            let mut waiting = self.lock();
+            let taken = |message| Some((waiting.take(ticket_of(message)?)?, message));
+            messages.iter().rev().filter_map(taken).collect()
+        };
+        for (waiting, message) in told {
             waiting.tell(answer_of(message));
         }
     }
@@ -157,6 +163,10 @@ impl Drop for Over<'_> {
         self.0.is_over.store(true, Relaxed);
         drop(self.0.lock().all());
     }
+}
+
+fn ticket_of(message: &async_nats::Message) -> Option<Ticket> {
+    message.subject.rsplit('.').next()?.parse().ok().map(Ticket)
 }
 
 fn answer_of(message: &async_nats::Message) -> Answer {

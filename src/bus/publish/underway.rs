@@ -2,6 +2,8 @@
 
 use std::{
     borrow::Cow,
+    pin::{Pin, pin},
+    task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
@@ -57,6 +59,7 @@ pub(super) struct Underway {
 #[derive(Debug)]
 enum Sent {
     Waiting(oneshot::Receiver<Answer>),
+    Answered(Result<Answer, oneshot::error::RecvError>),
     Taken(Taken),
 }
 
@@ -76,6 +79,27 @@ impl Underway {
         }
     }
 
+    /// Waits until the first sending is answered, or did not succeed.
+    pub(super) fn poll_answered(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Ok(Sent::Waiting(answer)) = &mut self.first {
+            self.first = Ok(Sent::Answered(ready!(Pin::new(answer).poll(context))));
+        }
+        Poll::Ready(())
+    }
+
+    /// How it ended, if the stream took it at once: what becomes of nearly all, at little cost.
+    pub(super) fn finish_if_stored(self: Box<Self>) -> Result<Receipt, Box<Self>> {
+        match &self.first {
+            Ok(Sent::Answered(Ok(Answer::Ack(Ack { seq: Some(sequence), duplicate, error: None })))) => {
+                let (sequence, is_duplicate) = (*sequence, *duplicate);
+                let Self { parcel, departure, .. } = *self;
+                departure.confirmed();
+                Ok(parcel.into_receipt(Some(sequence), is_duplicate))
+            }
+            _ => Err(self),
+        }
+    }
+
     /// Waits for the confirmation, sends again where none came, and tells how it ended.
     pub(super) async fn finish(self) -> Result<Receipt, PublishError> {
         let Self { parcel, departure, first, turn } = self;
@@ -92,7 +116,7 @@ impl Underway {
 impl Parcel {
     async fn deliver(self, first: Result<Sent, PublishError>) -> Result<Receipt, PublishError> {
         match self.until_confirmed(first).await? {
-            Taken::Stored { sequence, is_duplicate } => Ok(self.receipt(Some(sequence), is_duplicate)),
+            Taken::Stored { sequence, is_duplicate } => Ok(self.into_receipt(Some(sequence), is_duplicate)),
             Taken::SubjectInUse => self.ours_or_conflict().await,
         }
     }
@@ -132,8 +156,13 @@ impl Parcel {
         let reply = confirmations.reply(ticket);
         let subject = self.message.subject.as_str().to_owned();
         let payload = self.message.payload.clone();
-        let publish = client.publish_with_reply_and_headers(subject, reply, self.headers(), payload);
-        let error = match tokio::time::timeout(CONFIRM_LIMIT, publish).await {
+        let mut publish = pin!(client.publish_with_reply_and_headers(subject, reply, self.headers(), payload));
+        // Mostly the client has room at once, and no timer is needed.
+        let published = match futures_util::poll!(publish.as_mut()) {
+            Poll::Ready(published) => Ok(published),
+            Poll::Pending => tokio::time::timeout(CONFIRM_LIMIT, publish).await,
+        };
+        let error = match published {
             Ok(Ok(())) => return Ok(Sent::Waiting(answer)),
             Ok(Err(error)) => self.unsent(error, client.max_payload()),
             Err(late) => self.unavailable(RequestError::with_source(RequestErrorKind::TimedOut, late)),
@@ -154,6 +183,7 @@ impl Parcel {
     async fn answered(&self, sent: Sent) -> Result<Taken, PublishError> {
         let answer = match sent {
             Sent::Taken(taken) => return Ok(taken),
+            Sent::Answered(answer) => answer,
             Sent::Waiting(answer) => answer.await,
         };
         match answer {
@@ -205,6 +235,11 @@ impl Parcel {
             tokio::time::sleep(BACKOFF.wait(look, fastrand::f64())).await;
         }
         Ok(None)
+    }
+
+    fn into_receipt(self, sequence: Option<u64>, is_duplicate: bool) -> Receipt {
+        let id = self.message.id.unwrap_or_else(|| MessageId(String::new()));
+        Receipt { id, stream: self.stream.into_owned(), sequence, is_duplicate }
     }
 
     fn receipt(&self, sequence: Option<u64>, is_duplicate: bool) -> Receipt {
