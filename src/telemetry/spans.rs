@@ -12,11 +12,10 @@ use prometheus::IntCounter;
 
 use super::Metrics;
 
-/// Spans that wait at once, unless the environment says otherwise: a third of a second of the most that one process makes. The SDK's
-/// own 2048 are full before its thread has been woken.
+/// Spans that wait at once, unless the environment says otherwise: four times the SDK's own 2048, a third of a second at 25 000 a second.
 const QUEUE: usize = 8192;
 
-/// Spans of one request, unless the environment says otherwise: a request costs the same whatever it carries, and this is some 700 KB.
+/// Spans of one request, unless the environment says otherwise: four times the SDK's own 512, for a quarter of the requests.
 const BATCH: usize = 2048;
 
 /// The variables that the SDK reads for the two.
