@@ -10,6 +10,7 @@ pub mod ownership;
 pub mod partition;
 mod publish;
 pub mod settle;
+mod slots;
 pub mod topology;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};

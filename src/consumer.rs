@@ -3,6 +3,7 @@
 //! A worker asks the server for exactly as many messages as it has free credits, so that nothing ages in a buffer, and extends the
 //! server's `ack_wait` for everything it holds, so that a slow handler is not delivered twice.
 
+mod arrival;
 mod attempt;
 mod attempts;
 mod bulkhead;
@@ -27,7 +28,7 @@ mod turns;
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use crate::{
-    bus::{Bus, Payload, codec, ownership},
+    bus::{Bus, Payload, codec, ownership, settle::Settler},
     handler::Handler,
     message::Message,
     name::{ConsumerName, NameError, StreamName},
@@ -280,6 +281,7 @@ pub fn start(
         bus: bus.clone(),
         status: status.clone(),
         leases: lease::Leases::new(worker.ack_wait),
+        settler: Settler::new(&connection.client),
         attempts: attempts::Attempts::new(connection.clone()),
         turns: turns::Turns::default(),
         gate,

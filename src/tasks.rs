@@ -15,12 +15,12 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// Starts `task` and hands it the token that asks it to stop.
+    /// Starts `task` and hands it the token that asks it, and all the others, to stop.
     pub fn spawn<F>(&self, task: impl FnOnce(CancellationToken) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.tracker.spawn(task(self.stop.child_token()));
+        self.tracker.spawn(task(self.stop.clone()));
     }
 
     /// Tasks that can be stopped before these, and are stopped with these.

@@ -43,6 +43,8 @@ struct Inner {
     provider: SdkTracerProvider,
     tracer: SdkTracer,
     metrics: Metrics,
+    /// Whether the sampler leaves it to whoever began a trace if the trace is seen.
+    is_parent_based: bool,
 }
 
 /// Why telemetry cannot be set up.
@@ -102,7 +104,8 @@ impl Telemetry {
 
     fn over(provider: SdkTracerProvider, metrics: Metrics) -> Self {
         let tracer = provider.tracer(SCOPE);
-        let shared = Arc::new(Inner { provider, tracer, metrics });
+        let is_parent_based = export::is_parent_based();
+        let shared = Arc::new(Inner { provider, tracer, metrics, is_parent_based });
         Self { shared, correlation_name: "correlation_id" }
     }
 
@@ -116,6 +119,11 @@ impl Telemetry {
     /// The process's metrics.
     pub fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Whether spans below `remote` are seen by nobody.
+    fn spares(&self, remote: &Remote) -> bool {
+        self.shared.is_parent_based && !remote.parent.is_sampled()
     }
 
     fn tracer(&self) -> &SdkTracer {

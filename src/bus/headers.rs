@@ -78,20 +78,28 @@ pub(crate) fn read(subject: Subject, headers: Option<&HeaderMap>, payload: Bytes
 
 fn take(message: &mut Message, name: &str, value: &str) {
     let own = || value.to_owned();
-    match name.to_ascii_lowercase().as_str() {
-        "nats-msg-id" => message.id = Some(MessageId(own())),
-        header::CE_ID => {
-            message.id.get_or_insert_with(|| MessageId(own()));
-        }
-        header::CORRELATION_ID => message.correlation = Some(CorrelationId(own())),
-        header::CAUSATION_ID => message.causation = Some(MessageId(own())),
-        header::CE_DATASCHEMA => message.schema = Schema::parse(value),
-        header::CE_SOURCE => message.source = Some(own()),
-        header::CE_TIME => message.time = Timestamp::parse(value),
-        header::TRACEPARENT => message.trace = value.parse().ok(),
-        header::TRACESTATE => message.trace_state = Some(own()),
-        header::CE_TYPE | header::CE_SPECVERSION => {}
-        _ => message.headers.push((name.to_owned(), own())),
+    // Names are compared as they stand: a copy in lower case for each header of each message would cost more than the rest.
+    let is = |known: &str| name.eq_ignore_ascii_case(known);
+    if is(header::MESSAGE_ID) {
+        message.id = Some(MessageId(own()));
+    } else if is(header::CE_ID) {
+        message.id.get_or_insert_with(|| MessageId(own()));
+    } else if is(header::CORRELATION_ID) {
+        message.correlation = Some(CorrelationId(own()));
+    } else if is(header::CAUSATION_ID) {
+        message.causation = Some(MessageId(own()));
+    } else if is(header::CE_DATASCHEMA) {
+        message.schema = Schema::parse(value);
+    } else if is(header::CE_SOURCE) {
+        message.source = Some(own());
+    } else if is(header::CE_TIME) {
+        message.time = Timestamp::parse(value);
+    } else if is(header::TRACEPARENT) {
+        message.trace = value.parse().ok();
+    } else if is(header::TRACESTATE) {
+        message.trace_state = Some(own());
+    } else if !is(header::CE_TYPE) && !is(header::CE_SPECVERSION) {
+        message.headers.push((name.to_owned(), own()));
     }
 }
 

@@ -5,7 +5,6 @@ mod error;
 mod kinds;
 mod linger;
 mod order;
-mod slots;
 mod underway;
 mod window;
 

@@ -2,10 +2,14 @@
 //!
 //! Any answer but the server's own empty one, and no answer, count as unconfirmed: the message will be delivered again.
 
+mod settler;
+
 use std::time::Duration;
 
-use async_nats::{Client, Request, Subject};
+use async_nats::{Client, Message, Request, Subject};
 use bytes::Bytes;
+
+pub(crate) use settler::Settler;
 
 /// How long a settlement waits for the server's word.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
@@ -63,6 +67,11 @@ impl Settlement {
 pub async fn settle(client: &Client, reply: &Subject, settlement: &Settlement) -> Result<(), Unconfirmed> {
     let request = Request::new().payload(settlement.payload()).timeout(Some(CONFIRM_LIMIT));
     let answer = client.send_request(reply.clone(), request).await.map_err(Unconfirmed::Silent)?;
+    confirmed(&answer)
+}
+
+/// The server's own answer is empty.
+fn confirmed(answer: &Message) -> Result<(), Unconfirmed> {
     if answer.payload.is_empty() && answer.status.is_none() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! One start of a handler on a message, and what becomes of the message after it.
 
 use std::{
+    borrow::Cow,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    arrival::Arrived,
     attempts::Record,
     dead_letter,
     fate::{Fate, fate},
@@ -19,10 +21,7 @@ use super::{
     tally::{Exhausted, Tally},
 };
 use crate::{
-    bus::{
-        ClaimError,
-        settle::{self, Settlement},
-    },
+    bus::{ClaimError, settle::Settlement},
     dead_letter::Death,
     errors::ErrorChain,
     handler::{Context, Outcome, class},
@@ -63,7 +62,7 @@ impl<'a> Work<'a> {
     pub(super) fn new(
         shared: &'a Shared,
         reply: &'a async_nats::Subject,
-        (message, delivery, returned): (Message, Delivery, Option<Record>),
+        (message, delivery, returned): Arrived,
         stop: &'a CancellationToken,
     ) -> Self {
         let choice = shared.worker.routes.of(&message);
@@ -75,21 +74,21 @@ impl<'a> Work<'a> {
                 metrics.count_delivery(template.as_str(), shared.status.consumer.as_str());
             }
         }
-        Self { shared, reply, message: Arc::new(message), delivery: Arc::new(delivery), returned, choice, stop }
+        Self { shared, reply, message, delivery, returned, choice, stop }
     }
 
     /// Settles a message that another durable is to process.
     pub(super) async fn settle_unrun(&self) {
         let span = self.span();
         span.set("messaging.nats.outcome", "skipped");
-        span.around(self.settle(Settlement::Ack)).await;
+        span.around(self.settle(&span, Settlement::Ack)).await;
         span.end();
     }
 
     /// Starts the handler once and settles what it returns, unless the message is to be tried again here.
     pub(super) async fn attempt(&self, tally: &mut Tally) -> Next {
         if let Some(exhausted) = tally.exhausted(&self.shared.worker.retry) {
-            return self.give_up(tally, &exhausted).await;
+            return Box::pin(self.give_up(tally, &exhausted)).await;
         }
         let number = match self.choice {
             Choice::Route { .. } => {
@@ -118,7 +117,7 @@ impl<'a> Work<'a> {
         let telemetry = self.shared.bus.telemetry();
         let span = telemetry.processing(Processing {
             message: &self.message,
-            template: &template(&self.choice, &self.message.subject),
+            template: &self.template(),
             group: self.shared.status.consumer.as_str(),
             delivery: Some(&self.delivery),
         });
@@ -143,23 +142,28 @@ impl<'a> Work<'a> {
     /// Runs the handler. One that panics has failed like any other, as has one that outlives its limit; one that outlives the grace is
     /// given up.
     async fn handled(&self, route: &Route, number: u32) -> Outcome {
-        let message = match self.redeemed().await {
-            Ok(message) => message,
-            Err(error) => return unredeemed(&error),
+        let message = match self.message.header(header::CLAIM_CHECK) {
+            None => self.message.clone(),
+            Some(_) => match Box::pin(self.redeemed()).await {
+                Ok(message) => message,
+                Err(error) => return unredeemed(&error),
+            },
         };
         let context = Context::of(message, self.delivery.clone()).at_attempt(number);
         let context = match &self.shared.part {
             None => context,
             Some(part) => context.fenced(part.fence),
         };
-        let handled = AssertUnwindSafe(async move { route.handle(context).await }).catch_unwind();
+        let handled = AssertUnwindSafe(route.handle(context)).catch_unwind();
         let limited = async {
             match self.shared.worker.handler_limit {
                 None => Ok(handled.await),
-                Some(limit) => tokio::time::timeout(limit, handled).await.map_err(|_| limit),
+                Some(limit) => Box::pin(tokio::time::timeout(limit, handled)).await.map_err(|_| limit),
             }
         };
         tokio::select! {
+            // A handler that ends at once leaves no trace of having waited for the end of the service.
+            biased;
             ended = limited => match ended {
                 Ok(Ok(outcome)) => outcome,
                 Ok(Err(panic)) => panicked(&*panic),
@@ -171,11 +175,8 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// The message with its payload, which may lie in the object store.
+    /// The message with its payload, which lies in the object store.
     async fn redeemed(&self) -> Result<Arc<Message>, ClaimError> {
-        if self.message.header(header::CLAIM_CHECK).is_none() {
-            return Ok(self.message.clone());
-        }
         let mut message = Message::clone(&self.message);
         self.shared.bus.redeem(&mut message).await?;
         Ok(Arc::new(message))
@@ -189,11 +190,16 @@ impl<'a> Work<'a> {
             return Done { consumer, took, delivered, attempt }.emit(metrics);
         }
         span.fail(outcome.class(), outcome.reason().to_owned());
-        let template = template(&self.choice, &self.message.subject);
+        let template = self.template();
         let (reason, class) = (outcome.reason(), outcome.class());
         let processed =
             Processed { consumer, template: template.as_str(), outcome: name, reason, took, delivered, attempt, class };
         processed.emit(self.shared.bus.telemetry().metrics());
+    }
+
+    /// The pattern that the message's subject is one of, or the subject itself where nobody reads it.
+    fn template(&self) -> Cow<'_, SubjectPattern> {
+        template(&self.choice, &self.message.subject)
     }
 
     fn route_metrics(&self) -> Option<&RouteMetrics> {
@@ -237,32 +243,38 @@ impl<'a> Work<'a> {
         Tripped { consumer, kind: kind.name(), phase }.emit(self.shared.bus.telemetry().metrics());
     }
 
+    /// What is rare is boxed here and elsewhere: the task of every message would be as large as the largest of its ways.
     async fn conclude(&self, span: &Span, tally: &mut Tally, outcome: &Outcome) -> Next {
-        let Shared { attempts, worker, bus, .. } = self.shared;
-        if *outcome == Outcome::Done {
-            if self.settle(Settlement::Ack).await {
-                tally.forget(attempts, &self.delivery).await;
-            }
-            return Next::Settled;
+        let attempts = &self.shared.attempts;
+        if *outcome != Outcome::Done {
+            return Box::pin(self.conclude_failed(span, tally, outcome)).await;
         }
+        if self.settle(span, Settlement::Ack).await && tally.is_stored() {
+            Box::pin(tally.forget(attempts, &self.delivery)).await;
+        }
+        Next::Settled
+    }
+
+    async fn conclude_failed(&self, span: &Span, tally: &mut Tally, outcome: &Outcome) -> Next {
+        let Shared { attempts, worker, bus, .. } = self.shared;
         let since_first = tally.first_started().map(|at| at.age(bus.clock().now()).0).unwrap_or_default();
         match fate(&worker.retry, outcome, tally.attempts(), since_first, fastrand::f64()) {
             Fate::Done => Next::Settled,
             Fate::HandedBack(after) => {
                 tally.take_back(attempts, &self.delivery).await;
-                self.settle(Settlement::Nak(after)).await;
+                self.settle(span, Settlement::Nak(after)).await;
                 Next::Settled
             }
             Fate::Again(wait) => {
                 tally.failed(outcome.class(), outcome.reason());
-                self.again(tally, wait).await
+                self.again(span, tally, wait).await
             }
             Fate::Dead(reason) => self.bury(span, tally, outcome.class(), &reason).await,
         }
     }
 
     /// At once here; later by way of the server, unless the message blocks its key.
-    async fn again(&self, tally: &mut Tally, wait: Duration) -> Next {
+    async fn again(&self, span: &Span, tally: &mut Tally, wait: Duration) -> Next {
         if wait.is_zero() {
             return Next::Again(wait);
         }
@@ -270,14 +282,14 @@ impl<'a> Work<'a> {
         if self.shared.worker.serial.is_some() {
             return Next::Again(wait);
         }
-        if !self.scheduled(tally, wait).await {
-            self.settle(Settlement::Nak(Some(wait))).await;
+        if !self.scheduled(span, tally, wait).await {
+            self.settle(span, Settlement::Nak(Some(wait))).await;
         }
         Next::Settled
     }
 
     /// Has the message wait in the stream of retries, if it is to wait long; `false` if it has to wait where it is.
-    async fn scheduled(&self, tally: &mut Tally, wait: Duration) -> bool {
+    async fn scheduled(&self, span: &Span, tally: &mut Tally, wait: Duration) -> bool {
         let Shared { later, worker, bus, attempts, status, .. } = self.shared;
         let (Some(later), Some(record)) = (later, tally.record()) else { return false };
         if wait < worker.scheduling_from {
@@ -287,7 +299,7 @@ impl<'a> Work<'a> {
         if scheduled.is_err() {
             return false;
         }
-        if self.settle(Settlement::Ack).await {
+        if self.settle(span, Settlement::Ack).await {
             tally.forget(attempts, &self.delivery).await;
         } else {
             let (consumer, sequence) = (&status.consumer, self.delivery.stream_sequence);
@@ -308,7 +320,7 @@ impl<'a> Work<'a> {
         GivenUp { consumer, attempts, class, reason, failure }.emit();
         if !is_buried {
             tally.failed(class, reason);
-            return self.again(tally, BURY_AGAIN).await;
+            return self.again(span, tally, BURY_AGAIN).await;
         }
         self.watch(span, Kind::KillSwitch, Some(class));
         let settlement = match self.returned {
@@ -316,45 +328,50 @@ impl<'a> Work<'a> {
             // The server would tell of a dead letter in the stream of retries, where nobody is to look for it.
             Some(_) => Settlement::Ack,
         };
-        if self.settle(settlement).await {
+        if self.settle(span, settlement).await {
             tally.forget(&self.shared.attempts, &self.delivery).await;
         }
         Next::Settled
     }
 
-    /// Settles the message; `false` if the server did not confirm it.
-    async fn settle(&self, settlement: Settlement) -> bool {
+    /// Settles the message, inside the span of its handler; `false` if the server did not confirm it.
+    async fn settle(&self, within: &Span, settlement: Settlement) -> bool {
         let consumer = self.shared.status.consumer.as_str();
         let telemetry = self.shared.bus.telemetry();
-        let template = template(&self.choice, &self.message.subject);
         let operation = settlement.operation();
-        let span = telemetry.settling(operation, &template, consumer);
+        // No message follows from this span, so its ids are of no use in a trace that nobody will see.
+        let is_seen = within.is_recording();
+        let span = is_seen.then(|| telemetry.settling(operation, &self.template(), consumer));
         let began = Instant::now();
-        let result = settle::settle(&self.shared.connection.client, self.reply, &settlement).await;
+        let result = self.shared.settler.settle(self.reply, &settlement).await;
         let took = began.elapsed();
         if let (Ok(()), Settlement::Ack, Some(metrics)) = (&result, &settlement, self.route_metrics()) {
             events::acked(took, metrics);
-            span.end();
+            if let Some(span) = span {
+                span.end();
+            }
             return true;
         }
         let failure = result.err().map(|error| ErrorChain(&error).to_string()).unwrap_or_default();
         let is_confirmed = failure.is_empty();
-        if !is_confirmed {
-            span.fail("unconfirmed", failure.clone());
+        if let Some(span) = span {
+            if !is_confirmed {
+                span.fail("unconfirmed", failure.clone());
+            }
+            span.end();
         }
-        span.end();
+        let template = self.template();
         let settled = Settled { consumer, template: template.as_str(), operation, took, failure };
         settled.emit(telemetry.metrics());
         is_confirmed
     }
 }
 
-/// The pattern that a message's subject is one of, or the subject itself where nobody reads it.
-fn template<'a>(choice: &Choice<'a>, subject: &Subject) -> std::borrow::Cow<'a, SubjectPattern> {
+fn template<'a>(choice: &Choice<'a>, subject: &Subject) -> Cow<'a, SubjectPattern> {
     match choice {
-        Choice::Route { route, .. } => std::borrow::Cow::Borrowed(&route.pattern),
-        Choice::Nobody { pattern: Some(pattern), .. } => std::borrow::Cow::Borrowed(pattern),
-        Choice::Nobody { pattern: None, .. } => std::borrow::Cow::Owned(literal(subject)),
+        Choice::Route { route, .. } => Cow::Borrowed(&route.pattern),
+        Choice::Nobody { pattern: Some(pattern), .. } => Cow::Borrowed(pattern),
+        Choice::Nobody { pattern: None, .. } => Cow::Owned(literal(subject)),
     }
 }
 

@@ -74,6 +74,10 @@ impl Attempts {
         if delivery.delivered <= 1 {
             return None;
         }
+        Box::pin(self.known_of(delivery)).await
+    }
+
+    async fn known_of(&self, delivery: &Delivery) -> Option<Record> {
         let remembered = self.remembered().get(&delivery.stream_sequence).cloned();
         let key = key(delivery);
         let read = self.limited("reading", async { Ok(self.bucket().await?.get(key).await?) }).await;

@@ -79,6 +79,11 @@ impl Gate {
         }))
     }
 
+    /// Whether anything may ever close it.
+    pub(super) fn is_guarded(&self) -> bool {
+        self.0.is_guarded
+    }
+
     /// What the strictest of the guards lets through.
     pub(super) fn phase(&self, now: Instant) -> Phase {
         if !self.0.is_guarded {

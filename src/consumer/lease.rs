@@ -2,7 +2,6 @@
 //! start.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,20 +23,23 @@ pub(super) struct Leases {
 
 #[derive(Debug, Default)]
 struct Held {
-    next_id: u64,
-    leases: HashMap<u64, (Subject, Instant)>,
+    leases: Vec<Option<(Subject, Instant)>>,
+    /// Where there is room.
+    free: Vec<usize>,
 }
 
 /// One held message; dropping it ends the lease.
 #[derive(Debug)]
 pub(super) struct Lease {
-    id: u64,
+    index: usize,
     held: Arc<Mutex<Held>>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        lock(&self.held).leases.remove(&self.id);
+        let mut held = lock(&self.held);
+        held.leases[self.index] = None;
+        held.free.push(self.index);
     }
 }
 
@@ -48,11 +50,14 @@ impl Leases {
 
     /// Begins to hold the message whose reply subject is `reply`.
     pub(super) fn hold(&self, reply: Subject) -> Lease {
+        let lease = Some((reply, Instant::now() + self.every));
         let mut held = lock(&self.held);
-        let id = held.next_id;
-        held.next_id += 1;
-        held.leases.insert(id, (reply, Instant::now() + self.every));
-        Lease { id, held: self.held.clone() }
+        let index = held.free.pop().unwrap_or(held.leases.len());
+        match held.leases.get_mut(index) {
+            Some(free) => *free = lease,
+            None => held.leases.push(lease),
+        }
+        Lease { index, held: self.held.clone() }
     }
 
     /// Extends what is due until `stop`. Looks four times in the length between two extensions.
@@ -76,7 +81,7 @@ impl Leases {
 
     fn due(&self, now: Instant) -> Vec<Subject> {
         let mut held = lock(&self.held);
-        let due = held.leases.values_mut().filter(|(_, at)| *at <= now);
+        let due = held.leases.iter_mut().flatten().filter(|(_, at)| *at <= now);
         due.map(|(reply, at)| {
             *at = now + self.every;
             reply.clone()

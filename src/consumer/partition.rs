@@ -18,6 +18,7 @@ use crate::{
     bus::{
         Bus,
         ownership::{self, Group, Held, Holder, Standing},
+        settle::Settler,
     },
     name::{ConsumerName, StreamName, token_of},
     nats::Connection,
@@ -139,6 +140,7 @@ impl Partitioned {
             // A message that waited elsewhere would be overtaken.
             later: None,
             leases: Leases::new(ack_wait),
+            settler: Settler::new(&self.connection.client),
             attempts: Attempts::new(self.connection.clone()),
             turns: Turns::default(),
             credits: Credits::Fixed(1),

@@ -5,27 +5,22 @@ use std::{
     time::{Duration, Instant},
 };
 
-use async_nats::{Message as Delivered, jetstream};
+use async_nats::Message as Delivered;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Bulkhead,
+    arrival::{self, Arrival},
     attempt::{Next, Work},
-    attempts::Record,
     flight::Flight,
-    later::{self, Returned},
     pull::Shared,
     tally::Tally,
     turns::Turn,
 };
 use crate::{
-    bus::{
-        self,
-        settle::{self, Settlement},
-    },
-    clock::Timestamp,
-    message::{Delivery, Message, header},
-    name::{NameError, Subject, token_of},
+    bus::settle::{self, Settlement},
+    message::header,
     resilience::Phase,
 };
 
@@ -57,9 +52,6 @@ impl Drop for Credit {
     }
 }
 
-/// A message, where it lies, and what is known of one that came back after a long wait; or why it cannot be read.
-type Read = Result<(Message, Delivery, Option<Record>), String>;
-
 /// Takes a delivered message, which is held from here on, and starts its handler or has it wait for its turn.
 pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flight>) {
     let Some(reply) = delivered.reply.clone() else {
@@ -73,42 +65,46 @@ pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flig
     let arrived = match &shared.worker.serial {
         None => Err(delivered),
         Some(key_of) => {
-            let read = read(shared, delivered);
+            let read = arrival::read(shared, delivered);
             let turn = read.as_ref().ok().map(|(message, ..)| shared.turns.queue(key_of.of(message)));
             Ok((read, turn))
         }
     };
     shared.handlers.spawn(move |stop| async move {
         let shared = &credit.shared;
-        let (read, turn) = arrived.unwrap_or_else(|delivered| (read(shared, delivered), None));
-        let work = async {
-            match read {
-                Ok((message, delivery, returned)) => {
-                    let work = Work::new(shared, &reply, (message, delivery, returned), &stop);
-                    process(&work, turn).await;
-                }
-                Err(why) => refuse(shared, &reply, why).await,
-            }
-        };
+        let (arrival, turn) = arrived.unwrap_or_else(|delivered| (arrival::read(shared, delivered), None));
         match &shared.part {
-            None => work.await,
-            Some(part) => part.unless_lost(work).await,
+            None => hold(shared, &reply, arrival, turn, &stop).await,
+            Some(part) => Box::pin(part.unless_lost(hold(shared, &reply, arrival, turn, &stop))).await,
         }
         drop(lease);
         drop(credit);
     });
 }
 
+async fn hold(
+    shared: &Shared,
+    reply: &async_nats::Subject,
+    arrival: Arrival,
+    turn: Option<Turn>,
+    stop: &CancellationToken,
+) {
+    match arrival {
+        Ok(arrived) => process(&Work::new(shared, reply, arrived, stop), turn).await,
+        Err(why) => Box::pin(refuse(shared, reply, why)).await,
+    }
+}
+
 /// A delivery that does not say where it lies is not a stream's, or not one that we understand: nothing can be copied from it.
 async fn refuse(shared: &Shared, reply: &async_nats::Subject, why: String) {
     tracing::error!(consumer = %shared.status.consumer, why, "a delivery cannot be read; it is rejected");
-    let settled = settle::settle(&shared.connection.client, reply, &Settlement::Term(why)).await;
+    let settled = shared.settler.settle(reply, &Settlement::Term(why)).await;
     drop(settled);
 }
 
 async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
     if is_for_another(work) {
-        return work.settle_unrun().await;
+        return Box::pin(work.settle_unrun()).await;
     }
     let shared = work.shared;
     let counted = shared.attempts.of(&work.delivery).await;
@@ -119,10 +115,15 @@ async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
         drop(admitted);
         match next {
             Next::Settled => return,
-            Next::Again(wait) if passed(shared, wait).await => {}
+            Next::Again(wait) if Box::pin(passed(shared, wait)).await => {}
             Next::Again(_) => break,
         }
     }
+    Box::pin(hand_back(work, tally)).await;
+}
+
+async fn hand_back(work: &Work<'_>, mut tally: Tally) {
+    let shared = work.shared;
     tally.save(&shared.attempts, &work.delivery).await;
     // What the server misses comes again after `ack_wait`.
     drop(settle::hand_back(&shared.connection.client, work.reply).await);
@@ -136,6 +137,15 @@ fn is_for_another(work: &Work<'_>) -> bool {
 
 /// Waits until a handler may start: its key's turn, a slot of the bulkhead, the gate. `None` if the message is to go back instead.
 async fn admitted(shared: &Shared, turn: Option<&mut Turn>) -> Option<[Option<OwnedSemaphorePermit>; 2]> {
+    let shares_one_credit = shared.later.is_some() && shared.status.concurrency() == 1;
+    let waits = turn.is_some() || shared.worker.bulkhead.is_some() || shared.gate.is_guarded() || shares_one_credit;
+    if !waits {
+        return Some([None, None]);
+    }
+    Box::pin(let_in(shared, turn)).await
+}
+
+async fn let_in(shared: &Shared, turn: Option<&mut Turn>) -> Option<[Option<OwnedSemaphorePermit>; 2]> {
     if let Some(turn) = turn {
         // None goes back, to run elsewhere, while one before it still runs here.
         turn.comes().await;
@@ -176,33 +186,4 @@ async fn passed(shared: &Shared, wait: Duration) -> bool {
         () = tokio::time::sleep(wait) => true,
         () = shared.gate.shut() => false,
     }
-}
-
-/// What was delivered as plain data. A subject that is none by our rules becomes one that no handler reads.
-fn read(shared: &Shared, message: Delivered) -> Read {
-    let delivered = jetstream::Message { message, context: shared.connection.jetstream.clone() };
-    let delivery = delivery(&delivered)?;
-    let Delivered { subject, headers, payload, .. } = delivered.message;
-    let subject = Subject::try_from(subject.as_str()).or_else(|_| Subject::try_from(token_of(&subject)));
-    let subject = subject.map_err(|error| error.to_string())?;
-    let is_late = shared.is_late(subject.as_str());
-    let message = bus::read_message(subject, headers.as_ref(), payload);
-    if !is_late {
-        return Ok((message, delivery, None));
-    }
-    let Returned { message, delivery, record } = later::original(message, delivery, &shared.status)?;
-    Ok((message, delivery, Some(record)))
-}
-
-fn delivery(delivered: &jetstream::Message) -> Result<Delivery, String> {
-    let info = delivered.info().map_err(|error| error.to_string())?;
-    Ok(Delivery {
-        stream: info.stream.try_into().map_err(|error: NameError| error.to_string())?,
-        consumer: info.consumer.try_into().map_err(|error: NameError| error.to_string())?,
-        stream_sequence: info.stream_sequence,
-        consumer_sequence: info.consumer_sequence,
-        delivered: info.delivered.try_into().unwrap_or(1),
-        pending: info.pending,
-        published: Timestamp(info.published),
-    })
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_nats::{Message as Delivered, StatusCode, Subscriber};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -30,7 +30,7 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    bus::Bus,
+    bus::{Bus, settle::Settler},
     errors::ErrorChain,
     nats::{Connection, LinkState},
     resilience::{Backoff, Phase},
@@ -66,6 +66,7 @@ pub(super) struct Shared {
     pub(super) later: Option<Arc<Later>>,
     pub(super) status: Arc<Status>,
     pub(super) leases: Leases,
+    pub(super) settler: Settler,
     pub(super) attempts: Attempts,
     pub(super) turns: Turns,
     pub(super) gate: Gate,
@@ -97,6 +98,9 @@ enum PullError {
     Client(#[from] async_nats::PublishError),
 }
 
+/// Messages that are started in one go when that many have come; then the loop looks at what else has happened.
+const STARTED_AT_ONCE: u32 = 64;
+
 /// Why a subscription is given up.
 enum Ended {
     Stopped,
@@ -108,13 +112,14 @@ enum Ended {
 pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
     let beats = CancellationToken::new();
     let metrics = shared.bus.telemetry().metrics().clone();
+    let hear = shared.settler.clone().hear(beats.clone());
     let keep = shared.leases.clone().keep(
         shared.connection.client.clone(),
         metrics,
         shared.status.consumer.to_string(),
         beats.clone(),
     );
-    tokio::join!(keep, later::keep(shared.later.clone(), stop.clone()), async {
+    tokio::join!(keep, hear, later::keep(shared.later.clone(), stop.clone()), async {
         let subscriber = pull_until(&shared, &stop).await;
         drain::drain(&shared, subscriber).await;
         beats.cancel();
@@ -237,7 +242,7 @@ impl<'a> Pulling<'a> {
             }
             let turned = tokio::select! {
                 () = stop.cancelled() => return Ended::Stopped,
-                message = self.subscriber.next() => self.received(message, failures),
+                message = self.subscriber.next() => self.received_all(message, failures),
                 () = flight.changed() => Ok(()),
                 () = later::changed(&mut intake) => Ok(()),
                 _ = tick.tick() => self.looked_around(failures),
@@ -307,6 +312,16 @@ impl<'a> Pulling<'a> {
         let request = format!(r#"{{"batch":{wanted},"expires":{expires},"idle_heartbeat":{heartbeat}}}"#);
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
         self.shared.connection.client.publish_with_reply(subject, reply, request.into()).await?;
+        Ok(())
+    }
+
+    /// What came, and what came with it.
+    fn received_all(&mut self, first: Option<Delivered>, failures: &mut u32) -> Result<(), PullError> {
+        self.received(first, failures)?;
+        for _ in 1..STARTED_AT_ONCE {
+            let Some(message) = self.subscriber.next().now_or_never() else { break };
+            self.received(message, failures)?;
+        }
         Ok(())
     }
 

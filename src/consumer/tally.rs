@@ -72,7 +72,9 @@ impl Tally {
         let record = Record { attempts: number, first_started, class: String::new(), reason: String::new() };
         self.before = self.record.replace(record);
         self.is_unsaved = self.is_redelivered || number > 1;
-        self.save(attempts, delivery).await;
+        if self.is_unsaved {
+            Box::pin(self.save(attempts, delivery)).await;
+        }
         number
     }
 
@@ -93,6 +95,11 @@ impl Tally {
             Some(_) => self.save(attempts, delivery).await,
             None => self.forget(attempts, delivery).await,
         }
+    }
+
+    /// Whether the bucket may hold something of it.
+    pub(super) fn is_stored(&self) -> bool {
+        self.is_stored
     }
 
     /// Writes what is not written yet.

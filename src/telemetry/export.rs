@@ -43,6 +43,11 @@ pub(super) fn to_endpoint(endpoint: &str, share: f64, metrics: &Metrics) -> Resu
     Ok(SdkTracerProvider::builder().with_sampler(sampler).with_span_processor(processor).build())
 }
 
+/// Whether the sampler that the environment asks for follows whoever began a trace, as the default one does.
+pub(super) fn is_parent_based() -> bool {
+    env::var("OTEL_TRACES_SAMPLER").map_or(true, |sampler| sampler.is_empty() || sampler.starts_with("parentbased_"))
+}
+
 fn unusable(error: opentelemetry_otlp::ExporterBuildError) -> TelemetryError {
     TelemetryError::Export { why: error.to_string() }
 }

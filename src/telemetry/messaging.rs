@@ -77,6 +77,9 @@ impl Telemetry {
     /// The span of a handler: child of the span that sent the message, and linked to it.
     pub fn processing(&self, processing: Processing<'_>) -> Span {
         let message = processing.message;
+        if let Some(parent) = Remote::of(message).filter(|remote| self.spares(remote)) {
+            return Span::unseen(&parent);
+        }
         let beginning = Beginning {
             name: format!("process {}", processing.template).into(),
             kind: SpanKind::Consumer,

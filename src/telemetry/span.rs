@@ -80,6 +80,15 @@ impl Span {
         Self(context)
     }
 
+    /// A span of a trace that nobody will see: it has an id for what follows from it, and the rest of a span is spared.
+    pub(super) fn unseen(remote: &Remote) -> Self {
+        let span_id = SpanId::from_bytes(fastrand::u64(1..).to_be_bytes());
+        let remote = remote.context();
+        let (flags, state) = (remote.trace_flags(), remote.trace_state().clone());
+        let identity = SpanContext::new(remote.trace_id(), span_id, flags, false, state);
+        Self(Context::current().with_remote_span_context(identity))
+    }
+
     /// Which span this is, as it travels; `None` without a tracer.
     pub fn trace_parent(&self) -> Option<TraceParent> {
         trace_parent_of(self.0.span().span_context())
@@ -88,6 +97,11 @@ impl Span {
     /// What tracing vendors added, as it travels.
     pub fn trace_state(&self) -> Option<String> {
         state_of(self.0.span().span_context())
+    }
+
+    /// Whether anybody will see it: its trace is sampled.
+    pub fn is_recording(&self) -> bool {
+        self.0.span().is_recording()
     }
 
     /// Adds an attribute.
@@ -114,8 +128,9 @@ impl Span {
     }
 
     /// Runs `future` with this span as the current one.
-    pub async fn around<F: Future>(&self, future: F) -> F::Output {
-        future.with_context(self.0.clone()).await
+    pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        // No async function: it would hold the future twice, before and after its start, and so would every task.
+        future.with_context(self.0.clone())
     }
 
     /// Runs `work` with this span as the current one.

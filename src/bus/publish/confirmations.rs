@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::slots::{Slots, Ticket};
+use crate::bus::slots::{Slots, Ticket};
 
 /// How long one attempt waits for the stream's confirmation.
 pub(super) const CONFIRM_LIMIT: Duration = Duration::from_secs(2);
