@@ -5,11 +5,11 @@ use std::time::Duration;
 use async_nats::jetstream::{self, object_store::GetErrorKind};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
+use uuid::Uuid;
 
 use super::topology::CLAIMS;
 use crate::{
     message::{Message, header},
-    name::token_of,
     nats::Connection,
     resilience::Backoff,
 };
@@ -69,16 +69,23 @@ impl ClaimError {
     }
 }
 
-/// Puts the payload into the object store, named by the message's id, and a claim check in its place. The same message again finds
-/// its object there.
+/// Puts the payload into the object store, named by what it is and whose, and a claim check in its place. The same message again finds
+/// its object there; another payload under the same id gets an object of its own.
 pub(super) async fn check_in(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
-    let object = token_of(message.id.as_ref().map_or("", |id| id.0.as_str()));
+    let object = object_of(message);
     let fail = |source| ClaimError::Store { doing: "putting", object: object.clone(), source };
     let put = put(&connection.jetstream, &object, &message.payload);
     tokio::time::timeout(CLAIM_LIMIT, put).await.map_err(|late| fail(late.into()))?.map_err(fail)?;
     message.payload = Bytes::new();
     message.headers.push((header::CLAIM_CHECK.to_owned(), format!("{CLAIMS}/{object}")));
     Ok(())
+}
+
+/// Ids are unique within their stream only, and a handler that runs twice may publish something else under the same derived id.
+fn object_of(message: &Message) -> String {
+    let owner = format!("{} {}", message.subject, message.id.as_ref().map_or("", |id| id.0.as_str()));
+    let space = Uuid::new_v5(&Uuid::NAMESPACE_OID, owner.as_bytes());
+    Uuid::new_v5(&space, &message.payload).to_string()
 }
 
 async fn put(jetstream: &jetstream::Context, object: &str, payload: &Bytes) -> Result<(), BoxError> {

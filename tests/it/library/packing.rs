@@ -70,7 +70,9 @@ async fn a_payload_above_the_size_lies_in_the_object_store_and_reaches_the_handl
     bus.publish(&small).await.unwrap();
     let receipt = bus.publish(&big).await.unwrap();
     let (bytes, claim) = stored(&bus, &big, header::CLAIM_CHECK).await;
-    assert_eq!((bytes, claim), (0, Some(format!("claims/{}", receipt.id))));
+    assert!(bytes == 0 && claim.as_ref().is_some_and(|claim| claim.starts_with("claims/")), "{claim:?}");
+    // Something else under the same id, which a handler that runs twice may publish, leaves what is stored as it is.
+    bus.publish(&Pinged { number: 3_001, ..big.clone() }).with_id(receipt.id).await.unwrap();
     let seen = received(&world, &tasks).await;
     handled(&seen, &[small, big]).await;
     assert!(tasks.stop(LIMIT).await);
