@@ -1,6 +1,21 @@
-//! An error and its causes as one sentence, each said once.
+//! Errors in words: an error and its causes as one sentence, each said once, and a reason cut to a line that may travel with its message.
 
 use std::{error::Error, fmt};
+
+/// A reason may be this long, in characters. An error can quote a whole payload, and a reason goes where no payload fits: into the server's
+/// advisory, into headers and into the log.
+const REASON_MAX: usize = 500;
+
+/// The text on one line of at most 500 characters; what is cut off is told by an ellipsis.
+pub(crate) fn brief(text: String) -> String {
+    let is_long = text.chars().nth(REASON_MAX).is_some();
+    if !is_long && !text.contains(char::is_control) {
+        return text;
+    }
+    let kept = if is_long { REASON_MAX - 1 } else { REASON_MAX };
+    let line = text.chars().take(kept).map(|c| if c.is_control() { ' ' } else { c });
+    line.chain(is_long.then_some('…')).collect()
+}
 
 /// Shows an error followed by its causes, separated by colons; a cause that the text so far already says is left out.
 #[derive(Debug)]
@@ -36,6 +51,20 @@ mod tests {
     fn check(texts: &[&'static str], expected: &str) {
         let error = texts.iter().rev().fold(None, |source, text| Some(Box::new(Layer { text, source }))).unwrap();
         assert_eq!(ErrorChain(error.as_ref()).to_string(), expected);
+    }
+
+    #[track_caller]
+    fn check_brief(text: &str, expected: &str) {
+        assert_eq!(brief(text.to_owned()), expected);
+    }
+
+    #[test]
+    fn a_reason_is_one_line_and_not_long() {
+        check_brief("no room", "no room");
+        check_brief("no room:\r\n\tx", "no room:   x");
+        check_brief(&"é".repeat(500), &"é".repeat(500));
+        check_brief(&"é".repeat(501), &format!("{}…", "é".repeat(499)));
+        check_brief(&"\n".repeat(900_000), &format!("{}…", " ".repeat(499)));
     }
 
     #[test]

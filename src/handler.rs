@@ -49,6 +49,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
+    errors::{self, ErrorChain},
     message::{Cause, CorrelationId, Delivery, Message, header},
     telemetry::Remote,
 };
@@ -207,6 +208,14 @@ impl Outcome {
         self
     }
 
+    /// The same with a reason that is one line and not long: an error may quote the whole payload.
+    pub(crate) fn brief(mut self) -> Self {
+        if let Self::Retry { reason, .. } | Self::Reject { reason, .. } = &mut self {
+            *reason = errors::brief(std::mem::take(reason));
+        }
+        self
+    }
+
     /// The outcome in one word.
     pub fn name(&self) -> &'static str {
         match self {
@@ -249,7 +258,7 @@ impl<T: IntoOutcome, E: Into<Box<dyn std::error::Error + Send + Sync>>> IntoOutc
     fn into_outcome(self) -> Outcome {
         match self {
             Ok(ended) => ended.into_outcome(),
-            Err(error) => Outcome::retry(crate::errors::ErrorChain(error.into().as_ref())),
+            Err(error) => Outcome::retry(ErrorChain(error.into().as_ref())),
         }
     }
 }

@@ -129,8 +129,8 @@ impl<'a> Work<'a> {
         let running = status.started();
         let began = Instant::now();
         let outcome = match &self.choice {
-            Choice::Route { route, .. } => self.handled(route, number).await,
-            Choice::Nobody { outcome, .. } => outcome.clone(),
+            Choice::Route { route, .. } => self.handled(route, number).await.brief(),
+            Choice::Nobody { outcome, .. } => outcome.clone().brief(),
         };
         let took = began.elapsed();
         status.ended(took, outcome == Outcome::Done);

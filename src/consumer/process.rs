@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     bus::settle::{self, Settlement},
+    errors::brief,
     message::header,
     resilience::Phase,
 };
@@ -98,7 +99,7 @@ async fn hold(
 /// A delivery that does not say where it lies is not a stream's, or not one that we understand: nothing can be copied from it.
 async fn refuse(shared: &Shared, reply: &async_nats::Subject, why: String) {
     tracing::error!(consumer = %shared.status.consumer, why, "a delivery cannot be read; it is rejected");
-    let settled = shared.settler.settle(reply, &Settlement::Term(why)).await;
+    let settled = shared.settler.settle(reply, &Settlement::Term(brief(why))).await;
     drop(settled);
 }
 

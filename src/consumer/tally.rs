@@ -3,6 +3,7 @@
 use super::attempts::{Attempts, Record};
 use crate::{
     clock::Timestamp,
+    errors::brief,
     handler::class,
     message::Delivery,
     resilience::{Decision, Failure, RetryPolicy},
@@ -62,7 +63,9 @@ impl Tally {
             return None;
         };
         let reason = if is_lost { "the process ended before the handler did" } else { &record.reason };
-        Some(Exhausted { class: class.to_owned(), reason: format!("{reason}; {why}") })
+        // Another version may have written it, at any length.
+        let reason = format!("{}; {why}", brief(reason.to_owned()));
+        Some(Exhausted { class: class.to_owned(), reason })
     }
 
     /// Counts a start. What is no first start of a first delivery is written before it begins.

@@ -107,6 +107,23 @@ async fn poison_lands_once_in_dead_letters_with_its_headers() {
     assert!(tasks.stop(LIMIT).await);
 }
 
+#[tokio::test]
+async fn poison_whose_error_quotes_a_large_payload_is_buried_and_delivered_once() {
+    let world = World::new().await;
+    let tasks = Tasks::default();
+    // The error says what it found instead of a number, whole: with it, the settlement would exceed the largest message.
+    let payload = format!(r#"{{"key":"k","number":"{}"}}"#, "y".repeat(900_000));
+    publish(&world, &[], &payload).await;
+    start(&world, &tasks);
+    settled(&world).await;
+    assert_eq!(copies(&world).await, 1);
+    let letters = letters(&world).await;
+    assert!(letters[0].death.reason.ends_with('…'), "{}", letters[0].death.reason);
+    let info = world.consumer_info("w").await;
+    assert_eq!((info.delivered.consumer_sequence, info.num_redelivered), (1, 0), "it was terminated");
+    assert!(tasks.stop(LIMIT).await);
+}
+
 /// A server with a user who may do everything but settle: a worker of this user ends, seen from the server, between the copy and the
 /// settlement.
 const CANNOT_SETTLE: &str = r#"
