@@ -14,7 +14,7 @@ use super::{
     arrival::Arrived,
     attempts::Record,
     dead_letter,
-    fate::{Fate, fate},
+    fate::{Fate, fate, outlived, panicked},
     gate::{self, Kind},
     pull::Shared,
     route::{Choice, Route},
@@ -262,6 +262,10 @@ impl<'a> Work<'a> {
             Fate::Done => Next::Settled,
             Fate::HandedBack(after) => {
                 tally.take_back(attempts, &self.delivery).await;
+                // What a worker keeps in order waits here: handed back, those behind it would overtake it.
+                if let Some(wait) = after.filter(|_| worker.serial.is_some()) {
+                    return Next::Again(wait);
+                }
                 self.settle(span, Settlement::Nak(after)).await;
                 Next::Settled
             }
@@ -382,18 +386,4 @@ fn literal(subject: &Subject) -> SubjectPattern {
 fn unredeemed(error: &ClaimError) -> Outcome {
     let words = ErrorChain(error).to_string();
     if error.is_transient() { Outcome::retry(words) } else { Outcome::reject(words).classed(class::UNREADABLE) }
-}
-
-fn outlived(limit: Duration) -> Outcome {
-    let words = format!("the handler took longer than {} s", limit.as_secs_f64());
-    Outcome::retry(words).classed(class::TIMEOUT)
-}
-
-fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
-    Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
-}
-
-fn words(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }

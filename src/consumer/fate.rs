@@ -18,6 +18,7 @@ pub(super) enum Fate {
     /// It is tried again after so long; zero is at once.
     Again(Duration),
     /// It goes back, to be delivered after so long, and the attempt does not count: it was we who ended it, or another process is at it.
+    /// Where order is kept, it waits here instead if it is to wait.
     HandedBack(Option<Duration>),
     /// It goes to the dead letters, for this reason.
     Dead(String),
@@ -38,6 +39,22 @@ pub(super) fn fate(policy: &RetryPolicy, outcome: &Outcome, attempts: u32, since
             }
         }
     }
+}
+
+/// How a handler ended that took longer than it may.
+pub(super) fn outlived(limit: Duration) -> Outcome {
+    let words = format!("the handler took longer than {} s", limit.as_secs_f64());
+    Outcome::retry(words).classed(class::TIMEOUT)
+}
+
+/// How a handler ended that panicked.
+pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
+    Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
+}
+
+fn words(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words")
 }
 
 #[cfg(test)]

@@ -69,6 +69,33 @@ async fn a_message_that_is_tried_again_blocks_its_key_and_only_its_key() {
 }
 
 #[tokio::test]
+async fn a_message_that_another_process_is_at_blocks_its_key_and_burns_no_attempt() {
+    let world = World::new().await;
+    let (tasks, done, tries) = (Tasks::default(), Done::default(), Arc::new(Mutex::new(0)));
+    world.publish_as("a", 0..5).await;
+    let noted = done.clone();
+    let is_claimed_at_first = move |context: Context, ping: Pinged| {
+        assert_eq!(context.attempt(), 1);
+        let is_claimed = ping.number == 1 && {
+            let mut tries = tries.lock().unwrap();
+            *tries += 1;
+            *tries < 3
+        };
+        if !is_claimed {
+            noted.note(&ping);
+        }
+        let after = Some(Duration::from_millis(50));
+        let claimed = Outcome::Retry { reason: "another is at it".into(), class: "claimed", after };
+        async move { if is_claimed { claimed } else { Outcome::Done } }
+    };
+    start(&world, &tasks, Worker::new("w").concurrency(5).serial_by_key().on(is_claimed_at_first));
+    all_settled(&world, "w").await;
+    assert_eq!(done.of("a"), (0..5).collect::<Vec<_>>());
+    assert_eq!(world.consumer_info("w").await.delivered.consumer_sequence, 5, "nothing went through the server again");
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
 async fn a_drain_hands_back_what_waits_behind_its_key_with_one_more_delivery_and_no_attempt() {
     let world = World::new().await;
     let (first, second, done) = (Tasks::default(), Tasks::default(), Done::default());
