@@ -154,8 +154,9 @@ async fn let_in(shared: &Shared, turn: Option<&mut Turn>) -> Option<[Option<Owne
             return None;
         }
     }
-    let has_one_credit = shared.status.concurrency() == 1;
-    let later = shared.later.as_ref().filter(|_| has_one_credit);
+    // A worker that tries one message may hold one of each stream as well, and the second waits for what the first shows.
+    let runs_one = shared.status.concurrency() == 1 || shared.gate.phase(Instant::now()) == Phase::HalfOpen;
+    let later = shared.later.as_ref().filter(|_| runs_one);
     let slots = async { [slot(later.map(|later| &later.turn)).await, slot(shared.worker.bulkhead.as_ref()).await] };
     let slots = tokio::select! {
         biased;

@@ -11,7 +11,7 @@ use std::{
 use streamgauge::{
     consumer::{Bulkhead, Status, Worker},
     handler::{Context, Outcome},
-    resilience::{Breaker, KillSwitch},
+    resilience::{Breaker, KillSwitch, RetryPolicy},
     tasks::Tasks,
 };
 
@@ -88,6 +88,38 @@ async fn an_open_breaker_pauses_the_pull_and_one_message_closes_it() {
         "each message was handled once more, no matter how often it was handed back"
     );
     assert!(world.dead_letters().await.is_empty());
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn one_message_is_tried_although_others_came_back_from_a_long_wait() {
+    let world = World::new().await;
+    let (tasks, most, tried) = (Tasks::default(), Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let running = Arc::new(AtomicU32::new(0));
+    world.publish(0..100).await;
+    let handler = {
+        let (most, tried) = (most.clone(), tried.clone());
+        move |_: Context, _: Pinged| {
+            let (running, most, tried) = (running.clone(), most.clone(), tried.clone());
+            async move {
+                most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                // Long enough for two that are tried at once to overlap.
+                tokio::time::sleep(Duration::from_millis(30)).await;
+                running.fetch_sub(1, SeqCst);
+                tried.fetch_add(1, SeqCst);
+                Outcome::retry("down").classed("provider_down")
+            }
+        }
+    };
+    let soon = RetryPolicy::new().then(vec![Duration::from_millis(50)]);
+    let worker = Worker::new("w").concurrency(4).retry(soon).scheduling_from(Duration::ZERO);
+    let status = start(&world, &tasks, worker.breaker(breaker().open_for(Duration::from_millis(200))).on(handler));
+    is_paused(&status).await;
+    eventually(LIMIT, "what ran has ended", async || status.running() == 0).await;
+    most.store(0, SeqCst);
+    let before = tried.load(SeqCst);
+    eventually(LIMIT, "some were tried", async || tried.load(SeqCst) >= before + 4).await;
+    assert_eq!(most.load(SeqCst), 1, "no two at once");
     assert!(tasks.stop(LIMIT).await);
 }
 
