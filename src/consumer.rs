@@ -272,7 +272,7 @@ pub fn start(
     let gate = gate::Gate::new(worker.breaker.clone(), worker.kill_switch.clone());
     let credits = credits::Credits::new(worker.concurrency, worker.adaptive.clone());
     let names = (stream.as_str(), consumer.as_str());
-    let later = || Arc::new(later::Later::new(connection.clone(), names, worker.ack_wait));
+    let later = || Arc::new(later::Later::new(connection.clone(), names, worker.ack_wait, worker.scheduling_from));
     let later = worker.serial.is_none().then(later);
     let route_metrics = worker.routes.metrics(bus.telemetry().metrics(), consumer.as_str());
     let status = Arc::new(Status::new(stream, consumer, credits.now(), bus.clock().clone(), gate.clone()));

@@ -40,6 +40,12 @@ pub(super) const SCHEDULED_FROM: Duration = Duration::from_secs(60);
 /// No wait is longer than this: the stream lets go of what lies in it for 30 days, and its worker may be away for most of them.
 const LONGEST: Duration = Duration::from_secs(7 * 24 * 3_600);
 
+/// What another worker scheduled is asked for at most so late. Looking costs two small requests.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
+
+/// A worker whose shortest scheduled wait is below this still does not look more often.
+const LOOK_AGAIN_SOONEST: Duration = Duration::from_secs(1);
+
 /// How long a stream that takes no schedules is not asked again; messages go back with a delay meanwhile.
 const SPARED: Duration = Duration::from_secs(60);
 
@@ -69,9 +75,11 @@ pub(super) struct Later {
     /// The subject of what has come back.
     pub(super) due: String,
     ack_wait: Duration,
+    /// How often it is looked whether another worker of the durable has scheduled anything.
+    look_again: Duration,
     intake: watch::Sender<Intake>,
     held: AtomicU32,
-    /// What a worker with one credit takes turns by: it may hold a message of each stream, and runs one.
+    /// What a worker with one credit, or one that tries one message, takes turns by: it may hold a message of each stream, and runs one.
     pub(super) turn: Bulkhead,
     spared_until: Mutex<Option<Instant>>,
 }
@@ -100,12 +108,19 @@ pub(super) enum LaterError {
 }
 
 impl Later {
-    pub(super) fn new(connection: Connection, (stream, durable): (&str, &str), ack_wait: Duration) -> Self {
+    /// For waits of which the shortest is `shortest`: nothing that is scheduled comes back sooner.
+    pub(super) fn new(
+        connection: Connection,
+        (stream, durable): (&str, &str),
+        ack_wait: Duration,
+        shortest: Duration,
+    ) -> Self {
         Self {
             connection,
             consumer: format!("{stream}-{durable}"),
             due: copy::due(stream, durable),
             ack_wait,
+            look_again: shortest.clamp(LOOK_AGAIN_SOONEST, LOOK_AGAIN),
             intake: watch::Sender::new(Intake::Unused),
             held: AtomicU32::new(0),
             turn: Bulkhead::new(1),

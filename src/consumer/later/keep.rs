@@ -46,43 +46,53 @@ pub(super) async fn declare(later: &Later) -> Result<(), LaterError> {
     made.map(drop).map_err(|source| LaterError::Consumer { consumer: later.consumer.clone(), source })
 }
 
-/// Sees to it that what was scheduled, by this process or by one before it, is asked for.
+/// Sees to it that what was scheduled, by this process, one before it or one beside it, is asked for.
 pub(in crate::consumer) async fn keep(later: Option<Arc<Later>>, stop: CancellationToken) {
     let Some(later) = later else { return };
     stop.run_until_cancelled(async {
-        if there(&later).await {
-            later.set_intake(Intake::Wanted);
-        }
         let mut intake = later.watch();
         let mut failures = 0;
         // The sender lives as long as the worker, so waiting cannot fail.
-        while intake.wait_for(|intake| *intake == Intake::Wanted).await.is_ok() {
-            match declare(&later).await {
-                Ok(()) => {
-                    failures = 0;
-                    later.set_intake(Intake::Flows);
+        loop {
+            match later.intake() {
+                Intake::Unused => {
+                    let wait = look(&later, &mut failures).await;
+                    drop(tokio::time::timeout(wait, intake.changed()).await);
                 }
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(consumer = later.consumer, error = %ErrorChain(&error), "what was scheduled does not come back; trying again");
-                    tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
-                }
+                Intake::Wanted => see_to(&later, &mut failures).await,
+                Intake::Flows => drop(intake.changed().await),
             }
         }
     })
     .await;
 }
 
-/// Whether somebody has scheduled anything before. What is not told for sure is asked again.
-async fn there(later: &Later) -> bool {
-    let mut failures = 0;
-    loop {
-        match is_there(later).await {
-            Some(is_there) => return is_there || later.intake() != Intake::Unused,
-            None => failures += 1,
+async fn see_to(later: &Later, failures: &mut u32) {
+    match declare(later).await {
+        Ok(()) => {
+            *failures = 0;
+            later.set_intake(Intake::Flows);
         }
-        tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;
+        Err(error) => {
+            *failures += 1;
+            tracing::warn!(consumer = later.consumer, error = %ErrorChain(&error), "what was scheduled does not come back; trying again");
+            tokio::time::sleep(BACKOFF.wait(*failures, fastrand::f64())).await;
+        }
     }
+}
+
+/// Looks whether somebody has scheduled anything, and returns when to look again. What is not told for sure is asked sooner.
+async fn look(later: &Later, failures: &mut u32) -> Duration {
+    match is_there(later).await {
+        None => {
+            *failures += 1;
+            return BACKOFF.wait(*failures, fastrand::f64());
+        }
+        Some(true) => later.set_intake(Intake::Wanted),
+        Some(false) => {}
+    }
+    *failures = 0;
+    later.look_again
 }
 
 async fn is_there(later: &Later) -> Option<bool> {

@@ -174,6 +174,23 @@ async fn a_message_that_is_given_up_after_a_long_wait_is_a_dead_letter_of_its_ow
     assert!(tasks.stop(LIMIT).await);
 }
 
+#[tokio::test]
+async fn what_one_worker_scheduled_comes_back_to_another_that_was_there_before() {
+    let world = World::new().await;
+    let (tasks, told) = ([Tasks::default(), Tasks::default()], Told::default());
+    let statuses = tasks.each_ref().map(|tasks| start(&world, tasks, worker(policy()).on(told.failing(1))));
+    // Both have looked by then whether anything is scheduled.
+    eventually(LIMIT, "both pull", async || statuses.iter().all(|status| status.pull().is_pulling)).await;
+    publish(&world).await;
+    waits(&world).await;
+    let [first, second] = tasks;
+    let (scheduled, other) = if statuses[0].told().failed == 1 { (first, second) } else { (second, first) };
+    assert!(scheduled.stop(LIMIT).await);
+    nothing_waits(&world).await;
+    assert_eq!(told.attempts(), [1, 2]);
+    assert!(other.stop(LIMIT).await);
+}
+
 /// A server with a user who may do everything but settle what lies in one stream.
 const CANNOT_SETTLE: &str = r#"
     jetstream {}
