@@ -63,7 +63,12 @@ impl Replays {
         let letter = place.to_string();
         let entry = self.0.entry(place.message_id().0).await.map_err(|error| failed("reading", &letter, error))?;
         let Some(entry) = entry.filter(|entry| entry.operation == kv::Operation::Put) else { return Ok(None) };
-        let replay = serde_json::from_slice(&entry.value).map_err(|error| failed("reading", &letter, error))?;
+        let mut replay: Replay =
+            serde_json::from_slice(&entry.value).map_err(|error| failed("reading", &letter, error))?;
+        if replay.published.is_none() {
+            // The entry is the claim itself: the server knows its time better than the clock of who claimed.
+            replay.claimed = Timestamp(entry.created);
+        }
         Ok(Some((replay, entry.revision)))
     }
 

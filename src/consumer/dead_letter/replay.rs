@@ -20,16 +20,16 @@ use crate::{
     },
     clock::Timestamp,
     dead_letter::{self, Body, DeadLetter, Place, Repeat},
-    message::{Cause, CorrelationId, Message, header},
-    name::{ConsumerName, StreamName, SubjectPattern},
+    message::{Cause, CorrelationId, Message, MessageId, header},
+    name::{ConsumerName, StreamName, Subject, SubjectPattern},
 };
 
 /// Messages on the letter's subject that are looked at for an earlier replay whose owner died; more have come there since than any
 /// operator's pause explains.
 const LOOKED_AT: usize = 10_000;
 
-/// Our clock and the server's may differ by this much.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(300);
+/// The clocks of the servers that lead the bucket of claims and the letter's stream may differ by this much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(30);
 
 /// Headers that a replay says anew, and one that says until when somebody waited.
 const OWN: [&str; 5] = [
@@ -112,6 +112,19 @@ pub enum ReplayError {
         #[source]
         source: StoredError,
     },
+    /// Too much has come since an earlier replay was begun to tell whether it had been published.
+    #[error(
+        "cannot tell whether an earlier replay of {letter} was published: more than {LOOKED_AT} messages came on {subject} since it was begun; \
+         look there for message {message_id} yourself, then replay with --again if it is to be published"
+    )]
+    Unclear {
+        /// The letter.
+        letter: Place,
+        /// The subject on which it would have been published.
+        subject: Subject,
+        /// The id that it would have.
+        message_id: MessageId,
+    },
     /// The stream did not take it.
     #[error("replaying {letter}; replay it again, nothing is done twice")]
     Publish {
@@ -191,9 +204,14 @@ impl Replayer {
         let (claim, revision) = match self.replays.claim(place, again, self.bus.clock().now()).await? {
             Claim::Done(replay) => return Ok(Replayed::Already(replay)),
             Claim::Ours(replay, revision) => (replay, revision),
-            Claim::Left(replay, revision) => match self.published_by(&replay, plan).await? {
-                Some(sequence) => return Ok(Replayed::Published(self.written(replay, revision, sequence).await?)),
-                None => (replay, revision),
+            Claim::Left(replay, revision) => match self.published_by(&replay, plan).await {
+                Ok(Some(sequence)) => {
+                    return Ok(Replayed::Published(self.written(replay, revision, sequence).await?));
+                }
+                Ok(None) => (replay, revision),
+                // Whoever says `again` has looked.
+                Err(LettersError::Replay(ReplayError::Unclear { .. })) if again => (replay, revision),
+                Err(error) => return Err(error),
             },
         };
         let message = message_of(&plan.letter, claim.generation)?;
@@ -226,7 +244,8 @@ impl Replayer {
             }
             question = json!({ "seq": stored.sequence + 1, "next_by_subj": plan.message.subject.as_str() });
         }
-        Ok(None)
+        let (letter, subject, message_id) = (place.clone(), plan.message.subject.clone(), claim.message_id.clone());
+        Err(ReplayError::Unclear { letter, subject, message_id }.into())
     }
 
     async fn readers_of(&mut self, stream: &StreamName) -> Result<&[Reader], LettersError> {
@@ -277,10 +296,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{
-        dead_letter::{Death, Kind},
-        message::MessageId,
-    };
+    use crate::dead_letter::{Death, Kind};
 
     fn letter(headers: &[(&str, &str)]) -> DeadLetter {
         let time = Timestamp::parse("2030-01-31T12:00:00Z").unwrap();
