@@ -51,7 +51,7 @@ struct List {
     #[command(flatten)]
     which: Which,
     /// Most letters to list
-    #[arg(long, value_name = "NUMBER", default_value_t = 50)]
+    #[arg(long, value_name = "NUMBER", default_value_t = 50, value_parser = which::limit())]
     limit: usize,
     #[command(flatten)]
     output: Output,

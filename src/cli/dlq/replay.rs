@@ -1,12 +1,16 @@
 //! `streamgauge dlq replay`.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
 use tokio::time::{Interval, MissedTickBehavior};
 
-use super::{Desk, Output, print, which::Which, words};
+use super::{
+    Desk, Output, print,
+    which::{Which, limit},
+    words,
+};
 use crate::{
     clock::{Clock, Timestamp},
     config::NatsConfig,
@@ -14,6 +18,9 @@ use crate::{
     dead_letter::{DeadLetter, Place},
     errors::ErrorChain,
 };
+
+/// Messages a second: from one in a quarter of an hour to more than one by one can be.
+const RATES: RangeInclusive<f64> = 0.001..=100_000.0;
 
 /// Settings of `streamgauge dlq replay`.
 #[derive(Debug, Args)]
@@ -24,7 +31,7 @@ pub(super) struct Replay {
     #[command(flatten)]
     which: Which,
     /// Most letters to replay where the flags choose; the newest are taken, the oldest of them first
-    #[arg(long, value_name = "NUMBER", default_value_t = 1_000, help_heading = "How")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 1_000, value_parser = limit(), help_heading = "How")]
     limit: usize,
     /// Say what would be published and who would see it, and publish nothing
     #[arg(long, conflicts_with = "yes", help_heading = "How")]
@@ -58,7 +65,12 @@ impl Replay {
             !self.ids.is_empty() || !self.which.is_everything(),
             "say which letters to replay: ids as `streamgauge dlq list` shows them, or flags such as --stream, --durable or --since"
         );
-        anyhow::ensure!(self.rate.is_finite() && self.rate > 0.0, "--rate is to be more than 0 messages a second");
+        anyhow::ensure!(
+            RATES.contains(&self.rate),
+            "--rate is to be from {} to {} messages a second",
+            RATES.start(),
+            RATES.end()
+        );
         let desk = Desk::open(&self.nats).await?;
         let mut tally = Tally::default();
         let letters = self.chosen(&desk, &mut tally).await?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::RangedU64ValueParser};
 
 use crate::{
     clock::Timestamp,
@@ -10,6 +10,9 @@ use crate::{
     dead_letter::Kind,
     name::{ConsumerName, StreamName},
 };
+
+/// Letters of one command at the most: they are held in memory.
+const LIMIT_MOST: u64 = 1_000_000;
 
 /// Flags that choose letters; a letter fits if it fits all of them.
 #[derive(Debug, Args)]
@@ -92,11 +95,22 @@ impl Which {
             class: self.class.clone(),
             since: self.since.map(|since| match since {
                 Since::At(at) => at,
-                Since::Ago(age) => Timestamp(now.0 - age),
+                Since::Ago(age) => ago(now, age),
             }),
             text: self.text.clone(),
         }
     }
+}
+
+/// Before any time that can be written lies everything.
+fn ago(now: Timestamp, age: Duration) -> Timestamp {
+    let age = time::Duration::try_from(age).ok();
+    Timestamp(age.and_then(|age| now.0.checked_sub(age)).unwrap_or(time::OffsetDateTime::UNIX_EPOCH))
+}
+
+/// Reads a `--limit`.
+pub(super) fn limit() -> RangedU64ValueParser<usize> {
+    RangedU64ValueParser::new().range(1..=LIMIT_MOST)
 }
 
 #[cfg(test)]
@@ -112,9 +126,18 @@ mod tests {
         check("90m", Some(Since::Ago(Duration::from_secs(5_400))));
         check("3d", Some(Since::Ago(Duration::from_secs(259_200))));
         check("2030-01-31T12:00:00Z", Timestamp::parse("2030-01-31T12:00:00Z").map(Since::At));
+        check("4000000000d", Some(Since::Ago(Duration::from_secs(4_000_000_000 * 86_400))));
         check("yesterday", None);
         check("12", None);
         check("é", None);
         check("", None);
+    }
+
+    #[test]
+    fn an_age_that_reaches_before_all_time_is_everything() {
+        let now = Timestamp::parse("2030-01-31T12:00:00Z").unwrap();
+        assert_eq!(ago(now, Duration::from_secs(3_600)), Timestamp::parse("2030-01-31T11:00:00Z").unwrap());
+        assert_eq!(ago(now, Duration::from_secs(4_000_000_000 * 86_400)), Timestamp(time::OffsetDateTime::UNIX_EPOCH));
+        assert_eq!(ago(now, Duration::MAX), Timestamp(time::OffsetDateTime::UNIX_EPOCH));
     }
 }

@@ -133,14 +133,14 @@ impl DeadLetters {
                 None => join.rest(),
             };
             for (at, letter) in complete {
-                if let Some(letter) = self.fitting(letter, filter).await {
+                if let Some(letter) = self.fitting(letter, filter).await? {
                     join.keep(&letter.place);
                     found.push((at, letter));
                 }
             }
             found.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
             // One more than wanted tells that there are more; of one place there is one letter.
-            let enough = if filter.is_one_place() { 1 } else { most + 1 };
+            let enough = if filter.is_one_place() { 1 } else { most.saturating_add(1) };
             let is_full = found.get(enough - 1).is_some_and(|(at, _)| !join.waits_for_newer(*at));
             if is_over || is_full {
                 break found.len() > most;
@@ -201,21 +201,21 @@ impl DeadLetters {
     }
 
     /// The letter without its payload, if it fits. What has to be read for that is read only where all else fits.
-    async fn fitting(&self, mut letter: DeadLetter, filter: &Filter) -> Option<DeadLetter> {
+    async fn fitting(&self, mut letter: DeadLetter, filter: &Filter) -> Result<Option<DeadLetter>, LettersError> {
         if !filter.fits_place(&letter) {
-            return None;
+            return Ok(None);
         }
         let payload_is_wanted = filter.text.is_some() && letter.body == Body::InStream;
         if letter.copy.is_none() || payload_is_wanted {
             letter = self.with_body(letter).await;
         } else if filter.text.as_deref().is_some_and(|text| !says(&letter, text)) {
-            letter = self.whole(letter).await.ok()?;
+            letter = self.whole(letter).await?;
         }
         let fits = filter.text.as_deref().is_none_or(|text| says(&letter, text));
         if let Some(message) = &mut letter.message {
             message.payload = bytes::Bytes::new();
         }
-        fits.then_some(letter)
+        Ok(fits.then_some(letter))
     }
 
     /// What is known of a stream; `None` where there is none.
