@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{BucketKind, BucketSpec, StreamSpec, Topology};
-use crate::{advisory, dead_letter, presence, record, snapshot::Retention};
+use crate::{
+    advisory, dead_letter, presence, record,
+    snapshot::{Discard, Retention},
+};
 
 /// The stream of messages that were given up, on `dead.<stream>.<durable>`.
 pub const DEAD_LETTERS: &str = dead_letter::STREAM;
@@ -50,7 +53,9 @@ fn streams() -> Vec<StreamSpec> {
     vec![
         StreamSpec {
             max_age: Some(DEAD_LETTERS_AGE),
-            max_bytes: Some(128 * MIB),
+            // A dead letter without room is refused and its message comes again; letting go of an older one would lose that.
+            max_bytes: Some(256 * MIB),
+            discard: Discard::New,
             duplicate_window: BURIED_AGAIN,
             ..StreamSpec::new(DEAD_LETTERS, OWNER, &["dead.>"])
         },
