@@ -22,7 +22,7 @@ use crate::{
     telemetry::outlet::{Departure, Leaving, Outlet},
 };
 
-pub(super) use confirmations::{Answer, Confirmations, Refusal};
+pub(super) use confirmations::{Ack, Answer, Confirmations, Refusal};
 pub use error::PublishError;
 use kinds::Kind;
 pub(super) use kinds::Kinds;

@@ -10,7 +10,7 @@ use crate::{
     bus::{
         PublishError, headers,
         link::Link,
-        publish::{Answer, Refusal},
+        publish::{Ack, Answer, Refusal},
     },
     message::{Message, MessageId},
     resilience::Backoff,
@@ -49,6 +49,8 @@ pub(super) struct Commit<'a> {
 struct Answers {
     first: Option<oneshot::Receiver<Answer>>,
     last: oneshot::Receiver<Answer>,
+    /// The id of the batch, which the last answer names.
+    batch: String,
 }
 
 impl Commit<'_> {
@@ -83,8 +85,8 @@ impl Commit<'_> {
         let _turn = self.link.batches.place(&self.messages[0].subject).await?;
         let late = |late| self.unavailable(RequestError::with_source(RequestErrorKind::TimedOut, late));
         let sent = tokio::time::timeout(HAND_OVER_LIMIT, self.send()).await;
-        let Answers { first, last } = sent.map_err(late)??;
-        match (self.answer(last.await), first) {
+        let Answers { first, last, batch } = sent.map_err(late)??;
+        match (self.confirmed(last.await, &batch), first) {
             (Err(BatchError::Refused { code: INCOMPLETE, why, .. }), Some(first)) => {
                 // Why the batch did not even begin is the better reason.
                 self.answer(first.await)?;
@@ -115,7 +117,7 @@ impl Commit<'_> {
             sent.map_err(|error| self.unsent(message, error, client.max_payload()))?;
         }
         let none = || self.unavailable(RequestError::new(RequestErrorKind::Other));
-        Ok(Answers { first, last: last.ok_or_else(none)? })
+        Ok(Answers { first, last: last.ok_or_else(none)?, batch })
     }
 
     fn headers(&self, message: &Message, batch: &str, sequence: usize, is_last: bool) -> HeaderMap {
@@ -127,6 +129,16 @@ impl Commit<'_> {
             headers.insert(BATCH_COMMIT, "1");
         }
         headers
+    }
+
+    /// A server that knows no batches confirms the last message as any other.
+    fn confirmed(&self, answer: Result<Answer, oneshot::error::RecvError>, batch: &str) -> Result<u64, BatchError> {
+        match &answer {
+            Ok(Answer::Ack(ack)) if ack.error.is_none() && !confirms(ack, batch, self.messages.len()) => {
+                Err(BatchError::NotAtomic { stream: self.stream })
+            }
+            _ => self.answer(answer),
+        }
     }
 
     fn answer(&self, answer: Result<Answer, oneshot::error::RecvError>) -> Result<u64, BatchError> {
@@ -156,5 +168,27 @@ impl Commit<'_> {
 
     fn unavailable(&self, source: RequestError) -> BatchError {
         BatchError::Unavailable { stream: self.stream, source }
+    }
+}
+
+/// Whether an answer says that so many messages were stored as one.
+fn confirms(ack: &Ack, batch: &str, messages: usize) -> bool {
+    ack.batch.as_deref() == Some(batch) && ack.count == Some(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ack: &str, expected: bool) {
+        assert_eq!(confirms(&serde_json::from_str(ack).unwrap(), "b", 3), expected, "{ack}");
+    }
+
+    #[test]
+    fn only_an_answer_that_names_the_batch_and_all_of_it_confirms_it() {
+        check(r#"{"stream":"A","seq":9,"batch":"b","count":3}"#, true);
+        check(r#"{"stream":"A","seq":9,"batch":"b","count":2}"#, false);
+        check(r#"{"stream":"A","seq":9,"batch":"c","count":3}"#, false);
+        check(r#"{"stream":"A","seq":9}"#, false);
     }
 }

@@ -34,6 +34,12 @@ pub enum BatchError {
         /// The stream.
         stream: &'static str,
     },
+    /// The server knows no batches, and has stored the messages one by one.
+    #[error("stream {stream} took the messages one by one and not as a batch: that needs nats-server 2.12")]
+    NotAtomic {
+        /// The stream.
+        stream: &'static str,
+    },
     /// The stream has a message of it already, and not the batch as it is.
     #[error("stream {stream} has message {id} of the batch already, and not the whole batch as it is now")]
     Conflict {
@@ -88,6 +94,7 @@ impl BatchError {
             Self::Streams { .. }
             | Self::Size { .. }
             | Self::NotAllowed { .. }
+            | Self::NotAtomic { .. }
             | Self::Conflict { .. }
             | Self::Answer { .. } => false,
         }
@@ -99,7 +106,7 @@ impl BatchError {
             Self::Message(error) => error.kind(),
             Self::Streams { .. } | Self::Size { .. } => "payload",
             Self::Conflict { .. } => "conflict",
-            Self::NotAllowed { .. } | Self::Refused { .. } | Self::Answer { .. } => "refused",
+            Self::NotAllowed { .. } | Self::NotAtomic { .. } | Self::Refused { .. } | Self::Answer { .. } => "refused",
             Self::Unavailable { .. } | Self::Unclear(_) => "unavailable",
         }
     }

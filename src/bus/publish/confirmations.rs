@@ -47,6 +47,10 @@ pub(crate) struct Ack {
     #[serde(default)]
     pub(crate) duplicate: bool,
     pub(crate) error: Option<Refusal>,
+    /// The id of the batch that it confirms as one (server 2.12).
+    pub(crate) batch: Option<String>,
+    /// How many messages that batch has.
+    pub(crate) count: Option<usize>,
 }
 
 /// Why a stream takes no message, in its own words.

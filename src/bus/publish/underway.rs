@@ -90,7 +90,7 @@ impl Underway {
     /// How it ended, if the stream took it at once: what becomes of nearly all, at little cost.
     pub(super) fn finish_if_stored(self: Box<Self>) -> Result<Receipt, Box<Self>> {
         match &self.first {
-            Ok(Sent::Answered(Ok(Answer::Ack(Ack { seq: Some(sequence), duplicate, error: None })))) => {
+            Ok(Sent::Answered(Ok(Answer::Ack(Ack { seq: Some(sequence), duplicate, error: None, .. })))) => {
                 let (sequence, is_duplicate) = (*sequence, *duplicate);
                 let Self { parcel, departure, .. } = *self;
                 departure.confirmed();
