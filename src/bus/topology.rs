@@ -13,6 +13,8 @@ mod words;
 
 use serde::{Deserialize, Serialize};
 
+use crate::name::{ConsumerName, NameError, StreamName, SubjectPattern};
+
 pub use actual::Actual;
 pub use api::TopologyError;
 pub use apply::ensure;
@@ -67,6 +69,32 @@ impl Topology {
         self
     }
 
+    /// Whether NATS can have all that is named here.
+    ///
+    /// # Errors
+    /// When a name or a subject is none; says which.
+    pub fn check(&self) -> Result<(), NameError> {
+        let pattern = |subject: &String| SubjectPattern::try_from(subject.as_str()).map(drop);
+        for stream in &self.streams {
+            StreamName::try_from(stream.name.as_str())?;
+            stream
+                .subjects
+                .iter()
+                .chain(stream.messages.iter().map(|message| &message.subject))
+                .try_for_each(pattern)?;
+        }
+        for consumer in &self.consumers {
+            StreamName::try_from(consumer.stream.as_str())?;
+            ConsumerName::try_from(consumer.durable.as_str())?;
+            consumer.filters.iter().try_for_each(pattern)?;
+        }
+        for bucket in &self.buckets {
+            StreamName::try_from(bucket.name.as_str())?;
+            StreamName::try_from(bucket.stream())?;
+        }
+        Ok(())
+    }
+
     /// The same, each stream and bucket held by so many servers.
     #[must_use]
     pub fn replicated(mut self, replicas: u32) -> Self {
@@ -93,6 +121,25 @@ mod tests {
     fn a_topology_reads_back_from_what_it_was_written_as() {
         let text = serde_json::to_string(&library()).unwrap();
         assert_eq!(serde_json::from_str::<Topology>(&text).unwrap(), library());
+    }
+
+    #[test]
+    fn what_nats_cannot_have_is_named() {
+        assert_eq!(library().check(), Ok(()));
+        for (wrong, what) in [
+            (r#"{"streams":[{"name":"A.B","owner":"a","subjects":["a.>"]}]}"#, "stream name `A.B`"),
+            (r#"{"streams":[{"name":"A","owner":"a","subjects":["a..b"]}]}"#, "subject pattern `a..b`"),
+            (r#"{"consumers":[{"stream":"A","durable":"a b","owner":"a"}]}"#, "consumer name `a b`"),
+            (
+                r#"{"consumers":[{"stream":"A","durable":"a","owner":"a","filters":["a.>.b"]}]}"#,
+                "subject pattern `a.>.b`",
+            ),
+            (r#"{"buckets":[{"name":"","owner":"a"}]}"#, "stream name ``"),
+        ] {
+            let read: Topology = serde_json::from_str(wrong).unwrap();
+            let error = read.check().unwrap_err().to_string();
+            assert!(error.starts_with(what), "{error}");
+        }
     }
 
     #[test]

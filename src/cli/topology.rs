@@ -35,6 +35,10 @@ const WORKERS_LIMIT: Duration = Duration::from_secs(5);
 pub(super) enum Differs {
     #[error("what is there differs from what is declared; `streamgauge topology apply` makes it so")]
     Topology,
+    #[error(
+        "what is there differs from what is declared, and `streamgauge topology apply` cannot make all of it so: see what CANNOT and why"
+    )]
+    Impossible,
     #[error("there are warnings")]
     Lints,
 }
@@ -144,7 +148,11 @@ async fn diff(compared: &Compared) -> anyhow::Result<()> {
     } else {
         say(&show::plan(&plan))?;
     }
-    if plan.is_same() { Ok(()) } else { Err(Differs::Topology.into()) }
+    match plan.count(Action::Impossible) {
+        0 if plan.is_same() => Ok(()),
+        0 => Err(Differs::Topology.into()),
+        _ => Err(Differs::Impossible.into()),
+    }
 }
 
 async fn lint(looked: &Looked) -> anyhow::Result<()> {
@@ -212,9 +220,11 @@ fn read_file(file: &Path) -> anyhow::Result<Topology> {
         std::fs::read_to_string(file)
     };
     let text = text.with_context(|| format!("cannot read {}: check the path", file.display()))?;
-    serde_json::from_str(&text).with_context(|| {
+    let topology: Topology = serde_json::from_str(&text).with_context(|| {
         format!("{} does not declare a topology: compare it with `streamgauge topology print`", file.display())
-    })
+    })?;
+    topology.check().with_context(|| format!("{} declares what NATS cannot have", file.display()))?;
+    Ok(topology)
 }
 
 fn print(topology: &Topology) -> anyhow::Result<()> {
