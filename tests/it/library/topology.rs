@@ -61,7 +61,7 @@ async fn the_librarys_stores_are_made_once_and_then_left_alone() {
     ensure(jetstream, &library()).await.unwrap();
     assert_eq!(stream.info().await.unwrap().config.max_bytes, 1 << 20);
     library().apply(jetstream).await.unwrap();
-    assert_eq!(stream.info().await.unwrap().config.max_bytes, 128 << 20);
+    assert_eq!(stream.info().await.unwrap().config.max_bytes, 256 << 20);
 }
 
 #[tokio::test]
