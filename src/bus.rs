@@ -21,6 +21,7 @@ use crate::{clock::Clock, message::Message, name::Subject, nats::Connection, tel
 
 pub use batch::{BATCH_MOST, Batch, BatchError, BatchReceipt};
 pub use claim::ClaimError;
+pub(crate) use claim::{check_in, redeem};
 pub use codec::{Codec, CodecError, Json, Payload};
 pub(crate) use headers::{read as read_message, write as write_headers};
 use link::Link;

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     clock::Timestamp,
-    message::{Delivery, Message, MessageId},
+    message::{self, Delivery, Message, MessageId},
     name::{ConsumerName, NameError, StreamName, Subject},
     trace::TraceParent,
 };
@@ -44,7 +44,7 @@ pub mod header {
     pub const TIME: &str = "dead-letter-time";
     /// The message's own `traceparent`; that of the copy is the span that buried it.
     pub const TRACEPARENT: &str = "dead-letter-traceparent";
-    /// Bytes of a payload that had no room in the copy and lies in the message's own stream only.
+    /// Bytes of a payload that had no room in the copy. It lies where the copy's claim check says; without one in the message's own stream.
     pub const LEFT_OUT: &str = "dead-letter-left-out";
     /// Put before the name of a header that would tell the server to do something with the copy.
     pub const SET_ASIDE: &str = "dead-letter-header-";
@@ -150,6 +150,8 @@ pub enum Kind {
 pub enum Body {
     /// In the copy.
     Copied,
+    /// In the object store: the copy had no room for it.
+    InStore,
     /// In the message's own stream.
     InStream,
     /// Nowhere: the stream let go of the message.
@@ -206,6 +208,11 @@ impl DeadLetter {
             time: text(header::TIME).and_then(Timestamp::parse)?,
         };
         let left_out = text(header::LEFT_OUT).and_then(|text| text.parse().ok());
+        let body = match (left_out, text(message::header::CLAIM_CHECK)) {
+            (None, _) => Body::Copied,
+            (Some(_), Some(_)) => Body::InStore,
+            (Some(_), None) => Body::InStream,
+        };
         Some(Self {
             place,
             kind: Kind::Buried,
@@ -213,7 +220,7 @@ impl DeadLetter {
             deliveries: text(header::DELIVERIES).and_then(|text| text.parse().ok()),
             published: text(header::PUBLISHED).and_then(Timestamp::parse),
             size: left_out.unwrap_or(copy.payload.len()),
-            body: if left_out.is_some() { Body::InStream } else { Body::Copied },
+            body,
             trace: copy.trace,
             copy: Some(sequence),
             message: Some(original(copy)?),
@@ -268,10 +275,9 @@ pub fn copy(message: &Message, delivery: &Delivery, death: &Death) -> Result<Mes
     Ok(Message { subject: place.subject()?, id: Some(place.message_id()), headers, ..message.clone() })
 }
 
-/// A copy that has no room for the payload.
+/// A copy that has no room for its payload of `size` bytes.
 #[must_use]
-pub fn without_payload(mut copy: Message) -> Message {
-    let size = copy.payload.len();
+pub fn left_out(mut copy: Message, size: usize) -> Message {
     copy.headers.push((header::LEFT_OUT.to_owned(), size.to_string()));
     copy.payload = Bytes::new();
     copy
@@ -287,12 +293,15 @@ fn original(copy: Message) -> Option<Message> {
     let subject = copy.header(header::SUBJECT)?.parse().ok()?;
     let id = copy.header(header::MESSAGE_ID).map(|id| MessageId(id.to_owned()));
     let trace = copy.header(header::TRACEPARENT).and_then(|text| text.parse().ok());
+    let is_left_out = copy.header(header::LEFT_OUT).is_some();
+    let is_for_copy = |name: &str| is_left_out && name.eq_ignore_ascii_case(message::header::CLAIM_CHECK);
     let kept = copy.headers.iter().filter_map(|(name, value)| match name.get(..header::SET_ASIDE.len()) {
         Some(start) if start.eq_ignore_ascii_case(header::SET_ASIDE) => {
             Some((name[header::SET_ASIDE.len()..].to_owned(), value.clone()))
         }
         // What the copy itself told the server is not the message's.
-        _ => (!begins_with(name, header::PREFIX) && !is_instruction(name)).then(|| (name.clone(), value.clone())),
+        _ => (!begins_with(name, header::PREFIX) && !is_instruction(name) && !is_for_copy(name))
+            .then(|| (name.clone(), value.clone())),
     });
     let headers = kept.collect();
     Some(Message { subject, id, trace, headers, ..copy })
@@ -380,10 +389,14 @@ mod tests {
 
     #[test]
     fn a_payload_without_room_leaves_its_size() {
-        let copy = without_payload(copy(&message(), &delivery(), &death("x")).unwrap());
+        let mut copy = left_out(copy(&message(), &delivery(), &death("x")).unwrap(), 2);
         assert!(copy.payload.is_empty());
-        let letter = DeadLetter::of_copy(copy, 1).unwrap();
+        let letter = DeadLetter::of_copy(copy.clone(), 1).unwrap();
         assert_eq!((letter.size, letter.body), (2, Body::InStream));
+        copy.headers.push((message::header::CLAIM_CHECK.to_owned(), "claims/x".to_owned()));
+        let letter = DeadLetter::of_copy(copy, 1).unwrap();
+        assert_eq!((letter.size, letter.body), (2, Body::InStore));
+        assert_eq!(letter.message.unwrap().header(message::header::CLAIM_CHECK), None);
     }
 
     #[test]

@@ -71,7 +71,7 @@ impl ClaimError {
 
 /// Puts the payload into the object store, named by what it is and whose, and a claim check in its place. The same message again finds
 /// its object there; another payload under the same id gets an object of its own.
-pub(super) async fn check_in(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
+pub(crate) async fn check_in(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
     let object = object_of(message);
     let fail = |source| ClaimError::Store { doing: "putting", object: object.clone(), source };
     let put = put(&connection.jetstream, &object, &message.payload);
@@ -98,7 +98,7 @@ async fn put(jetstream: &jetstream::Context, object: &str, payload: &Bytes) -> R
 }
 
 /// Takes the payload out of the object store, if the message has a claim check for it.
-pub(super) async fn redeem(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
+pub(crate) async fn redeem(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
     let Some(claim) = message.header(header::CLAIM_CHECK) else { return Ok(()) };
     let foreign = || ClaimError::Foreign { claim: claim.to_owned() };
     let object = claim.strip_prefix(CLAIMS).and_then(|rest| rest.strip_prefix('/')).ok_or_else(foreign)?.to_owned();

@@ -11,7 +11,7 @@ use async_nats::jetstream;
 
 use crate::{
     bus::{
-        Bus, PublishError,
+        self, Bus, PublishError,
         topology::{self, TopologyError},
     },
     dead_letter::{self, Death},
@@ -37,10 +37,11 @@ const HEADERS_OF_THE_BUS: usize = 1_024;
 /// Copies a message that is given up into the stream of dead letters, and returns when that has confirmed it. A second burial of the same
 /// message is a duplicate. Only then may the message be terminated; where this fails it has to come back.
 ///
-/// A payload that has no room in the copy is left out of it and stays readable in the message's own stream.
+/// A payload that has no room in the copy lies in the object store, and the copy has a claim check for it: the message's own stream may
+/// let go of a message that is terminated.
 ///
 /// # Errors
-/// When the stream does not confirm the copy.
+/// When the stream does not confirm the copy, or the object store does not take a payload.
 pub(super) async fn bury(
     bus: &Bus,
     connection: &Connection,
@@ -50,14 +51,14 @@ pub(super) async fn bury(
 ) -> Result<(), PublishError> {
     let mut copy = dead_letter::copy(message, delivery, death).expect("a server's names make a subject");
     if size(&copy) > connection.client.max_payload() {
-        copy = dead_letter::without_payload(copy);
+        copy = lightened(connection, copy).await?;
     }
     lay(bus, connection, copy).await?;
     bus.telemetry().metrics().count_dead_letter(delivery.consumer.as_str(), &death.class);
     Ok(())
 }
 
-/// Forwards a copy. A stream that is missing is made, and a copy that is too large for it goes without its payload.
+/// Forwards a copy. A stream that is missing is made, and the payload of a copy that is too large for it goes into the object store.
 async fn lay(bus: &Bus, connection: &Connection, copy: Message) -> Result<(), PublishError> {
     let error = match forward(bus, copy.clone()).await {
         Ok(()) => return Ok(()),
@@ -72,10 +73,25 @@ async fn lay(bus: &Bus, connection: &Connection, copy: Message) -> Result<(), Pu
             }
         },
         PublishError::TooLarge { .. } | PublishError::Refused { code: TOO_LARGE_FOR_STREAM, .. } => {
-            forward(bus, dead_letter::without_payload(copy)).await
+            forward(bus, lightened(connection, copy).await?).await
         }
         _ => Err(error),
     }
+}
+
+/// A copy with a claim check for its payload. The bucket is made if it is missing.
+async fn lightened(connection: &Connection, mut copy: Message) -> Result<Message, PublishError> {
+    let size = copy.payload.len();
+    if let Err(error) = bus::check_in(connection, &mut copy).await {
+        let claims = topology::library().only(&[topology::CLAIMS]);
+        if let Err(why) = topology::ensure(&connection.jetstream, &claims).await {
+            tracing::warn!(error = %ErrorChain(&why), "cannot make the bucket of claims");
+            return Err(PublishError::Claim { subject: copy.subject, source: error });
+        }
+        let again = bus::check_in(connection, &mut copy).await;
+        again.map_err(|source| PublishError::Claim { subject: copy.subject.clone(), source })?;
+    }
+    Ok(dead_letter::left_out(copy, size))
 }
 
 async fn forward(bus: &Bus, copy: Message) -> Result<(), PublishError> {

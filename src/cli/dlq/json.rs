@@ -20,7 +20,7 @@ pub(super) fn listing(listing: &Listing, earlier: &[Option<Replay>]) -> Value {
 pub(super) fn whole(letter: &DeadLetter, earlier: Option<&Replay>) -> Value {
     let mut value = facts(letter, earlier);
     let payload = letter.message.as_ref().map(|message| &message.payload[..]);
-    let payload = payload.filter(|_| matches!(letter.body, Body::Copied | Body::InStream));
+    let payload = payload.filter(|_| matches!(letter.body, Body::Copied | Body::InStore | Body::InStream));
     if let (Some(payload), Some(fields)) = (payload, value.as_object_mut()) {
         let (name, payload) = match (serde_json::from_slice::<Value>(payload), std::str::from_utf8(payload)) {
             (Ok(value), _) => ("payload", value),

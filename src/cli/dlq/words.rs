@@ -86,7 +86,7 @@ fn remarks(letter: &DeadLetter, earlier: Option<&Replay>, now: Timestamp) -> Vec
     match &letter.body {
         Body::Gone => remarks.push(format!("gone: stream {} has let go of the message", letter.place.stream)),
         Body::Unreadable(why) => remarks.push(format!("the message cannot be read: {why}")),
-        Body::Copied | Body::InStream => {}
+        Body::Copied | Body::InStore | Body::InStream => {}
     }
     if let Some(repeat) = letter.repeat() {
         remarks.push(format!("came back: replay {} of {} died again", repeat.generation, repeat.first));

@@ -179,7 +179,23 @@ impl DeadLetters {
             let whole = stored.and_then(read).and_then(|copy| DeadLetter::of_copy(copy, sequence));
             return Ok(whole.unwrap_or(DeadLetter { body: Body::Gone, ..letter }));
         }
+        if let (Some(sequence), Body::InStore) = (letter.copy, &letter.body) {
+            return self.redeemed(letter, sequence).await;
+        }
         Ok(self.with_body(letter).await)
+    }
+
+    /// A letter whose payload lies in the object store.
+    async fn redeemed(&self, letter: DeadLetter, sequence: u64) -> Result<DeadLetter, LettersError> {
+        let question = json!({ "seq": sequence });
+        let stored = stored::message(&self.connection.jetstream, dead_letter::STREAM, &question).await?;
+        let Some(mut copy) = stored.and_then(read) else { return Ok(DeadLetter { body: Body::Gone, ..letter }) };
+        if let Err(error) = bus::redeem(&self.connection, &mut copy).await {
+            let why = crate::errors::ErrorChain(&error).to_string();
+            return Ok(DeadLetter { body: Body::Unreadable(why), ..letter });
+        }
+        let whole = DeadLetter::of_copy(copy, sequence).map(|whole| DeadLetter { body: Body::InStore, ..whole });
+        Ok(whole.unwrap_or(DeadLetter { body: Body::Gone, ..letter }))
     }
 
     /// A letter whose payload is not in a copy is read from where the message lies.

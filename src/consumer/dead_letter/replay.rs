@@ -263,7 +263,7 @@ impl Replayer {
 fn message_of(letter: &DeadLetter, generation: u32) -> Result<Message, ReplayError> {
     let fail = |why: &str| ReplayError::NoBody { letter: letter.place.clone(), why: why.to_owned() };
     let message = match (&letter.message, &letter.body) {
-        (Some(message), Body::Copied | Body::InStream) => message.clone(),
+        (Some(message), Body::Copied | Body::InStore | Body::InStream) => message.clone(),
         (_, Body::Unreadable(why)) => return Err(fail(why)),
         _ => return Err(fail("its stream has let go of the message, and no copy was left")),
     };
