@@ -83,9 +83,10 @@ async fn a_claim_that_nobody_can_redeem_is_a_dead_letter_and_not_tried_for_ever(
     let (world, tasks) = (World::new().await, Tasks::default());
     library().apply(&world.connection.jetstream).await.unwrap();
     let bus = world.bus.clone().checking_in_above(1_000);
-    let receipt = bus.publish(&large(3_000)).await.unwrap();
+    bus.publish(&large(3_000)).await.unwrap();
+    let (_, claim) = stored(&bus, &large(3_000), header::CLAIM_CHECK).await;
     let store = world.connection.jetstream.get_object_store(CLAIMS).await.unwrap();
-    store.delete(&receipt.id.0).await.unwrap();
+    store.delete(claim.unwrap().strip_prefix("claims/").unwrap()).await.unwrap();
     let seen = received(&world, &tasks).await;
     let dead = world.connection.jetstream.get_stream("DEAD_LETTERS").await.unwrap();
     eventually(LIMIT, "it is buried", async || dead.get_info().await.unwrap().state.messages == 1).await;

@@ -119,7 +119,11 @@ async fn cancelled_subscription() {
     group.stop().await;
     assert!(!status.pull().is_pulling);
     world.publish_checked(&checker, 10..20).await;
-    let info = world.consumer_info("w").await;
-    assert_eq!((info.num_pending, info.num_ack_pending, info.num_waiting), (10, 0, 0), "nobody asks any more");
+    // The consumer hears of a message after its publisher does.
+    eventually(LIMIT, "ten wait and nobody asks any more", async || {
+        let info = world.consumer_info("w").await;
+        (info.num_pending, info.num_ack_pending, info.num_waiting) == (10, 0, 0)
+    })
+    .await;
     assert_eq!(checker.reads(), 10);
 }
