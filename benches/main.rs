@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "no other crate sees a bench; `pub` means seen by the files beside")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench speaks to whoever started it")]
 
+mod child;
 mod collector;
 mod demo;
 mod drain;

@@ -2,8 +2,6 @@
 
 use std::{
     env,
-    io::{BufRead, BufReader, Write},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
@@ -23,6 +21,7 @@ use streamgauge::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    child::{Again, say},
     measured::{self, Measured, STREAM, SUBJECT},
     report::{Bar, Figure, Report},
     support::nats_server::NatsServer,
@@ -55,11 +54,12 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let server = runtime.block_on(NatsServer::start());
     let connection = runtime.block_on(measured::prepare(&server.url(), WAITING))?;
     runtime.block_on(fill(&connection))?;
-    let mut child = Hanging::start(&server.url())?;
-    let before = child.megabytes_at_start()?;
+    // A process of its own: what the filling left behind in this one would hide what a worker needs.
+    let child = Again::start(CHILD, &[(URL, &server.url())])?;
+    let before: f64 = child.said.parse().context("the worker's process says its memory")?;
     runtime.block_on(until_held(&connection))?;
     std::thread::sleep(WATCHED);
-    let growth = peak_megabytes(child.0.id()).context("the worker's process has ended")? - before;
+    let growth = peak_megabytes(child.id()).context("the worker's process has ended")? - before;
     let name = format!("growth, {WAITING} wait, {CREDITS} held");
     report.take(Figure { name: &name, value: growth, unit: "MB", against: None, bar: Some(Bar::AtMost(50.0)) })?;
     Ok(())
@@ -87,31 +87,6 @@ async fn until_held(connection: &Connection) -> anyhow::Result<()> {
     bail!("the worker does not hold {CREDITS} messages")
 }
 
-/// A process of its own: what the filling left behind in this one would hide what a worker needs.
-struct Hanging(Child);
-
-impl Hanging {
-    fn start(url: &str) -> anyhow::Result<Self> {
-        let mut command = Command::new(env::current_exe()?);
-        let child = command.arg(CHILD).env(URL, url).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
-        Ok(Self(child))
-    }
-
-    fn megabytes_at_start(&mut self) -> anyhow::Result<f64> {
-        let out = self.0.stdout.take().context("it was piped")?;
-        let mut line = String::new();
-        BufReader::new(out).read_line(&mut line)?;
-        line.trim().parse().context("the worker's process says its memory")
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
-    }
-}
-
 /// The process that hangs: says its memory once it is connected, then holds messages until it is killed.
 pub fn hang() -> anyhow::Result<()> {
     let url = env::var(URL).with_context(|| format!("{URL} is set by the bench `memory`; run that"))?;
@@ -120,8 +95,7 @@ pub fn hang() -> anyhow::Result<()> {
         let connection = measured::connected(&url).await?;
         let bus = Bus::new(connection.clone(), "bench", Telemetry::unexported(), Clock::system());
         let tasks = Tasks::default();
-        println!("{}", peak_megabytes(std::process::id()).context("/proc says our memory")?);
-        std::io::stdout().flush()?;
+        say(&peak_megabytes(std::process::id()).context("/proc says our memory")?.to_string())?;
         let hangs = async |_: handler::Context, _: Measured| std::future::pending::<()>().await;
         consumer::start(Worker::new(DURABLE).concurrency(CREDITS).on(hangs), &bus, &connection, &tasks, WATCHED)?;
         std::future::pending().await

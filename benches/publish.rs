@@ -7,23 +7,20 @@ use std::{
 };
 
 use anyhow::Context;
-use async_nats::{
-    HeaderMap,
-    jetstream::{self, message::PublishMessage, stream},
-};
-use serde::{Deserialize, Serialize};
+use async_nats::{HeaderMap, jetstream::message::PublishMessage};
 use streamgauge::{
-    bus::{Bus, Payload},
+    bus::Bus,
     clock::Clock,
-    config::NatsConfig,
     message::{MessageId, header},
-    nats::{Connection, connect},
+    nats::Connection,
     telemetry::Telemetry,
 };
 use tokio::{runtime::Runtime, time::MissedTickBehavior};
 
 use crate::{
-    collector::Collector,
+    child::Again,
+    collector,
+    measured::{self, Measured, STREAM, SUBJECT},
     pairs::medians,
     report::{Bar, Figure, Report},
     support::nats_server::NatsServer,
@@ -44,30 +41,15 @@ const STEADY: (u32, u32) = (5_000, 10);
 /// How long the last spans may take to the collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(10);
 
-const STREAM: &str = "BENCH";
-const SUBJECT: &str = "bench.measured.1";
-
-#[derive(Debug, Serialize, Deserialize)]
-struct Measured {
-    text: String,
-}
-
-impl Payload for Measured {
-    const KIND: &'static str = "Measured";
-    const STREAM: &'static str = STREAM;
-    const SUBJECT: &'static str = "bench.measured.*";
-
-    fn key(&self) -> String {
-        "1".to_owned()
-    }
-}
+/// Messages that the stream keeps: older ones go, so that later runs do not meet a fuller stream than earlier ones.
+const KEPT: usize = 10_000;
 
 /// What both sides have.
 struct Bench {
     runtime: Runtime,
     connection: Connection,
     payload: Measured,
-    collector: Collector,
+    collector: Again,
     _server: NatsServer,
 }
 
@@ -81,7 +63,7 @@ enum Headers {
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let bench = Bench::new()?;
-    let tracing = |share| Telemetry::exporting_to(&bench.collector.endpoint(), share);
+    let tracing = |share| Telemetry::exporting_to(&bench.collector.said, share);
     let rarely = bench.bus(tracing(0.01)?);
     let always = bench.bus(tracing(1.0)?);
 
@@ -102,11 +84,9 @@ impl Bench {
     fn new() -> anyhow::Result<Self> {
         let runtime = Runtime::new()?;
         let server = runtime.block_on(NatsServer::start());
-        let connection = runtime.block_on(prepare(&server.url()))?;
-        let collector = Collector::start()?;
-        // With its name and quotes it is 128 bytes as JSON.
-        let payload = Measured { text: "x".repeat(128 - r#"{"text":""}"#.len()) };
-        Ok(Self { runtime, connection, payload, collector, _server: server })
+        let connection = runtime.block_on(measured::prepare(&server.url(), KEPT))?;
+        let collector = collector::start()?;
+        Ok(Self { runtime, connection, payload: measured::one(), collector, _server: server })
     }
 
     fn bus(&self, telemetry: Telemetry) -> Bus {
@@ -225,23 +205,4 @@ fn plain(headers: Headers) -> HeaderMap {
     }
     map.insert(async_nats::header::NATS_MESSAGE_ID, id);
     map
-}
-
-async fn prepare(url: &str) -> anyhow::Result<Connection> {
-    let config = NatsConfig { url: Some(url.to_owned()), nats_wait: 5, ..NatsConfig::default() };
-    let connection = connect(&config, "bench", &Clock::system()).await?;
-    make_stream(&connection.jetstream).await?;
-    Ok(connection)
-}
-
-async fn make_stream(context: &jetstream::Context) -> anyhow::Result<()> {
-    let config = stream::Config {
-        name: STREAM.to_owned(),
-        subjects: vec!["bench.>".to_owned()],
-        // Old messages go, so that later runs do not meet a fuller stream than earlier ones.
-        max_messages: 10_000,
-        ..stream::Config::default()
-    };
-    context.create_stream(config).await?;
-    Ok(())
 }

@@ -24,10 +24,11 @@ use streamgauge::{
 use tokio::runtime::Runtime;
 
 use crate::{
+    collector,
     measured::{self, Measured, SUBJECT},
     pairs::medians,
     report::{Bar, Figure, Report},
-    support::{nats_server::NatsServer, otlp::Sink},
+    support::nats_server::NatsServer,
 };
 
 /// Messages in one run: some seconds' worth.
@@ -48,8 +49,8 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let server = runtime.block_on(NatsServer::start());
     let connection = runtime.block_on(measured::prepare(&server.url(), MESSAGES))?;
     runtime.block_on(fill(&connection.jetstream))?;
-    let sink = runtime.block_on(Sink::start());
-    let telemetry = Telemetry::exporting_to(&sink.endpoint(), 1.0 / SAMPLED as f64)?;
+    let collector = collector::start()?;
+    let telemetry = Telemetry::exporting_to(&collector.said, 1.0 / SAMPLED as f64)?;
     let bus = Bus::new(connection.clone(), "bench", telemetry, Clock::system());
     let ours = || runtime.block_on(ours(&bus, &connection));
     let theirs = || runtime.block_on(theirs(&connection));
