@@ -31,10 +31,15 @@ const RECORDS_READ: usize = 512;
 /// Records kept of one kind.
 const RECORDS_OF_A_KIND: usize = 50;
 
+/// What an account is called that does not say its name: the one that NATS has where nobody set up any.
+const UNNAMED: &str = "$G";
+
 /// The connections that questions go over.
 #[derive(Debug, Clone)]
 pub struct Broker {
     app: Connection,
+    /// The account of `app`.
+    account: Arc<str>,
     system: Option<Connection>,
     clock: Clock,
 }
@@ -55,7 +60,7 @@ pub struct Answers {
 impl Broker {
     /// Asks over `app`, whose account is the one that is watched.
     pub fn new(app: Connection, clock: Clock) -> Self {
-        Self { app, system: None, clock }
+        Self { app, account: UNNAMED.into(), system: None, clock }
     }
 
     /// The connection to the watched account.
@@ -112,7 +117,7 @@ impl Broker {
 
     async fn streams(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
         let server = self.server_name();
-        match deadline.wait("the streams", streams::list(&self.app.client, &server, &self.clock)).await {
+        match deadline.wait("the streams", streams::list(&self.app.client, &self.account, &server, &self.clock)).await {
             Ok(listing) => Reading::known(listing, server, self.clock.now()),
             Err(error) => error.into_reading(),
         }

@@ -3,6 +3,7 @@
 mod ack_wait_under_p99;
 mod backoff_beside_nak;
 mod claims_forget_sooner;
+pub mod consumer;
 mod credits_over_max_ack_pending;
 mod duplicate_window_short;
 mod gives_up_unseen;

@@ -61,6 +61,12 @@ impl Timestamp {
         Age(Duration::try_from(now.0 - self.0).unwrap_or_default())
     }
 
+    /// This moment less `by`.
+    #[must_use]
+    pub fn before(self, by: Duration) -> Self {
+        Self(self.0 - by)
+    }
+
     /// This moment and `by` more.
     #[must_use]
     pub fn after(self, by: Duration) -> Self {

@@ -1,6 +1,7 @@
 //! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
 
 mod gone;
+mod judge;
 mod links;
 mod merge;
 mod trend;
@@ -18,6 +19,7 @@ use crate::{
     snapshot::{Contact, Snapshot},
 };
 
+use judge::Judge;
 use links::Links;
 
 /// The newest snapshot; clones see the same one.
@@ -47,6 +49,7 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Collector {
     links: Links,
+    judge: Judge,
     interval: Duration,
     clock: Clock,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -60,7 +63,7 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
     let links = Links::new(settings.app, settings.system, clock.clone())?;
     let first = Snapshot::before_the_first(links.contact(), settings.interval, clock.now());
     let (sender, snapshots) = watch::channel(Arc::new(first));
-    Ok((Collector { links, interval: settings.interval, clock, snapshots: sender }, snapshots))
+    Ok((Collector { links, judge: Judge::default(), interval: settings.interval, clock, snapshots: sender }, snapshots))
 }
 
 impl Collector {
@@ -93,9 +96,10 @@ impl Collector {
         Ok(())
     }
 
-    fn publish(&self, contact: Contact, answers: Answers) {
+    fn publish(&mut self, contact: Contact, answers: Answers) {
         let now = self.clock.now();
-        let next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
+        let mut next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
+        self.judge.judge(&mut next);
         if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {
             tell_what_was_found(&next);
         }

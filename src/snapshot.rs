@@ -1,28 +1,36 @@
 //! What the broker looked like at one moment: plain facts, each with who said it and when. What nobody said is unknown, never zero.
 
+mod ages;
 mod config;
 mod consumer;
 mod contact;
 mod entry;
+mod failures;
 mod finding;
 mod listing;
 mod reading;
+mod sample;
 mod server;
 mod stream;
+mod verdict;
 
 use std::time::Duration;
 
 use crate::{clock::Timestamp, presence::Presence, record::Record};
 
-pub use config::{Configs, ConsumerConfig, Discard, Storage, StreamConfig, WorkerFact};
-pub use consumer::{Acks, Consumer, ConsumerState, ConsumerTrend, Mode};
+pub use ages::{AgeBy, Ages, Oldest};
+pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
+pub use consumer::{Consumer, ConsumerState, ConsumerTrend};
 pub use contact::Contact;
 pub use entry::{Bucket, Entry};
+pub use failures::Failures;
 pub use finding::{Finding, Severity};
 pub use listing::Listing;
 pub use reading::{Fact, Reading, Why};
+pub use sample::Sample;
 pub use server::{Cluster, Replica, Server};
 pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
+pub use verdict::{Label, Verdict};
 
 /// What one round of looking found.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +45,7 @@ pub struct Snapshot {
     pub app: Contact,
     /// The servers; only a user of the system account may ask them.
     pub servers: Reading<Vec<Server>>,
-    /// The streams of the account, by name.
+    /// The streams of all accounts that are seen, by account and name.
     pub streams: Reading<Listing<Stream>>,
     /// What instances of services say of themselves.
     pub presence: Reading<Bucket<Presence>>,
@@ -45,6 +53,8 @@ pub struct Snapshot {
     pub gone: Vec<Entry<Presence>>,
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
+    /// What was found of everything but the state of consumers, the worst first.
+    pub findings: Vec<Finding>,
 }
 
 impl Snapshot {
@@ -60,6 +70,7 @@ impl Snapshot {
             presence: Reading::not_yet(),
             gone: Vec::new(),
             records: Reading::not_yet(),
+            findings: Vec::new(),
         }
     }
 

@@ -54,7 +54,7 @@ impl Reader<'_> {
     }
 
     async fn newest(&self, messages: &Messages<'_>) -> Result<Stretch, AskError> {
-        if !self.stream.allows_direct {
+        if !self.stream.config.allow_direct {
             return self.one_by_one(messages, false).await;
         }
         let mut found: Option<Stretch> = None;

@@ -7,13 +7,13 @@ use async_nats::Client;
 use super::{
     AskError,
     ask::{Page, ask_pages},
-    streams::{leader_or, limit, read_cluster},
+    streams::{leader_or, read_cluster},
     wire::{ConsumerInfo, ConsumerPage},
 };
 use crate::{
     clock::{Clock, Timestamp},
     name::{ConsumerName, StreamName},
-    snapshot::{Acks, Consumer, ConsumerState, Listing, Mode, Reading, Why},
+    snapshot::{Consumer, ConsumerConfig, ConsumerState, Listing, Reading, Verdict, Why, limit},
 };
 
 impl Page for ConsumerPage {
@@ -31,6 +31,7 @@ impl Page for ConsumerPage {
 /// Lists the consumers of `stream`. `server` is who answers where there is no cluster.
 pub(super) async fn list(
     client: &Client,
+    account: &Arc<str>,
     stream: &StreamName,
     server: &Arc<str>,
     clock: &Clock,
@@ -41,7 +42,7 @@ pub(super) async fn list(
     let mut rows = Vec::with_capacity(infos.len());
     for info in infos {
         let name = info.name.clone();
-        match read(info, stream, server, now) {
+        match read(info, account, stream, server, now) {
             Some(consumer) => rows.push(consumer),
             None => missing.push(name),
         }
@@ -51,10 +52,13 @@ pub(super) async fn list(
 }
 
 /// `None` when the name is not one that we could ask for.
-fn read(info: ConsumerInfo, stream: &StreamName, server: &Arc<str>, now: Timestamp) -> Option<Consumer> {
-    let config = info.config;
-    let filters = config.filter_subjects.filter(|filters| !filters.is_empty());
-    let single = || config.filter_subject.filter(|filter| !filter.is_empty()).into_iter().collect();
+fn read(
+    info: ConsumerInfo,
+    account: &Arc<str>,
+    stream: &StreamName,
+    server: &Arc<str>,
+    now: Timestamp,
+) -> Option<Consumer> {
     let cluster = info.cluster.map(read_cluster);
     let source = leader_or(cluster.as_ref(), server);
     let has_leader = cluster.as_ref().is_none_or(|cluster| cluster.leader.is_some());
@@ -64,27 +68,22 @@ fn read(info: ConsumerInfo, stream: &StreamName, server: &Arc<str>, now: Timesta
         redelivered: info.num_redelivered,
         waiting: info.num_waiting,
         delivered: info.delivered.consumer_seq,
+        delivered_stream_sequence: info.delivered.stream_seq,
         last_delivered: info.delivered.last_active,
         ack_floor: info.ack_floor.consumer_seq,
+        ack_floor_stream_sequence: info.ack_floor.stream_seq,
         last_acked: info.ack_floor.last_active,
         is_paused: info.paused,
+        pause_left: limit(info.pause_remaining).map(Duration::from_nanos),
         has_listener: info.push_bound,
+        pinned: info.priority_groups.into_iter().flatten().find_map(|group| group.pinned_client_id),
         cluster,
     };
     Some(Consumer {
+        account: account.clone(),
         stream: stream.clone(),
         name: ConsumerName::try_from(info.name).ok()?,
-        is_durable: config.durable_name.is_some_and(|name| !name.is_empty()),
-        mode: if config.deliver_subject.is_some() { Mode::Push } else { Mode::Pull },
-        filters: filters.unwrap_or_else(single),
-        acks: match config.ack_policy.as_str() {
-            "none" => Acks::None,
-            "all" => Acks::All,
-            _ => Acks::Explicit,
-        },
-        ack_wait: Duration::from_nanos(limit(config.ack_wait).unwrap_or_default()),
-        max_deliver: limit(config.max_deliver),
-        max_ack_pending: limit(config.max_ack_pending),
+        config: Arc::new(ConsumerConfig { stream: stream.to_string(), ..info.config }),
         created: info.created,
         // Only the leader knows how much is pending; followers answer 0.
         state: if has_leader {
@@ -93,12 +92,16 @@ fn read(info: ConsumerInfo, stream: &StreamName, server: &Arc<str>, now: Timesta
             Reading::unknown(Why::Failed, "the consumer has no leader, and only a leader knows its counts")
         },
         trend: None,
+        ages: Reading::not_yet(),
+        failures: Reading::not_yet(),
+        verdict: Verdict::unknown("it was not looked at yet", now),
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Mode;
 
     /// A consumer as a server lists it, with what a test adds.
     fn row(added: serde_json::Value) -> Option<Consumer> {
@@ -113,7 +116,7 @@ mod tests {
         let (Some(text_fields), Some(added)) = (text.as_object_mut(), added.as_object()) else { unreachable!() };
         text_fields.extend(added.clone());
         let now = Timestamp::parse("2030-01-31T12:00:02Z").unwrap();
-        read(serde_json::from_value(text).unwrap(), &"ORDERS".parse().unwrap(), &"asked".into(), now)
+        read(serde_json::from_value(text).unwrap(), &"A".into(), &"ORDERS".parse().unwrap(), &"asked".into(), now)
     }
 
     fn check_source(cluster: serde_json::Value, expected: Option<&str>) {
@@ -135,13 +138,15 @@ mod tests {
         let state = consumer.state.value().unwrap();
         assert_eq!((state.pending, state.ack_pending, state.redelivered, state.waiting), (40, 2, 1, 5));
         assert_eq!((state.delivered, state.ack_floor), (9, 7));
-        assert_eq!((consumer.max_deliver, consumer.max_ack_pending), (None, Some(1_000)));
-        assert_eq!((consumer.mode, consumer.is_durable, consumer.ack_wait.as_secs()), (Mode::Pull, true, 30));
+        assert_eq!((state.delivered_stream_sequence, state.ack_floor_stream_sequence), (12, 10));
+        let config = &consumer.config;
+        assert_eq!((config.deliver_limit(), config.ack_pending_limit()), (None, Some(1_000)));
+        assert_eq!((config.mode(), config.is_durable(), config.ack_wait.as_secs()), (Mode::Pull, true, 30));
     }
 
     fn check_filters(config: serde_json::Value, expected: &[&str]) {
         let consumer = row(serde_json::json!({ "config": config })).unwrap();
-        assert_eq!(consumer.filters, expected);
+        assert_eq!(consumer.config.filters(), expected);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock::{Clock, Timestamp},
     name::StreamName,
-    snapshot::{Cluster, Consumer, Held, Listing, Reading, Replica, Retention, Stream, StreamState},
+    snapshot::{Cluster, Consumer, Listing, Reading, Replica, Stream, StreamState, limit},
 };
 
 /// Streams whose consumers are asked for at once. The API drops all that it has queued when the queue is full, so this stays low.
@@ -33,13 +33,18 @@ impl Page for StreamPage {
 }
 
 /// Lists the streams, whose consumers are not asked for yet. `server` is who answers where there is no cluster.
-pub(super) async fn list(client: &Client, server: &Arc<str>, clock: &Clock) -> Result<Listing<Stream>, AskError> {
+pub(super) async fn list(
+    client: &Client,
+    account: &Arc<str>,
+    server: &Arc<str>,
+    clock: &Clock,
+) -> Result<Listing<Stream>, AskError> {
     let (infos, mut missing) = ask_pages::<StreamPage>(client, "$JS.API.STREAM.LIST").await?;
     let now = clock.now();
     let mut rows: Vec<Stream> = Vec::with_capacity(infos.len());
     for info in infos {
         let name = info.config.name.clone();
-        match read(info, server, now) {
+        match read(info, account, server, now) {
             Some(stream) => rows.push(stream),
             None => missing.push(name),
         }
@@ -60,10 +65,10 @@ pub(super) async fn consumers(
     let has_some = |stream: &Stream| stream.state.value().is_none_or(|state| state.consumers > 0);
     let asked: Vec<_> = streams.iter().enumerate().filter(|(_, stream)| has_some(stream)).collect();
     let list = |(place, stream): (usize, &Stream)| {
-        let name = stream.name.clone();
+        let (account, name) = (stream.account.clone(), stream.name.clone());
         async move {
             let what = format!("the consumers of `{name}`");
-            let listed = deadline.wait(&what, consumers::list(client, &name, server, clock)).await;
+            let listed = deadline.wait(&what, consumers::list(client, &account, &name, server, clock)).await;
             let reading = listed.map(|listing| Reading::known(listing, server.clone(), clock.now()));
             (place, reading.unwrap_or_else(AskError::into_reading))
         }
@@ -72,9 +77,8 @@ pub(super) async fn consumers(
 }
 
 /// `None` when the name is not one that we could ask for.
-fn read(info: StreamInfo, server: &Arc<str>, now: Timestamp) -> Option<Stream> {
+fn read(info: StreamInfo, account: &Arc<str>, server: &Arc<str>, now: Timestamp) -> Option<Stream> {
     let StreamInfo { config, created, state, cluster } = info;
-    let subjects = config.subjects.unwrap_or_default();
     let cluster = cluster.map(read_cluster);
     let source = leader_or(cluster.as_ref(), server);
     let state = StreamState {
@@ -82,46 +86,22 @@ fn read(info: StreamInfo, server: &Arc<str>, now: Timestamp) -> Option<Stream> {
         bytes: state.bytes,
         first_sequence: state.first_seq,
         last_sequence: state.last_seq,
+        first_stored: state.first_ts.filter(|_| state.messages > 0),
         last_stored: state.last_ts.filter(|_| state.last_seq > 0),
+        deleted: state.num_deleted,
         subjects: state.num_subjects,
         consumers: state.consumer_count,
         cluster,
     };
     Some(Stream {
-        held: held(&config.name),
-        name: StreamName::try_from(config.name).ok()?,
-        description: config.description.filter(|text| !text.is_empty()),
-        subjects,
-        retention: match config.retention.as_str() {
-            "workqueue" => Retention::WorkQueue,
-            "interest" => Retention::Interest,
-            _ => Retention::Limits,
-        },
-        is_in_memory: config.storage == "memory",
-        replicas: config.num_replicas,
-        max_age: limit(config.max_age).map(Duration::from_nanos),
-        max_bytes: limit(config.max_bytes),
-        max_messages: limit(config.max_msgs),
-        allows_direct: config.allow_direct,
+        account: account.clone(),
+        name: StreamName::try_from(config.name.as_str()).ok()?,
+        config: Arc::new(config),
         created,
         consumers: Reading::known(Listing::default(), source.clone(), now),
         state: Reading::known(state, source, now),
         trend: None,
     })
-}
-
-/// Convention: buckets and object stores are streams whose names begin so (NATS ADR-8 and ADR-20).
-fn held(name: &str) -> Held {
-    match name.split_once('_') {
-        Some(("KV", _)) => Held::KeyValue,
-        Some(("OBJ", _)) => Held::Objects,
-        _ => Held::Messages,
-    }
-}
-
-/// A limit, where there is one: the API says 0 or less for none.
-pub(super) fn limit(value: i64) -> Option<u64> {
-    u64::try_from(value).ok().filter(|value| *value > 0)
 }
 
 /// Who holds it, as its leader tells.
@@ -149,6 +129,7 @@ pub(super) fn leader_or(cluster: Option<&Cluster>, server: &Arc<str>) -> Arc<str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::Held;
 
     fn row(config: serde_json::Value, cluster: serde_json::Value) -> Option<Stream> {
         let text = serde_json::json!({
@@ -156,11 +137,11 @@ mod tests {
             "state": { "messages": 3, "bytes": 90, "first_seq": 2, "last_seq": 4, "last_ts": "2030-01-31T12:00:01Z" },
         });
         let now = Timestamp::parse("2030-01-31T12:00:02Z").unwrap();
-        read(serde_json::from_value(text).unwrap(), &"asked".into(), now)
+        read(serde_json::from_value(text).unwrap(), &"A".into(), &"asked".into(), now)
     }
 
     fn check_held(name: &str, expected: Held) {
-        assert_eq!(row(serde_json::json!({ "name": name }), serde_json::Value::Null).unwrap().held, expected);
+        assert_eq!(row(serde_json::json!({ "name": name }), serde_json::Value::Null).unwrap().held(), expected);
     }
 
     #[test]
@@ -173,9 +154,9 @@ mod tests {
 
     #[test]
     fn a_limit_that_is_none_is_not_read_as_one() {
-        let config = serde_json::json!({ "name": "A", "max_age": 0, "max_bytes": -1, "max_msgs": 5 });
-        let stream = row(config, serde_json::Value::Null).unwrap();
-        assert_eq!((stream.max_age, stream.max_bytes, stream.max_messages), (None, None, Some(5)));
+        let config = serde_json::json!({ "name": "A", "max_age": 0, "max_bytes": -1, "max_msgs": 5, "subjects": null });
+        let config = row(config, serde_json::Value::Null).unwrap().config;
+        assert_eq!((config.age_limit(), config.byte_limit(), config.message_limit()), (None, None, Some(5)));
     }
 
     #[test]

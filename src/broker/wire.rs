@@ -4,7 +4,10 @@
 
 use serde::Deserialize;
 
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    snapshot::{ConsumerConfig, StreamConfig},
+};
 
 #[derive(Deserialize)]
 pub(super) struct StreamPage {
@@ -26,29 +29,6 @@ pub(super) struct StreamInfo {
 }
 
 #[derive(Deserialize)]
-pub(super) struct StreamConfig {
-    pub(super) name: String,
-    #[serde(default)]
-    pub(super) description: Option<String>,
-    #[serde(default)]
-    pub(super) subjects: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) retention: String,
-    #[serde(default)]
-    pub(super) storage: String,
-    #[serde(default)]
-    pub(super) num_replicas: u32,
-    #[serde(default)]
-    pub(super) max_age: i64,
-    #[serde(default)]
-    pub(super) max_bytes: i64,
-    #[serde(default)]
-    pub(super) max_msgs: i64,
-    #[serde(default)]
-    pub(super) allow_direct: bool,
-}
-
-#[derive(Deserialize)]
 pub(super) struct StreamState {
     pub(super) messages: u64,
     pub(super) bytes: u64,
@@ -57,6 +37,11 @@ pub(super) struct StreamState {
     /// The year 1 in a stream that never held a message.
     #[serde(default)]
     pub(super) last_ts: Option<Timestamp>,
+    /// The year 1 in a stream that holds no message.
+    #[serde(default)]
+    pub(super) first_ts: Option<Timestamp>,
+    #[serde(default)]
+    pub(super) num_deleted: u64,
     #[serde(default)]
     pub(super) num_subjects: u64,
     #[serde(default)]
@@ -107,6 +92,11 @@ pub(super) struct ConsumerInfo {
     pub(super) num_pending: u64,
     #[serde(default)]
     pub(super) paused: bool,
+    /// Nanoseconds.
+    #[serde(default)]
+    pub(super) pause_remaining: i64,
+    #[serde(default)]
+    pub(super) priority_groups: Option<Vec<PriorityGroup>>,
     #[serde(default)]
     pub(super) push_bound: bool,
     #[serde(default)]
@@ -114,28 +104,10 @@ pub(super) struct ConsumerInfo {
 }
 
 #[derive(Deserialize)]
-pub(super) struct ConsumerConfig {
-    #[serde(default)]
-    pub(super) durable_name: Option<String>,
-    #[serde(default)]
-    pub(super) deliver_subject: Option<String>,
-    #[serde(default)]
-    pub(super) filter_subject: Option<String>,
-    #[serde(default)]
-    pub(super) filter_subjects: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) ack_policy: String,
-    #[serde(default)]
-    pub(super) ack_wait: i64,
-    #[serde(default)]
-    pub(super) max_deliver: i64,
-    #[serde(default)]
-    pub(super) max_ack_pending: i64,
-}
-
-#[derive(Deserialize)]
 pub(super) struct Sequence {
     pub(super) consumer_seq: u64,
+    #[serde(default)]
+    pub(super) stream_seq: u64,
     #[serde(default)]
     pub(super) last_active: Option<Timestamp>,
 }
@@ -188,4 +160,10 @@ pub(super) struct JetStreamStats {
 pub(super) struct JetStreamUse {
     #[serde(default)]
     pub(super) storage: u64,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PriorityGroup {
+    #[serde(default)]
+    pub(super) pinned_client_id: Option<String>,
 }

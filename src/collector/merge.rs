@@ -1,6 +1,6 @@
 //! Puts the answers of a round together with what the rounds before had found: what was not answered this time is stale, not gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::{gone, trend};
 use crate::{
@@ -21,12 +21,15 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
         records: answers.records.or_last(&last.records),
+        findings: Vec::new(),
     }
 }
 
 fn streams(now: Reading<Listing<Stream>>, last: &Reading<Listing<Stream>>) -> Reading<Listing<Stream>> {
     match now.or_last(last) {
-        Reading::Known(fact) => Reading::Known(rows(fact, last.value(), stream, |stream| stream.name.as_str())),
+        Reading::Known(fact) => {
+            Reading::Known(rows(fact, last.value(), stream, |stream| (&stream.account, stream.name.as_str())))
+        }
         Reading::Stale { mut fact, reason } => {
             fact.value.rows.iter_mut().for_each(|stream| go_stale(stream, &reason));
             Reading::Stale { fact, reason }
@@ -45,7 +48,9 @@ fn stream(now: &mut Stream, last: Option<&Stream>) {
 
 fn consumers(now: Reading<Listing<Consumer>>, last: &Reading<Listing<Consumer>>) -> Reading<Listing<Consumer>> {
     match now.or_last(last) {
-        Reading::Known(fact) => Reading::Known(rows(fact, last.value(), consumer, |consumer| consumer.name.as_str())),
+        Reading::Known(fact) => {
+            Reading::Known(rows(fact, last.value(), consumer, |consumer| (&consumer.account, consumer.name.as_str())))
+        }
         Reading::Stale { mut fact, reason } => {
             fact.value.rows.iter_mut().for_each(|consumer| consumer_goes_stale(consumer, &reason));
             Reading::Stale { fact, reason }
@@ -61,6 +66,9 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
         now.state = state.or_last(&last.state);
     }
     now.trend = trend::of_consumer(&now.state, last.map(|last| &last.state));
+    if let Some(last) = last {
+        now.verdict = last.verdict.clone();
+    }
 }
 
 /// Gives every row of a list its past, and brings back rows of which the list only says that they did not answer.
@@ -68,17 +76,20 @@ fn rows<T: Clone + Leavable>(
     mut fact: Fact<Listing<T>>,
     last: Option<&Listing<T>>,
     join: fn(&mut T, Option<&T>),
-    name: fn(&T) -> &str,
+    name: fn(&T) -> (&str, &str),
 ) -> Fact<Listing<T>> {
-    let before: HashMap<&str, &T> = last.into_iter().flat_map(|last| &last.rows).map(|row| (name(row), row)).collect();
+    let before: HashMap<(&str, &str), &T> =
+        last.into_iter().flat_map(|last| &last.rows).map(|row| (name(row), row)).collect();
     for row in &mut fact.value.rows {
-        let past = before.get(name(row)).copied();
+        let past = before.get(&name(row)).copied();
         join(row, past);
     }
-    let silent = fact.value.missing.iter().filter_map(|name| before.get(name.as_str()).copied()).cloned();
-    let silent: Vec<T> = silent.map(Leavable::left_out).collect();
+    let missing: HashSet<&str> = fact.value.missing.iter().map(String::as_str).collect();
+    let here: HashSet<(&str, &str)> = fact.value.rows.iter().map(name).collect();
+    let silent = before.iter().filter(|(key, _)| missing.contains(key.1) && !here.contains(*key));
+    let silent: Vec<T> = silent.map(|(_, row)| (*row).clone().left_out()).collect();
     fact.value.rows.extend(silent);
-    fact.value.rows.sort_by(|a, b| name(a).cmp(name(b)));
+    fact.value.rows.sort_by(|a, b| name(a).cmp(&name(b)));
     fact
 }
 
@@ -121,12 +132,12 @@ fn stale<T: Clone>(last: &Reading<T>, reason: &str) -> Reading<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
         clock::Clock,
-        snapshot::{Acks, ConsumerState, Held, Mode, Retention, StreamState},
+        snapshot::{ConsumerState, StreamState, Verdict},
     };
 
     fn start() -> Clock {
@@ -146,34 +157,24 @@ mod tests {
 
     fn consumer_row(name: &str, delivered: u64, created: Timestamp, now: Timestamp) -> Consumer {
         Consumer {
+            account: "A".into(),
             stream: "ORDERS".parse().unwrap(),
             name: name.parse().unwrap(),
-            is_durable: true,
-            mode: Mode::Pull,
-            filters: Vec::new(),
-            acks: Acks::Explicit,
-            ack_wait: Duration::from_secs(30),
-            max_deliver: None,
-            max_ack_pending: None,
+            config: Arc::default(),
             created,
             state: Reading::known(ConsumerState { delivered, pending: 3, ..ConsumerState::default() }, "n1", now),
             trend: None,
+            ages: Reading::not_yet(),
+            failures: Reading::not_yet(),
+            verdict: Verdict::unknown("not looked at", now),
         }
     }
 
     fn stream_row(last_sequence: u64, consumers: Vec<Consumer>, created: Timestamp, now: Timestamp) -> Stream {
         Stream {
+            account: "A".into(),
             name: "ORDERS".parse().unwrap(),
-            description: None,
-            subjects: Vec::new(),
-            held: Held::Messages,
-            retention: Retention::Limits,
-            is_in_memory: false,
-            replicas: 1,
-            max_age: None,
-            max_bytes: None,
-            max_messages: None,
-            allows_direct: true,
+            config: Arc::default(),
             created,
             state: Reading::known(StreamState { last_sequence, ..StreamState::default() }, "n1", now),
             trend: None,

@@ -8,7 +8,9 @@ use crate::snapshot::{ConsumerState, ConsumerTrend, Fact, Reading, StreamState, 
 pub(super) fn of_stream(now: &Reading<StreamState>, last: Option<&Reading<StreamState>>) -> Option<StreamTrend> {
     let (now, last, over) = pair(now, last)?;
     let stored = now.last_sequence.checked_sub(last.last_sequence)?;
-    Some(StreamTrend { over, stored })
+    let removed = now.first_sequence.saturating_sub(last.first_sequence);
+    let grown_bytes = now.bytes.cast_signed().saturating_sub(last.bytes.cast_signed());
+    Some(StreamTrend { over, stored, removed, grown_bytes })
 }
 
 /// What a consumer delivered since `last` was read.
@@ -18,7 +20,8 @@ pub(super) fn of_consumer(
 ) -> Option<ConsumerTrend> {
     let (now, last, over) = pair(now, last)?;
     let delivered = now.delivered.checked_sub(last.delivered)?;
-    Some(ConsumerTrend { over, delivered, pending_before: last.pending })
+    let acked = now.ack_floor.saturating_sub(last.ack_floor);
+    Some(ConsumerTrend { over, delivered, acked, pending_before: last.pending })
 }
 
 fn pair<'a, T>(now: &'a Reading<T>, last: Option<&'a Reading<T>>) -> Option<(&'a T, &'a T, Duration)> {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Retention;
 
@@ -34,7 +34,10 @@ pub enum Discard {
 pub struct StreamConfig {
     /// Its name.
     pub name: String,
-    /// The subject patterns that it takes.
+    /// What it is for, if its maker said so.
+    pub description: String,
+    /// The subject patterns that it takes; none for a mirror.
+    #[serde(deserialize_with = "or_none")]
     pub subjects: Vec<String>,
     /// When messages go.
     pub retention: Retention,
@@ -53,11 +56,32 @@ pub struct StreamConfig {
     pub max_msgs: i64,
     /// Messages that it may hold on one subject.
     pub max_msgs_per_subject: i64,
+    /// Consumers that it may have.
+    pub max_consumers: i64,
     /// For how long it knows a message id again.
     #[serde(with = "nanoseconds")]
     pub duplicate_window: Duration,
+    /// Whether any replica may be asked for single messages.
+    pub allow_direct: bool,
+    /// Whether it takes no more messages for good.
+    pub sealed: bool,
+    /// The stream that it copies.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Origin>,
+    /// The streams that it gathers from.
+    #[serde(deserialize_with = "or_none", skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Origin>,
     /// What its makers noted on it.
+    #[serde(deserialize_with = "or_none")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A stream that another takes its messages from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    /// Its name.
+    pub name: String,
 }
 
 /// How a consumer is set up. A limit of 0 or less is none.
@@ -68,12 +92,19 @@ pub struct ConsumerConfig {
     pub stream: String,
     /// Its durable name; empty for one that goes with its clients.
     pub durable_name: String,
+    /// What it is for, if its maker said so.
+    pub description: String,
     /// The one subject pattern that it takes.
     pub filter_subject: String,
     /// The subject patterns that it takes, where they are several.
+    #[serde(deserialize_with = "or_none")]
     pub filter_subjects: Vec<String>,
     /// Where the server sends to; empty where clients ask.
     pub deliver_subject: String,
+    /// The queue group that shares what the server sends.
+    pub deliver_group: String,
+    /// Where it began: `all`, `last`, `new`, `by_start_sequence`, `by_start_time`, `last_per_subject`.
+    pub deliver_policy: String,
     /// What has to be acked: `explicit`, `all` or `none`.
     pub ack_policy: String,
     /// How long the server waits for an ack before it delivers again.
@@ -83,16 +114,52 @@ pub struct ConsumerConfig {
     pub max_deliver: i64,
     /// How many messages may be in flight.
     pub max_ack_pending: i64,
+    /// How many pull requests may wait.
+    pub max_waiting: i64,
+    /// How long it outlives its last client.
+    #[serde(with = "nanoseconds")]
+    pub inactive_threshold: Duration,
+    /// Copies of it; 0 for as many as its stream has.
+    pub num_replicas: u32,
     /// The server's own waits between deliveries, in nanoseconds; they take the place of `ack_wait`.
+    #[serde(deserialize_with = "or_none")]
     pub backoff: Vec<u64>,
+    /// How groups of clients are preferred, such as `pinned_client`; empty for not at all.
+    pub priority_policy: String,
     /// What its makers noted on it.
+    #[serde(deserialize_with = "or_none")]
     pub metadata: BTreeMap<String, String>,
+}
+
+/// The API may write nothing as `null`.
+fn or_none<'a, D: Deserializer<'a>, T: Default + Deserialize<'a>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
+}
+
+/// A limit, where there is one: the API says 0 or less for none.
+pub fn limit(value: i64) -> Option<u64> {
+    u64::try_from(value).ok().filter(|value| *value > 0)
 }
 
 impl StreamConfig {
     /// Whether it is behind a bucket of keys or of objects.
     pub fn is_bucket(&self) -> bool {
         self.name.starts_with("KV_") || self.name.starts_with("OBJ_")
+    }
+
+    /// How long messages are kept; `None` for as long as there is room.
+    pub fn age_limit(&self) -> Option<Duration> {
+        Some(self.max_age).filter(|age| !age.is_zero())
+    }
+
+    /// Bytes that it may hold; `None` for no limit of its own.
+    pub fn byte_limit(&self) -> Option<u64> {
+        limit(self.max_bytes)
+    }
+
+    /// Messages that it may hold; `None` for no limit of its own.
+    pub fn message_limit(&self) -> Option<u64> {
+        limit(self.max_msgs)
     }
 }
 
@@ -102,8 +169,58 @@ impl ConsumerConfig {
         let one = Some(self.filter_subject.as_str()).filter(|filter| !filter.is_empty());
         one.into_iter().chain(self.filter_subjects.iter().map(String::as_str)).collect()
     }
+
+    /// Whether it outlives its clients.
+    pub fn is_durable(&self) -> bool {
+        !self.durable_name.is_empty()
+    }
+
+    /// How messages reach its clients.
+    pub fn mode(&self) -> Mode {
+        if self.deliver_subject.is_empty() { Mode::Pull } else { Mode::Push }
+    }
+
+    /// What its clients have to ack.
+    pub fn acks(&self) -> Acks {
+        match self.ack_policy.as_str() {
+            "none" => Acks::None,
+            "all" => Acks::All,
+            _ => Acks::Explicit,
+        }
+    }
+
+    /// How many messages may be in flight; `None` for any number, and where nothing is acked.
+    pub fn ack_pending_limit(&self) -> Option<u64> {
+        limit(self.max_ack_pending).filter(|_| self.acks() != Acks::None)
+    }
+
+    /// How often the server delivers one message; `None` for without end.
+    pub fn deliver_limit(&self) -> Option<u64> {
+        limit(self.max_deliver)
+    }
 }
 
+/// How messages reach a consumer's clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Clients ask.
+    Pull,
+    /// The server sends.
+    Push,
+}
+
+/// What a consumer's clients have to ack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Acks {
+    /// Every message.
+    Explicit,
+    /// A message, and with it all before.
+    All,
+    /// Nothing.
+    None,
+}
 /// How everything in an account is set up, and what is known of those who work there.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Configs {

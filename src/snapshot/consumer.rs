@@ -1,60 +1,36 @@
 //! A consumer: the server's view of who reads a stream and how far.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
     name::{ConsumerName, StreamName},
-    snapshot::{Cluster, Reading, stream::per_second},
+    snapshot::{Ages, Cluster, ConsumerConfig, Failures, Reading, Verdict, stream::per_second},
 };
 
 /// A consumer: how it is set up and how far it was.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Consumer {
+    /// The account that it is in.
+    pub account: Arc<str>,
     /// The stream that it reads.
     pub stream: StreamName,
     /// Its name.
     pub name: ConsumerName,
-    /// Whether it outlives its clients.
-    pub is_durable: bool,
-    /// How messages reach clients.
-    pub mode: Mode,
-    /// The subject patterns that it takes; none for all.
-    pub filters: Vec<String>,
-    /// What has to be acked.
-    pub acks: Acks,
-    /// How long the server waits for an ack before it delivers again.
-    pub ack_wait: Duration,
-    /// How often the server delivers one message; `None` for without end.
-    pub max_deliver: Option<u64>,
-    /// How many messages may be in flight; `None` for any number.
-    pub max_ack_pending: Option<u64>,
+    /// How it is set up.
+    pub config: Arc<ConsumerConfig>,
     /// When it was made.
     pub created: Timestamp,
     /// How far it was.
     pub state: Reading<ConsumerState>,
     /// What changed since the round before; `None` until two rounds have read it.
     pub trend: Option<ConsumerTrend>,
-}
-
-/// How messages reach a consumer's clients.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Clients ask.
-    Pull,
-    /// The server sends.
-    Push,
-}
-
-/// What a consumer's clients have to ack.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acks {
-    /// Every message.
-    Explicit,
-    /// A message, and with it all before.
-    All,
-    /// Nothing.
-    None,
+    /// How old the oldest messages are that it has not processed.
+    pub ages: Reading<Ages>,
+    /// What it gave up, by the broker's advisories.
+    pub failures: Reading<Failures>,
+    /// What all that amounts to.
+    pub verdict: Verdict,
 }
 
 /// How far a consumer was at one moment.
@@ -70,18 +46,33 @@ pub struct ConsumerState {
     pub waiting: u64,
     /// Deliveries ever made.
     pub delivered: u64,
-    /// When the last was made.
+    /// The last message delivered, by its sequence in the stream.
+    pub delivered_stream_sequence: u64,
+    /// When the last delivery was made.
     pub last_delivered: Option<Timestamp>,
     /// Deliveries up to which all is acked.
     pub ack_floor: u64,
+    /// The message up to which all is acked, by its sequence in the stream.
+    pub ack_floor_stream_sequence: u64,
     /// When the last ack came.
     pub last_acked: Option<Timestamp>,
     /// Whether it is paused now.
     pub is_paused: bool,
+    /// How much of the pause is left.
+    pub pause_left: Option<Duration>,
     /// Of a push consumer: whether anybody listens.
     pub has_listener: bool,
+    /// The client that a group is pinned to, where one is.
+    pub pinned: Option<String>,
     /// Who holds it; `None` on a server without a cluster.
     pub cluster: Option<Cluster>,
+}
+
+impl ConsumerState {
+    /// Messages that it has not processed: those not delivered and those in flight.
+    pub fn lag(&self) -> u64 {
+        self.pending + self.ack_pending
+    }
 }
 
 /// What changed in a consumer between two rounds.
@@ -91,6 +82,8 @@ pub struct ConsumerTrend {
     pub over: Duration,
     /// Deliveries made in it.
     pub delivered: u64,
+    /// By how much the ack floor moved, in deliveries.
+    pub acked: u64,
     /// Messages not yet delivered, at its start.
     pub pending_before: u64,
 }
@@ -99,5 +92,10 @@ impl ConsumerTrend {
     /// Deliveries a second.
     pub fn delivered_per_second(&self) -> f64 {
         per_second(self.delivered, self.over)
+    }
+
+    /// Deliveries a second by which the ack floor moved.
+    pub fn acked_per_second(&self) -> f64 {
+        per_second(self.acked, self.over)
     }
 }

@@ -1,40 +1,24 @@
 //! A stream.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::Timestamp,
     name::StreamName,
-    snapshot::{Cluster, Consumer, Listing, Reading},
+    snapshot::{Cluster, Consumer, Listing, Reading, StreamConfig},
 };
 
 /// A stream: how it is set up and what it held.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stream {
+    /// The account that it is in.
+    pub account: Arc<str>,
     /// Its name.
     pub name: StreamName,
-    /// What it is for, if its maker said so.
-    pub description: Option<String>,
-    /// The subject patterns that it takes; none for a mirror.
-    pub subjects: Vec<String>,
-    /// What it is used as.
-    pub held: Held,
-    /// When messages go.
-    pub retention: Retention,
-    /// Whether it lives in memory only.
-    pub is_in_memory: bool,
-    /// Copies of it.
-    pub replicas: u32,
-    /// How long messages are kept; `None` for as long as there is room.
-    pub max_age: Option<Duration>,
-    /// Bytes that it may hold; `None` for no limit of its own.
-    pub max_bytes: Option<u64>,
-    /// Messages that it may hold; `None` for no limit of its own.
-    pub max_messages: Option<u64>,
-    /// Whether any replica may be asked for single messages.
-    pub allows_direct: bool,
+    /// How it is set up.
+    pub config: Arc<StreamConfig>,
     /// When it was made.
     pub created: Timestamp,
     /// What it held.
@@ -43,6 +27,19 @@ pub struct Stream {
     pub trend: Option<StreamTrend>,
     /// Its consumers, by name.
     pub consumers: Reading<Listing<Consumer>>,
+}
+
+impl Stream {
+    /// What it is used as.
+    ///
+    /// Convention: buckets and object stores are streams whose names begin so (NATS ADR-8 and ADR-20).
+    pub fn held(&self) -> Held {
+        match self.name.as_str().split_once('_') {
+            Some(("KV", _)) => Held::KeyValue,
+            Some(("OBJ", _)) => Held::Objects,
+            _ => Held::Messages,
+        }
+    }
 }
 
 /// What a stream is used as.
@@ -80,8 +77,12 @@ pub struct StreamState {
     pub first_sequence: u64,
     /// Sequence of the newest message ever stored.
     pub last_sequence: u64,
+    /// When the oldest was stored; `None` where it holds none.
+    pub first_stored: Option<Timestamp>,
     /// When the newest was stored; `None` in a stream that never held one.
     pub last_stored: Option<Timestamp>,
+    /// Messages that were deleted from between the oldest and the newest.
+    pub deleted: u64,
     /// Different subjects among its messages.
     pub subjects: u64,
     /// Consumers on it, also those that the list leaves out.
@@ -97,6 +98,10 @@ pub struct StreamTrend {
     pub over: Duration,
     /// Messages stored in it.
     pub stored: u64,
+    /// Sequences by which its oldest message moved on.
+    pub removed: u64,
+    /// By how many bytes it grew; negative where it shrank.
+    pub grown_bytes: i64,
 }
 
 impl StreamTrend {

@@ -57,7 +57,7 @@ impl Overview {
 
 /// Messages stored a second, in streams of messages: buckets are written to by the mere telling of presence.
 fn stored(look: &Look<'_>) -> Figure {
-    let streams = look.snapshot.known_streams().iter().filter(|stream| stream.held == Held::Messages);
+    let streams = look.snapshot.known_streams().iter().filter(|stream| stream.held() == Held::Messages);
     let rates: Vec<f64> =
         streams.clone().filter_map(|stream| Some(stream.trend.as_ref()?.stored_per_second())).collect();
     let all = streams.count();

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Age,
-    snapshot::{Acks, Cluster, Consumer, Held, Mode, Reading, Retention, Stream},
+    snapshot::{Cluster, Consumer, Held, Mode, Reading, Retention, Storage, Stream},
 };
 
 /// Rows of one table; a note says how many more there are.
@@ -101,7 +101,7 @@ impl StreamTable {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let all = ordered(look);
         let rows = |of_messages: bool| -> Vec<StreamRow> {
-            let wanted = all.iter().filter(|stream| (stream.held == Held::Messages) == of_messages);
+            let wanted = all.iter().filter(|stream| (stream.held() == Held::Messages) == of_messages);
             wanted.take(ROWS_MOST).map(|stream| StreamRow::of(stream, look)).collect()
         };
         let (streams, buckets) = (rows(true), rows(false));
@@ -122,9 +122,9 @@ impl StreamsPage {
         let streams = ordered(look);
         let card = |stream: &Stream| StreamCard {
             row: StreamRow::of(stream, look),
-            description: stream.description.clone(),
+            description: Some(stream.config.description.clone()).filter(|text| !text.is_empty()),
             facts: facts(stream),
-            consumers: (stream.held == Held::Messages || has_consumers(stream))
+            consumers: (stream.held() == Held::Messages || has_consumers(stream))
                 .then(|| ConsumerTable::of_stream(stream, look)),
         };
         Self {
@@ -140,14 +140,14 @@ impl StreamsPage {
 /// Streams of messages first.
 fn ordered<'a>(look: &Look<'a>) -> Vec<&'a Stream> {
     let mut streams: Vec<&Stream> = look.snapshot.known_streams().iter().collect();
-    streams.sort_by_key(|stream| stream.held != Held::Messages);
+    streams.sort_by_key(|stream| stream.held() != Held::Messages);
     streams
 }
 
 /// `3 key-value buckets, 1 object store`.
 fn buckets_heading(streams: &[&Stream]) -> String {
     let count = |held: Held, one: &str| {
-        let found = streams.iter().filter(|stream| stream.held == held).count();
+        let found = streams.iter().filter(|stream| stream.held() == held).count();
         (found > 0).then(|| format::counted(found, one))
     };
     let kinds = [count(Held::KeyValue, "key-value bucket"), count(Held::Objects, "object store")];
@@ -169,12 +169,12 @@ impl StreamRow {
         let state = &stream.state;
         Self {
             name: stream.name.to_string(),
-            tag: match stream.held {
+            tag: match stream.held() {
                 Held::Messages => None,
                 Held::KeyValue => Some("key-value"),
                 Held::Objects => Some("objects"),
             },
-            subjects: if stream.subjects.is_empty() { "a mirror".to_owned() } else { stream.subjects.join(" ") },
+            subjects: subjects(stream),
             messages: Number::of(state, |state| format::count(state.messages)),
             size: Number::of(state, |state| format::bytes(state.bytes)),
             stored: Number::rate(stream.trend.map(|trend| trend.stored_per_second())),
@@ -239,11 +239,11 @@ impl ConsumerRow {
         let state = &consumer.state;
         let standing = standing::of_consumer(consumer);
         let is_stale = state.fresh().is_none();
-        let most = consumer.max_ack_pending.filter(|_| consumer.acks != Acks::None);
+        let most = consumer.config.ack_pending_limit();
         Self {
             name: consumer.name.to_string(),
             stream: consumer.stream.to_string(),
-            is_ephemeral: !consumer.is_durable,
+            is_ephemeral: !consumer.config.is_durable(),
             filters: filters(consumer),
             sign: standing.sign,
             // Why a whole list is old stands once above it.
@@ -253,7 +253,7 @@ impl ConsumerRow {
             ack_pending: Number::of(state, |state| format::count(state.ack_pending))
                 .with_note(most.map(|most| format!("of {}", format::count(most))).unwrap_or_default()),
             redelivered: Number::of(state, |state| format::count(state.redelivered)),
-            waiting: match consumer.mode {
+            waiting: match consumer.config.mode() {
                 Mode::Pull => Number::of(state, |state| format::count(state.waiting)),
                 Mode::Push => Number::of(state, |state| if state.has_listener { "push" } else { "nobody" }.to_owned()),
             },
@@ -264,11 +264,21 @@ impl ConsumerRow {
     }
 }
 
+/// The subject patterns that the stream takes, or where it takes its messages from.
+fn subjects(stream: &Stream) -> String {
+    match (&stream.config.mirror, stream.config.subjects.is_empty()) {
+        (Some(mirror), _) => format!("a mirror of {}", mirror.name),
+        (None, true) => "gathered from other streams".to_owned(),
+        (None, false) => stream.config.subjects.join(" "),
+    }
+}
+
 /// The subject patterns that the consumer takes, cut where they are many.
 fn filters(consumer: &Consumer) -> String {
     const MOST: usize = 3;
-    let shown = consumer.filters.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(" ");
-    match consumer.filters.len() {
+    let filters = consumer.config.filters();
+    let shown = filters[..filters.len().min(MOST)].join(" ");
+    match filters.len() {
         0 => "all subjects".to_owned(),
         all if all > MOST => format!("{shown} and {} more", all - MOST),
         _ => shown,
@@ -294,16 +304,16 @@ fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> String 
 
 /// How long messages stay: `for 1 d, up to 500 MB`.
 fn kept(stream: &Stream) -> String {
-    let retention = match stream.retention {
+    let retention = match stream.config.retention {
         Retention::Limits => None,
         Retention::Interest => Some("until every consumer has acked".to_owned()),
         Retention::WorkQueue => Some("until one consumer has acked".to_owned()),
     };
     let limits = [
         retention,
-        stream.max_age.map(|age| format!("for {}", Age(age))),
-        stream.max_bytes.map(|most| format!("up to {}", format::bytes(most))),
-        stream.max_messages.map(|most| format!("up to {}", format::counted_u64(most, "message"))),
+        stream.config.age_limit().map(|age| format!("for {}", Age(age))),
+        stream.config.byte_limit().map(|most| format!("up to {}", format::bytes(most))),
+        stream.config.message_limit().map(|most| format!("up to {}", format::counted_u64(most, "message"))),
     ];
     let limits: Vec<String> = limits.into_iter().flatten().collect();
     if limits.is_empty() { "as long as there is room".to_owned() } else { limits.join(", ") }
@@ -315,8 +325,8 @@ fn has_consumers(stream: &Stream) -> bool {
 
 /// How the stream is set up, in words.
 fn facts(stream: &Stream) -> Vec<(&'static str, String)> {
-    let place = if stream.is_in_memory { "in memory" } else { "on disk" };
-    let copies = format::counted(stream.replicas as usize, "copy");
+    let place = if stream.config.storage == Storage::Memory { "in memory" } else { "on disk" };
+    let copies = format::counted(stream.config.num_replicas as usize, "copy");
     let mut facts = vec![("Kept", kept(stream)), ("Held", format!("{copies} {place}"))];
     if let Some(state) = stream.state.value() {
         let sequences = format!("{} to {}", format::count(state.first_sequence), format::count(state.last_sequence));

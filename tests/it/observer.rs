@@ -119,7 +119,11 @@ async fn it_says_what_the_server_says() {
     let state = stream_of(&snapshot, "ORDERS").state.fresh().unwrap();
     assert_eq!((state.messages, state.last_sequence, state.subjects, state.consumers), (15, 15, 2, 1));
     let row = consumer_of(&snapshot, "reserve");
-    assert_eq!((row.is_durable, row.filters.as_slice(), row.max_ack_pending), (true, [filter].as_slice(), Some(7)));
+    let config = &row.config;
+    assert_eq!(
+        (config.is_durable(), config.filters(), config.ack_pending_limit()),
+        (true, vec![filter.as_str()], Some(7))
+    );
     let state = state_of(&snapshot, "reserve");
     assert_eq!((state.pending, state.delivered, state.ack_floor, state.waiting), (6, 4, 1, 0));
     let Reading::Known(fact) = &row.state else { panic!("{row:?}") };

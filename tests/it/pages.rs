@@ -43,7 +43,7 @@ async fn the_overview_answers_first_and_shows_all_without_scripts() {
     assert_eq!(page.text("#figure-ready dd"), "1 / 1 instances of services");
     assert_eq!(page.text("#stream-ORDERS th"), "ORDERS");
     let cells = page.texts("#consumers\\.ORDERS\\.reserve td");
-    let expected = ["ORDERS all subjects", "keeps up", "3", "2 of 100", "0", "4", "5.0/s", "n1", "just now"];
+    let expected = ["ORDERS all subjects", "ok", "3", "2 of 100", "0", "4", "5.0/s", "n1", "just now"];
     assert_eq!(cells, expected);
     assert_eq!(page.texts("#instance-mail\\.1 .probes .sign"), ["live", "ready", "startup"]);
     assert!(page.text("#record-order\\.7").contains("completed …"), "{}", page.text("#record-order\\.7"));
@@ -186,8 +186,9 @@ fn hostile() -> Snapshot {
     let name = "<img\"'&=x";
     let mut hostile = snapshot();
     let mut row = stream(name, vec![consumer(name, name)]);
-    row.description = Some(HOSTILE.to_owned());
-    row.subjects = vec![HOSTILE.to_owned()];
+    let config = std::sync::Arc::make_mut(&mut row.config);
+    config.description = HOSTILE.to_owned();
+    config.subjects = vec![HOSTILE.to_owned()];
     hostile.streams = count(vec![row]);
     hostile.app.url = HOSTILE.to_owned();
     hostile.app.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));

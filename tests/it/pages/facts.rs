@@ -1,14 +1,14 @@
 //! A small world in which all is well, for pages to show and tests to spoil.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use streamgauge::{
     clock::Timestamp,
     presence::{Presence, Probe, ProbePart, Probes},
     record::{Phase, Record, Step},
     snapshot::{
-        Acks, Bucket, Consumer, ConsumerState, ConsumerTrend, Contact, Entry, Held, Listing, Mode, Reading, Retention,
-        Snapshot, Stream, StreamState, StreamTrend, Why,
+        Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Listing, Reading,
+        Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
     },
 };
 
@@ -52,6 +52,7 @@ pub fn snapshot() -> Snapshot {
             "bucket records",
             now(),
         ),
+        findings: Vec::new(),
     }
 }
 
@@ -61,26 +62,28 @@ pub fn stream(name: &str, consumers: Vec<Consumer>) -> Stream {
         bytes: 56_000,
         first_sequence: 1,
         last_sequence: 1_234,
+        first_stored: Some(now()),
         last_stored: Some(now()),
+        deleted: 0,
         subjects: 1_000,
         consumers: consumers.len() as u64,
         cluster: None,
     };
     Stream {
+        account: "A".into(),
         name: name.parse().unwrap(),
-        description: None,
-        subjects: vec!["orders.>".to_owned()],
-        held: Held::Messages,
-        retention: Retention::Limits,
-        is_in_memory: false,
-        replicas: 1,
-        max_age: Some(Duration::from_secs(86_400)),
-        max_bytes: Some(1_000_000),
-        max_messages: None,
-        allows_direct: true,
+        config: Arc::new(StreamConfig {
+            name: name.to_owned(),
+            subjects: vec!["orders.>".to_owned()],
+            num_replicas: 1,
+            max_age: Duration::from_secs(86_400),
+            max_bytes: 1_000_000,
+            allow_direct: true,
+            ..StreamConfig::default()
+        }),
         created: now(),
         state: Reading::known(state, "n1", now()),
-        trend: Some(StreamTrend { over: Duration::from_secs(2), stored: 10 }),
+        trend: Some(StreamTrend { over: Duration::from_secs(2), stored: 10, removed: 0, grown_bytes: 0 }),
         consumers: Reading::known(Listing { rows: consumers, missing: Vec::new() }, "n1", now()),
     }
 }
@@ -98,19 +101,29 @@ pub fn consumer(stream: &str, name: &str) -> Consumer {
         ..ConsumerState::default()
     };
     Consumer {
+        account: "A".into(),
         stream: stream.parse().unwrap(),
         name: name.parse().unwrap(),
-        is_durable: true,
-        mode: Mode::Pull,
-        filters: Vec::new(),
-        acks: Acks::Explicit,
-        ack_wait: Duration::from_secs(30),
-        max_deliver: None,
-        max_ack_pending: Some(100),
+        config: Arc::new(ConsumerConfig {
+            stream: stream.to_owned(),
+            durable_name: name.to_owned(),
+            ack_policy: "explicit".to_owned(),
+            ack_wait: Duration::from_secs(30),
+            max_deliver: -1,
+            max_ack_pending: 100,
+            ..ConsumerConfig::default()
+        }),
         created: now(),
         state: Reading::known(state, "n1", now()),
-        trend: Some(ConsumerTrend { over: Duration::from_secs(2), delivered: 10, pending_before: 3 }),
+        trend: Some(ConsumerTrend { over: Duration::from_secs(2), delivered: 10, acked: 10, pending_before: 3 }),
+        ages: Reading::not_yet(),
+        failures: Reading::not_yet(),
+        verdict: verdict(Label::Ok, Severity::Ok, "It keeps up."),
     }
+}
+
+pub fn verdict(label: Label, severity: Severity, sentence: &'static str) -> Verdict {
+    Verdict { label, severity, sentence: sentence.into(), ..Verdict::unknown("", now()) }
 }
 
 /// The consumer with nothing to do.

@@ -1,0 +1,65 @@
+//! Messages wait and somebody could take them, but neither delivery nor ack moves.
+
+use super::{Facts, Found, ROUNDS, messages};
+use crate::{
+    clock::Age,
+    snapshot::{Label, Severity},
+};
+
+pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
+    let state = facts.state;
+    if state.lag() == 0 || state.is_paused || !facts.has_reader() || !facts.stands_still() {
+        return None;
+    }
+    let still = Age(facts.still_for());
+    let (sentence, next_step) = if state.ack_pending > 0 {
+        let held = messages(state.ack_pending);
+        let sentence =
+            format!("{held} were handed out and come neither back nor to an end; nothing moved for {still}.");
+        (sentence, "look for a handler that hangs: its logs and what it waits for")
+    } else {
+        let sentence =
+            format!("{} wait, workers ask for them, and nothing was delivered for {still}.", messages(state.pending));
+        (sentence, "look at the consumer's leader and at the connections of its workers")
+    };
+    Some(Found {
+        label: Label::Stopped,
+        severity: Severity::Critical,
+        sentence: sentence.into(),
+        evidence: vec![
+            format!(
+                "{} delivered and the ack floor at {} in each of the last {ROUNDS} rounds",
+                state.delivered, state.ack_floor
+            ),
+            format!(
+                "{} pending, {} ack pending, {} pull requests wait",
+                state.pending, state.ack_pending, state.waiting
+            ),
+        ],
+        next_step: next_step.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::world::{World, check};
+    use crate::snapshot::Label;
+
+    #[test]
+    fn lag_that_does_not_move_although_somebody_asks_has_stopped() {
+        check(&World::still(5).with(|state| state.waiting = 1), Label::Stopped);
+        check(&World::still(0).with(|state| state.ack_pending = 2), Label::Stopped);
+        check(&World::still(5).with(|state| state.waiting = 1).rounds(2), Label::Ok);
+        check(&World::still(0), Label::Ok);
+    }
+
+    #[test]
+    fn handlers_that_are_known_to_take_long_are_given_their_time() {
+        let long = World::still(0).with(|state| state.ack_pending = 2);
+        let long = long.configured(|config| config.ack_wait = Duration::from_secs(300));
+        check(&long, Label::Ok);
+        check(&long.quiet_for(Duration::from_secs(301)), Label::Stopped);
+    }
+}

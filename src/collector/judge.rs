@@ -1,0 +1,118 @@
+//! Gives every consumer its verdict: remembers its last rounds, and hands them to the checks.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    checks::consumer::{self, Facts},
+    clock::Timestamp,
+    name::{ConsumerName, StreamName},
+    snapshot::{Consumer, ConsumerState, Reading, Sample, Snapshot, Stream, StreamState, Verdict, WorkerFact},
+};
+
+/// Rounds that are remembered of a consumer: more than any check looks at.
+const SAMPLES: usize = 12;
+
+/// Whose rounds.
+type Key = (Arc<str>, StreamName, ConsumerName);
+
+/// The last rounds of every consumer.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    windows: HashMap<Key, VecDeque<Sample>>,
+}
+
+impl Judge {
+    /// Looks at every consumer of `snapshot`, and writes down what it amounts to.
+    pub(super) fn judge(&mut self, snapshot: &mut Snapshot) {
+        let (now, workers) = (snapshot.taken, workers(snapshot));
+        let mut windows = std::mem::take(&mut self.windows);
+        let (Reading::Known(listing) | Reading::Stale { fact: listing, .. }) = &mut snapshot.streams else { return };
+        for stream in &mut listing.value.rows {
+            let mut consumers = std::mem::replace(&mut stream.consumers, Reading::not_yet());
+            if let Reading::Known(list) | Reading::Stale { fact: list, .. } = &mut consumers {
+                for consumer in &mut list.value.rows {
+                    let key = (consumer.account.clone(), consumer.stream.clone(), consumer.name.clone());
+                    let mut window = windows.remove(&key).unwrap_or_default();
+                    let pulls = workers.get(&(consumer.stream.clone(), consumer.name.clone()));
+                    consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
+                    self.windows.insert(key, window);
+                }
+            }
+            stream.consumers = consumers;
+        }
+    }
+}
+
+fn of(
+    consumer: &Consumer,
+    stream: &Stream,
+    window: &mut VecDeque<Sample>,
+    workers: &[WorkerFact],
+    now: Timestamp,
+) -> Verdict {
+    let state = match &consumer.state {
+        Reading::Known(fact) => {
+            remember(window, sample(consumer, &fact.value, stream.state.fresh(), fact.at));
+            &fact.value
+        }
+        Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => return unheard(consumer, reason, now),
+    };
+    let (ages, failures) = (consumer.ages.fresh(), consumer.failures.fresh());
+    let samples: &[Sample] = window.make_contiguous();
+    let held = stream.state.fresh();
+    let facts = Facts { consumer, state, stream, held, samples, ages, failures, workers, now };
+    consumer::verdict(&facts, &consumer.verdict)
+}
+
+fn unheard(consumer: &Consumer, reason: &str, now: Timestamp) -> Verdict {
+    let last = &consumer.verdict;
+    let was_unknown = last.label == crate::snapshot::Label::Unknown;
+    Verdict::unknown(
+        format!("There is no fresh word of its leader: {reason}."),
+        if was_unknown { last.since } else { now },
+    )
+}
+
+fn remember(window: &mut VecDeque<Sample>, sample: Sample) {
+    if window.len() == SAMPLES {
+        window.pop_front();
+    }
+    window.push_back(sample);
+}
+
+fn sample(consumer: &Consumer, state: &ConsumerState, stream: Option<&StreamState>, at: Timestamp) -> Sample {
+    Sample {
+        at,
+        created: consumer.created,
+        pending: state.pending,
+        ack_pending: state.ack_pending,
+        redelivered: state.redelivered,
+        waiting: state.waiting,
+        delivered: state.delivered,
+        delivered_stream_sequence: state.delivered_stream_sequence,
+        ack_floor: state.ack_floor,
+        ack_floor_stream_sequence: state.ack_floor_stream_sequence,
+        stream_first_sequence: stream.map_or(0, |stream| stream.first_sequence),
+        stream_last_sequence: stream.map_or(0, |stream| stream.last_sequence),
+    }
+}
+
+/// What instances say of themselves, by the stream and the consumer that they pull from.
+fn workers(snapshot: &Snapshot) -> HashMap<(StreamName, ConsumerName), Vec<WorkerFact>> {
+    let mut workers: HashMap<(StreamName, ConsumerName), Vec<WorkerFact>> = HashMap::new();
+    let entries = snapshot.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
+    for worker in entries.flat_map(|entry| &entry.value.workers) {
+        let fact = WorkerFact {
+            stream: worker.stream.to_string(),
+            consumer: worker.consumer.to_string(),
+            concurrency: worker.concurrency,
+            p99: worker.p99_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        };
+        workers.entry((worker.stream.clone(), worker.consumer.clone())).or_default().push(fact);
+    }
+    workers
+}
