@@ -1,6 +1,7 @@
 //! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
 
 mod gone;
+mod history;
 mod judge;
 mod links;
 mod merge;
@@ -15,12 +16,15 @@ use crate::{
     broker::Answers,
     clock::Clock,
     config::NatsConfig,
+    errors::ErrorChain,
     nats::{ConnectError, Link},
     snapshot::{Contact, Snapshot},
 };
 
 use judge::Judge;
 use links::Links;
+
+pub use history::{History, StoreError, Whose};
 
 /// The newest snapshot; clones see the same one.
 pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
@@ -43,6 +47,8 @@ pub struct Settings {
     pub app: NatsConfig,
     /// A user of the system account, if there is one.
     pub system: Option<NatsConfig>,
+    /// Where what was seen is noted.
+    pub history: History,
 }
 
 /// Goes round after round until it is asked to stop.
@@ -50,6 +56,7 @@ pub struct Settings {
 pub struct Collector {
     links: Links,
     judge: Judge,
+    history: History,
     interval: Duration,
     clock: Clock,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -63,7 +70,17 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
     let links = Links::new(settings.app, settings.system, clock.clone())?;
     let first = Snapshot::before_the_first(links.contact(), settings.interval, clock.now());
     let (sender, snapshots) = watch::channel(Arc::new(first));
-    Ok((Collector { links, judge: Judge::default(), interval: settings.interval, clock, snapshots: sender }, snapshots))
+    Ok((
+        Collector {
+            links,
+            judge: Judge::default(),
+            history: settings.history,
+            interval: settings.interval,
+            clock,
+            snapshots: sender,
+        },
+        snapshots,
+    ))
 }
 
 impl Collector {
@@ -102,6 +119,9 @@ impl Collector {
         self.judge.judge(&mut next);
         if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {
             tell_what_was_found(&next);
+        }
+        if let Err(error) = self.history.note(&next) {
+            tracing::warn!(error = %ErrorChain(&error), "the history of this step is only in memory");
         }
         self.snapshots.send_replace(Arc::new(next));
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    collector::{self, Snapshots},
+    collector::{self, History, Snapshots},
     config::{NatsConfig, ObserverConfig, SystemConfig, TelemetryConfig},
     nats::Link,
     service::{Health, probes},
@@ -42,7 +42,11 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
     let address = listener.local_addr().context("asking for our own address")?;
-    let settings = collector::Settings { interval: observer.interval, system: system.over(&nats), app: nats };
+    let history = match &observer.data {
+        Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
+        None => History::default(),
+    };
+    let settings = collector::Settings { interval: observer.interval, system: system.over(&nats), app: nats, history };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
 
     let health = Arc::new(Health::new(clock.clone()));

@@ -1,6 +1,6 @@
 //! How the observer looks at NATS and where it shows what it sees.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::Url;
 
@@ -19,6 +19,10 @@ pub struct ObserverConfig {
     /// Seconds between two looks at NATS, for all viewers together
     #[arg(long, env = "STREAMGAUGE_INTERVAL", value_name = "SECONDS", default_value = "10", value_parser = interval)]
     pub interval: Duration,
+
+    /// Folder that keeps the history of the last 24 hours [default: it is kept in memory only]
+    #[arg(long, env = "STREAMGAUGE_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
 
     /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
     #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
@@ -131,6 +135,7 @@ mod tests {
             listen: listen.parse().unwrap(),
             insecure,
             interval: Duration::from_secs(1),
+            data: None,
             trace_url: None,
         };
         assert_eq!(config.address().is_ok(), accepted, "{listen} {insecure}");

@@ -11,7 +11,7 @@ use async_nats::{
 use futures_util::StreamExt;
 use streamgauge::{
     clock::Clock,
-    collector::{self, Settings, Snapshots},
+    collector::{self, History, Settings, Snapshots},
     config::NatsConfig,
     nats::ConnectError,
     snapshot::{Consumer, ConsumerState, Reading, Snapshot, Stream, Why},
@@ -34,7 +34,7 @@ struct Observer {
 
 impl Observer {
     fn start(app: NatsConfig, system: Option<NatsConfig>) -> Self {
-        let settings = Settings { interval: INTERVAL, app, system };
+        let settings = Settings { interval: INTERVAL, app, system, history: History::default() };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]

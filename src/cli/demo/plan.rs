@@ -195,7 +195,11 @@ impl Plan {
                 let outbox = folder.join("outbox.jsonl");
                 vec!["--outbox".to_owned(), outbox.to_str().context("the data folder's path is not UTF-8")?.to_owned()]
             }
-            "observer" => vec!["--interval".to_owned(), INTERVAL.to_owned()],
+            "observer" => {
+                let history = folder.join("history");
+                let history = history.to_str().context("the data folder's path is not UTF-8")?.to_owned();
+                vec!["--interval".to_owned(), INTERVAL.to_owned(), "--data".to_owned(), history]
+            }
             _ => Vec::new(),
         };
         if let Some(url) = self.trace_url.as_ref().filter(|_| member.rank == Rank::Dashboard) {

@@ -1,0 +1,212 @@
+//! What consumers and streams were like over the last day, at falling resolution, without any database.
+//!
+//! Each of them has three rings; a step of a ring keeps the worst count and the mean rate of the rounds that fell into it. The amount is
+//! bounded: what was not seen for a day is forgotten, and beyond [`SERIES_MOST`] nothing new is taken on.
+
+mod ring;
+mod store;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    clock::Timestamp,
+    snapshot::{AgeBy, Consumer, Point, Reading, Series, Snapshot, Span, Stream},
+};
+
+use ring::Ring;
+use store::{Block, Store};
+
+pub use store::StoreError;
+
+/// Things that are remembered at the most; a full history of each takes about 7 KB.
+const SERIES_MOST: usize = 120_000;
+
+/// What has not been seen for this long is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 3_600);
+
+/// Whose history: a stream of an account, or a consumer of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+pub struct Whose {
+    /// The account.
+    #[serde(rename = "a")]
+    pub account: String,
+    /// The stream.
+    #[serde(rename = "s")]
+    pub stream: String,
+    /// The consumer; `None` for the stream itself.
+    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
+}
+
+/// The history; clones are the same.
+#[derive(Debug, Clone, Default)]
+pub struct History(Arc<Mutex<Inner>>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    kept: HashMap<Whose, Kept>,
+    store: Option<Store>,
+    /// Since when there is a history at all.
+    since: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    rings: [Ring; 3],
+    seen: Timestamp,
+}
+
+impl Kept {
+    fn new(seen: Timestamp) -> Self {
+        Self { rings: Span::ALL.map(Ring::new), seen }
+    }
+}
+
+impl History {
+    /// A history that is kept in `folder` too, and begins with what is there.
+    ///
+    /// # Errors
+    /// When the folder cannot be made, read or written to.
+    pub fn in_folder(folder: &Path, now: Timestamp) -> Result<Self, StoreError> {
+        let (store, past) = Store::open(folder, now)?;
+        let mut inner = Inner { store: Some(store), ..Inner::default() };
+        for Block { span, at, points } in past {
+            inner.since = Some(inner.since.map_or(at, |since| since.min(at)));
+            for (whose, point) in points {
+                let kept = inner.kept.entry(whose).or_insert_with(|| Kept::new(at));
+                kept.seen = kept.seen.max(at);
+                kept.rings[place(span)].put(at, point);
+            }
+        }
+        Ok(Self(Arc::new(Mutex::new(inner))))
+    }
+
+    /// Since when there is a history; `None` before the first round.
+    pub fn since(&self) -> Option<Timestamp> {
+        self.inner().since
+    }
+
+    /// What is known of `whose` over `span`, up to `now`; `None` when it was never seen.
+    pub fn of(&self, whose: &Whose, span: Span, now: Timestamp) -> Option<Series> {
+        let inner = self.inner();
+        inner.kept.get(whose).map(|kept| kept.rings[place(span)].series(now))
+    }
+
+    /// Takes down what a round found, and writes what is complete. What cannot be written is told by the error and kept in memory.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub(super) fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let now = snapshot.taken;
+        let mut inner = self.inner();
+        inner.since.get_or_insert(now);
+        for stream in snapshot.known_streams() {
+            inner.add(of_stream(stream), now);
+            let consumers = stream.consumers.value().map_or(&[][..], |list| &list.rows);
+            for consumer in consumers {
+                inner.add(of_consumer(consumer, now), now);
+            }
+        }
+        inner.kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
+        inner.write(now)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn add(&mut self, seen: Option<(Whose, Point)>, now: Timestamp) {
+        let Some((whose, point)) = seen else { return };
+        if self.kept.len() >= SERIES_MOST && !self.kept.contains_key(&whose) {
+            return;
+        }
+        let kept = self.kept.entry(whose).or_insert_with(|| Kept::new(now));
+        kept.seen = now;
+        for ring in &mut kept.rings {
+            ring.add(now, point);
+        }
+    }
+
+    /// Writes the last complete step of each ring that is kept on disk, once.
+    fn write(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(store) = &mut self.store else { return Ok(()) };
+        for span in [Span::Hours, Span::Day] {
+            let Some(at) = store.due(span, now) else { continue };
+            let points = self.kept.iter().filter_map(|(whose, kept)| {
+                let point = kept.rings[place(span)].at(at)?;
+                Some((whose, point))
+            });
+            store.write(span, at, points)?;
+        }
+        Ok(())
+    }
+}
+
+fn place(span: Span) -> usize {
+    match span {
+        Span::Minutes => 0,
+        Span::Hours => 1,
+        Span::Day => 2,
+    }
+}
+
+fn of_stream(stream: &Stream) -> Option<(Whose, Point)> {
+    let state = stream.state.fresh()?;
+    let rate = stream.trend.map_or(f32::NAN, |trend| small(trend.stored_per_second()));
+    let point = Point {
+        waiting: count(state.messages),
+        held: count(state.bytes),
+        age_seconds: f32::NAN,
+        came_per_second: rate,
+        went_per_second: f32::NAN,
+    };
+    let whose = Whose { account: stream.account.to_string(), stream: stream.name.to_string(), consumer: None };
+    Some((whose, point))
+}
+
+fn of_consumer(consumer: &Consumer, now: Timestamp) -> Option<(Whose, Point)> {
+    let state = consumer.state.fresh()?;
+    let rate = |of: fn(&crate::snapshot::ConsumerTrend) -> f64| {
+        consumer.trend.as_ref().map_or(f32::NAN, |trend| small(of(trend)))
+    };
+    let point = Point {
+        waiting: count(state.pending),
+        held: count(state.ack_pending),
+        age_seconds: age(consumer, now),
+        came_per_second: rate(crate::snapshot::ConsumerTrend::delivered_per_second),
+        went_per_second: rate(crate::snapshot::ConsumerTrend::acked_per_second),
+    };
+    let consumer_name = Some(consumer.name.to_string());
+    let whose =
+        Whose { account: consumer.account.to_string(), stream: consumer.stream.to_string(), consumer: consumer_name };
+    Some((whose, point))
+}
+
+/// The age of the oldest message that is not processed. Where nothing waits it is 0, and where it was not read it is unknown.
+fn age(consumer: &Consumer, now: Timestamp) -> f32 {
+    match &consumer.ages {
+        Reading::Known(ages) => match ages.value.unprocessed {
+            None => 0.0,
+            Some(oldest) if oldest.by == AgeBy::Message => oldest.stored.age(now).0.as_secs_f32(),
+            Some(_) => f32::NAN,
+        },
+        _ => f32::NAN,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a drawing needs no more than 24 bits")]
+fn count(value: u64) -> f32 {
+    value as f32
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a drawing needs no more than 24 bits")]
+fn small(value: f64) -> f32 {
+    value as f32
+}
