@@ -3,6 +3,7 @@
 mod ack_wait_under_p99;
 mod backoff_beside_nak;
 mod claims_forget_sooner;
+mod claims_never_forget;
 pub mod consumer;
 mod credits_over_max_ack_pending;
 mod duplicate_window_short;
@@ -42,6 +43,7 @@ pub const LINTS: &[Lint] = &[
     gives_up_unseen::LINT,
     overlapping_filters::LINT,
     claims_forget_sooner::LINT,
+    claims_never_forget::LINT,
     ack_wait_under_p99::LINT,
     backoff_beside_nak::LINT,
     credits_over_max_ack_pending::LINT,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{self, object_store::GetErrorKind};
+use async_nats::jetstream::{self, object_store::GetErrorKind, stream::DiscardPolicy};
 use bytes::Bytes;
 use tokio::io::AsyncReadExt;
 use uuid::Uuid;
 
 use super::topology::CLAIMS;
 use crate::{
+    clock::Age,
     message::{Message, header},
     nats::Connection,
     resilience::Backoff,
@@ -23,6 +24,13 @@ const CLAIM_LIMIT: Duration = Duration::from_secs(60);
 /// A replica that answers may not have heard of an object yet; so often, and with these waits, it is asked again.
 const LOOKS: u32 = 4;
 const LOOK_AGAIN: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(1) };
+
+/// Bytes that an object takes beside its payload: what the store says of it, and a subject and a record of each piece.
+const BESIDE: usize = 2 << 10;
+const BESIDE_PIECE: usize = 256;
+
+/// The store cuts an object into pieces of so many bytes (NATS ADR-20).
+const PIECE: usize = 128 << 10;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -49,6 +57,24 @@ pub enum ClaimError {
         /// Its size in bytes.
         size: usize,
     },
+    /// The bucket takes nothing more until something in it is old enough to go, or somebody makes room.
+    #[error(
+        "bucket {CLAIMS} is full: object {object} of {size} bytes has no room beside the {used} bytes there, of {most} in all; {forgets}; declare \
+         more `max_bytes` or a shorter `ttl` for bucket {CLAIMS} and run `streamgauge topology apply`, or delete what no message needs any more \
+         (`nats object ls {CLAIMS}`, `nats object rm {CLAIMS} <object>`)"
+    )]
+    Full {
+        /// The object's name.
+        object: String,
+        /// Its size in bytes.
+        size: usize,
+        /// Bytes that lie there.
+        used: u64,
+        /// Bytes that may lie there.
+        most: u64,
+        /// When objects go.
+        forgets: String,
+    },
     /// The object store does not do what it was asked.
     #[error("{doing} object {object} of bucket {CLAIMS}: is the bucket declared, and may this user use it?")]
     Store {
@@ -65,7 +91,7 @@ pub enum ClaimError {
 impl ClaimError {
     /// Whether it may succeed later with nothing changed on our side.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Store { .. })
+        matches!(self, Self::Store { .. } | Self::Full { .. })
     }
 }
 
@@ -73,9 +99,8 @@ impl ClaimError {
 /// its object there; another payload under the same id gets an object of its own.
 pub(crate) async fn check_in(connection: &Connection, message: &mut Message) -> Result<(), ClaimError> {
     let object = object_of(message);
-    let fail = |source| ClaimError::Store { doing: "putting", object: object.clone(), source };
     let put = put(&connection.jetstream, &object, &message.payload);
-    tokio::time::timeout(CLAIM_LIMIT, put).await.map_err(|late| fail(late.into()))?.map_err(fail)?;
+    tokio::time::timeout(CLAIM_LIMIT, put).await.map_err(|late| unput(&object, late))??;
     message.payload = Bytes::new();
     message.headers.push((header::CLAIM_CHECK.to_owned(), format!("{CLAIMS}/{object}")));
     Ok(())
@@ -88,13 +113,36 @@ fn object_of(message: &Message) -> String {
     Uuid::new_v5(&space, &message.payload).to_string()
 }
 
-async fn put(jetstream: &jetstream::Context, object: &str, payload: &Bytes) -> Result<(), BoxError> {
-    let store = jetstream.get_object_store(CLAIMS).await?;
-    let there = store.info(object).await.is_ok_and(|info| !info.deleted && info.size == payload.len());
-    if !there {
-        store.put(object, &mut payload.as_ref()).await?;
+/// Room is looked for before: pieces of an object that was refused in its middle stay, and take the room of others.
+async fn put(jetstream: &jetstream::Context, object: &str, payload: &Bytes) -> Result<(), ClaimError> {
+    let store = jetstream.get_object_store(CLAIMS).await.map_err(|error| unput(object, error))?;
+    if store.info(object).await.is_ok_and(|info| !info.deleted && info.size == payload.len()) {
+        return Ok(());
     }
-    Ok(())
+    check_room(jetstream, object, payload.len()).await?;
+    let Err(error) = store.put(object, &mut payload.as_ref()).await else { return Ok(()) };
+    // Others may have taken the room meanwhile.
+    check_room(jetstream, object, payload.len()).await?;
+    Err(unput(object, error))
+}
+
+fn unput(object: &str, source: impl Into<BoxError>) -> ClaimError {
+    ClaimError::Store { doing: "putting", object: object.to_owned(), source: source.into() }
+}
+
+async fn check_room(jetstream: &jetstream::Context, object: &str, size: usize) -> Result<(), ClaimError> {
+    let stream = jetstream.get_stream(format!("OBJ_{CLAIMS}")).await.map_err(|error| unput(object, error))?;
+    let info = stream.cached_info();
+    let Some(most) = u64::try_from(info.config.max_bytes).ok().filter(|most| *most > 0) else { return Ok(()) };
+    let (used, needed) = (info.state.bytes, size + BESIDE + size.div_ceil(PIECE) * BESIDE_PIECE);
+    if info.config.discard != DiscardPolicy::New || used.saturating_add(needed as u64) <= most {
+        return Ok(());
+    }
+    let forgets = match info.config.max_age {
+        Duration::ZERO => "nothing in it ever goes by itself".to_owned(),
+        age => format!("each object goes {} after it came", Age(age)),
+    };
+    Err(ClaimError::Full { object: object.to_owned(), size, used, most, forgets })
 }
 
 /// Takes the payload out of the object store, if the message has a claim check for it.

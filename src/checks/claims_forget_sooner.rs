@@ -2,15 +2,12 @@
 
 use super::{
     Case, Lint,
-    support::{is_of_server, stream_in_words},
+    support::{CLAIMS, is_limited, is_of_server, stream_in_words},
 };
 use crate::{
     clock::Age,
-    snapshot::{Configs, Severity, StreamConfig},
+    snapshot::{Configs, Severity},
 };
-
-/// The stream of the object store `claims`, in which the library keeps payloads that are too large for a message.
-const CLAIMS: &str = "OBJ_claims";
 
 pub(super) const LINT: Lint = Lint {
     name: "claims_forget_sooner",
@@ -28,6 +25,7 @@ fn look(configs: &Configs) -> Vec<Case> {
     // What a server publishes has no claim check.
     let streams = configs.streams.iter().filter(|stream| !stream.is_bucket() && !is_of_server(stream));
     streams
+        // One that has no limit at all is another lint's.
         .filter(|stream| if stream.max_age.is_zero() { is_limited(stream) } else { stream.max_age > claims.max_age })
         .map(|stream| {
             let kept = if stream.max_age.is_zero() {
@@ -44,17 +42,15 @@ fn look(configs: &Configs) -> Vec<Case> {
         .collect()
 }
 
-/// One that has no limit at all is another lint's.
-fn is_limited(stream: &StreamConfig) -> bool {
-    stream.max_bytes > 0 || stream.max_msgs > 0
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::checks::support::facts::{found, stream};
+    use crate::{
+        checks::support::facts::{found, stream},
+        snapshot::StreamConfig,
+    };
 
     fn check(claims_hours: u64, stream_hours: u64, expected: &[&str]) {
         let hours = |hours| Duration::from_secs(hours * 3_600);

@@ -5,6 +5,9 @@ use crate::{
     snapshot::{Configs, ConsumerConfig, StreamConfig},
 };
 
+/// The stream of the object store `claims`, in which the library keeps payloads that are too large for a message.
+pub(super) const CLAIMS: &str = "OBJ_claims";
+
 /// Such as `stream ORDERS` or `bucket records`.
 pub(super) fn stream_in_words(stream: &StreamConfig) -> String {
     match stream.name.strip_prefix("KV_").or_else(|| stream.name.strip_prefix("OBJ_")) {
@@ -21,6 +24,11 @@ pub(super) fn consumer_in_words(consumer: &ConsumerConfig) -> String {
 /// Whether some stream takes this subject.
 pub(super) fn is_kept(configs: &Configs, subject: &str) -> bool {
     configs.streams.iter().flat_map(|stream| &stream.subjects).any(|pattern| subjects_overlap(pattern, subject))
+}
+
+/// Whether it comes to an end by its size.
+pub(super) fn is_limited(stream: &StreamConfig) -> bool {
+    stream.max_bytes > 0 || stream.max_msgs > 0
 }
 
 /// Whether only a server publishes on it.

@@ -89,6 +89,8 @@ fn buckets() -> Vec<BucketSpec> {
         bucket(OWNERSHIP, None, 1),
         bucket(INBOX, Some(WEEK), 64),
         bucket(REPLAYS, Some(DEAD_LETTERS_AGE), 8),
+        // No settlement deletes a payload: other consumers may have to read it, and so may who replays a dead letter. It goes by age, once
+        // the last dead letter that may refer to it has gone.
         BucketSpec { kind: BucketKind::Objects, ..bucket(CLAIMS, Some(DEAD_LETTERS_AGE + WEEK), 128) },
     ]
 }

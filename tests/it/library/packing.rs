@@ -1,13 +1,17 @@
 //! Large payloads: compressed on the wire, or in the object store with a claim check in the message.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use streamgauge::{
     bus::{
-        Bus, PublishError,
-        topology::{CLAIMS, library},
+        Bus, Payload, PublishError,
+        topology::{BucketKind, BucketSpec, CLAIMS, Topology, library},
     },
     consumer::{self, Worker},
+    errors::ErrorChain,
     handler::{Context, Outcome},
     message::header,
     tasks::Tasks,
@@ -19,6 +23,26 @@ use crate::support::eventually;
 /// A payload that is mostly the same character, and names its size.
 fn large(size: u32) -> Pinged {
     Pinged { key: format!("k{}", "x".repeat(size as usize)), number: size }
+}
+
+/// A payload of many pieces, with a short key.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Scanned(String);
+
+impl Scanned {
+    fn of(size: usize) -> Self {
+        Self("x".repeat(size))
+    }
+}
+
+impl Payload for Scanned {
+    const KIND: &'static str = "Scanned";
+    const STREAM: &'static str = "PINGS";
+    const SUBJECT: &'static str = "pings.*";
+
+    fn key(&self) -> String {
+        self.0.len().to_string()
+    }
 }
 
 async fn received(world: &World, tasks: &Tasks) -> Arc<Mutex<Vec<Pinged>>> {
@@ -95,6 +119,43 @@ async fn a_claim_that_nobody_can_redeem_is_a_dead_letter_and_not_tried_for_ever(
     assert!(reason.contains("no object"), "{reason}");
     assert!(seen.lock().unwrap().is_empty());
     assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn a_full_object_store_refuses_and_says_what_to_do_and_keeps_no_pieces() {
+    let world = World::new().await;
+    let claims = BucketSpec {
+        kind: BucketKind::Objects,
+        ttl: Some(Duration::from_secs(48 * 3_600)),
+        max_bytes: Some(300_000),
+        ..BucketSpec::new(CLAIMS, "test")
+    };
+    let topology = Topology { buckets: vec![claims], ..Topology::default() };
+    topology.apply(&world.connection.jetstream).await.unwrap();
+    let bus = world.bus.clone().checking_in_above(1_000);
+    bus.publish(&Scanned::of(100_000)).await.unwrap();
+    let bytes = async || {
+        let stream = world.connection.jetstream.get_stream("OBJ_claims").await.unwrap();
+        stream.cached_info().state.bytes
+    };
+    let before = bytes().await;
+    // Its first piece would have had room.
+    let error = bus.publish(&Scanned::of(250_000)).await.unwrap_err();
+    assert!(error.is_transient(), "an object goes, or somebody makes room");
+    let words = ErrorChain(&error).to_string();
+    for part in [
+        "publishing on pings.250000",
+        "bucket claims is full",
+        "of 300000 in all",
+        "each object goes 2 d after it came",
+        "`max_bytes`",
+        "streamgauge topology apply",
+        "nats object rm claims",
+    ] {
+        assert!(words.contains(part), "{part}: {words}");
+    }
+    assert_eq!(bytes().await, before, "nothing of it is left there");
+    bus.publish(&Scanned::of(50_000)).await.unwrap();
 }
 
 #[tokio::test]
