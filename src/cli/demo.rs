@@ -1,6 +1,7 @@
 //! `streamgauge demo`: NATS, the order mesh, the dashboard and a gentle load, each a process of its own, watched over until the end.
 
 mod child;
+mod earlier;
 mod folder;
 mod http;
 mod nats_server;
@@ -73,7 +74,7 @@ async fn start(
     screen.title(&plan.nats_version);
     supervisor.start(plan.nats(folder)?);
     let topology = mesh::topology::topology();
-    declare(plan, &topology).await?;
+    declare(plan, &topology, folder).await?;
     screen.step(began, &format!("NATS at {}", plan.nats_url()));
     screen.step(began, &format!("{} streams and {} buckets declared", topology.streams.len(), topology.buckets.len()));
     for program in plan.programs(folder)? {
@@ -99,7 +100,7 @@ async fn start(
 }
 
 /// Connecting waits for the server to be up.
-async fn declare(plan: &Plan, topology: &crate::bus::topology::Topology) -> anyhow::Result<()> {
+async fn declare(plan: &Plan, topology: &crate::bus::topology::Topology, folder: &Path) -> anyhow::Result<()> {
     let login = NatsConfig {
         url: Some(plan.nats_url()),
         user: Some("topology".to_owned()),
@@ -110,7 +111,9 @@ async fn declare(plan: &Plan, topology: &crate::bus::topology::Topology) -> anyh
     };
     let connection = nats::connect(&login, "demo", &Clock::system()).await?;
     nats::require_jetstream(&connection).await?;
-    topology.apply(&connection.jetstream).await?;
+    let planned = topology.plan(&connection.jetstream).await?;
+    earlier::check(&planned, folder)?;
+    planned.apply(&connection.jetstream).await?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{
     eventually,
     http::{get, post},
+    nats_server::NatsServer,
     process::{Process, streamgauge},
     process_tree::{is_running, kill_all, tree},
 };
@@ -133,6 +134,43 @@ async fn a_demo_completes_orders_mends_itself_and_ends_without_a_trace() {
     let pids = demo.pids();
     demo.process.signal(Signal::KILL);
     all_gone(pids).await;
+}
+
+/// The server of a demo whose stream of retries was one like any other.
+const EARLIER: &str = r#"
+    jetstream {}
+    accounts { APP { jetstream: enabled, users: [{ user: topology, password: word }] } }
+"#;
+
+#[tokio::test]
+async fn a_folder_of_another_version_is_refused_with_what_differs_and_what_to_do_which_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut server = NatsServer::start_configured(EARLIER).await;
+    let login = async_nats::ConnectOptions::with_user_and_password("topology".into(), "word".into());
+    let client = login.connect(server.url()).await.unwrap();
+    let retries = async_nats::jetstream::stream::Config {
+        name: "RETRIES".into(),
+        subjects: vec!["retries.>".into()],
+        max_age: Duration::from_secs(60),
+        ..Default::default()
+    };
+    async_nats::jetstream::new(client).create_stream(retries).await.unwrap();
+    server.stop().await;
+    fs::create_dir(&data).unwrap();
+    fs::rename(server.store(), data.join("jetstream")).unwrap();
+
+    let (code, said) = end_of(&["demo", "--data", data.to_str().unwrap(), "--no-load"]);
+    assert_eq!(code, Some(1), "{said}");
+    let differs = "stream RETRIES has retention limits and is to have workqueue. Give another folder with --data, or";
+    assert!(said.contains(differs) && !said.contains("max_age"), "{said}");
+    let (_, store) = said.rsplit_once("rm -r '").unwrap_or_else(|| panic!("{said}"));
+    let store = store.trim_end().trim_end_matches('\'');
+    assert!(store.starts_with(data.to_str().unwrap()) && store.ends_with("/RETRIES"), "{store}");
+    fs::remove_dir_all(store).unwrap();
+    let mut demo = Demo::start(&data, &["--no-load"]).await;
+    demo.process.signal(Signal::INT);
+    assert!(demo.process.ended(END_LIMIT).await.success());
 }
 
 /// Runs to the end and says how: the exit code and what was said on standard error.

@@ -89,7 +89,7 @@ impl NatsServer {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_file()).expect("own folder");
         let mut command = Command::new(program());
         command.args(["--addr", "127.0.0.1", "--port", &self.port.number().to_string()]);
-        command.arg("--store_dir").arg(self.folder.path().join("data"));
+        command.arg("--store_dir").arg(self.store());
         match &self.config {
             Some(file) => command.arg("--config").arg(file),
             None => command.arg("--jetstream"),
@@ -143,6 +143,11 @@ impl NatsServer {
     /// What the server has logged since it was first started.
     pub fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    /// The folder that it keeps its data in; another server may have it once this one is stopped.
+    pub fn store(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     fn log_file(&self) -> PathBuf {
