@@ -67,7 +67,9 @@ async fn connect(server: &NatsServer) -> Connection {
 async fn two_dead() -> NatsServer {
     let server = NatsServer::start().await;
     let connection = connect(&server).await;
-    mail().joined(topology::library()).apply(&connection.jetstream).await.unwrap();
+    // The rest of the library's stores is made by those who need it.
+    let stores = topology::library().only(&[topology::DEAD_LETTERS, topology::ADVISORIES]);
+    mail().joined(stores).apply(&connection.jetstream).await.unwrap();
     let bus = Bus::new(connection.clone(), "post-office", Telemetry::unexported(), Clock::system());
     bus.publish(&Mailed { to: "ada".into() }).await.unwrap();
     let sent = connection.jetstream.publish("mail.bytes", vec![0u8, 255].into()).await.unwrap();
@@ -99,6 +101,27 @@ async fn without_dead_letters_it_says_so_and_what_to_do() {
     assert!(said(&server, &["replay"], 1).contains("say which letters"));
     connection.jetstream.delete_stream(topology::ADVISORIES).await.unwrap();
     assert!(said(&server, &["list"], 0).contains("Not seen: messages that only the server gave up on"));
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused_before_anything_is_asked() {
+    let check = |arguments: &[&str], code: i32, words: &str| {
+        let output = streamgauge(&[&["dlq"], arguments, &["--nats", "nats://127.0.0.1:1"]].concat()).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    };
+    for rate in ["--rate=0", "--rate=-1", "--rate=nan", "--rate=inf", "--rate=1e9", "--rate=0.0001"] {
+        check(&["replay", "A.b.1", "--yes", rate], 1, "--rate is to be from 0.001 to 100000 messages a second");
+    }
+    check(&["replay", "A.b.1", "--rate=fast"], 2, "--rate");
+    for limit in ["--limit=0", "--limit=-1", "--limit=1000001", "--limit=many"] {
+        check(&["list", limit], 2, "--limit");
+        check(&["replay", "--stream", "A", limit], 2, "--limit");
+    }
+    for since in ["yesterday", "12", "-3d", "99999999999d", "2030-01-31"] {
+        check(&["list", &format!("--since={since}")], 2, "neither an age (90m, 12h, 3d) nor a time");
+    }
 }
 
 #[tokio::test]
@@ -140,6 +163,9 @@ async fn a_replay_is_shown_before_it_is_done_and_done_once() {
         assert!(dry.contains(words), "{words}: {dry}");
     }
     assert!(said(&server, &["replay", "MAIL.mailer.1"], 1).contains("say --yes"));
+    assert!(said(&server, &["show", "MAIL.mailer.1"], 0).contains("MAIL.mailer.1"));
+    let made = connection.jetstream.get_stream("KV_replays").await;
+    assert!(made.is_err(), "who only looks makes nothing");
     assert_eq!(stream.get_info().await.unwrap().state.messages, 2);
 
     let done = said(&server, &["replay", "--durable", "mailer", "--class", "rejected", "--yes"], 0);

@@ -140,7 +140,8 @@ pub enum ReplayError {
 #[derive(Debug)]
 pub struct Replayer {
     letters: DeadLetters,
-    replays: Replays,
+    /// `None` until there is something to write down in it, or somebody else has.
+    replays: Option<Replays>,
     bus: Bus,
     readers: HashMap<StreamName, Vec<Reader>>,
 }
@@ -149,9 +150,9 @@ impl DeadLetters {
     /// What replays letters over `bus`.
     ///
     /// # Errors
-    /// When the bucket that knows what was replayed is not there and cannot be made.
+    /// When the bucket that knows what was replayed does not answer.
     pub async fn replayer(&self, bus: &Bus) -> Result<Replayer, LettersError> {
-        let replays = Replays::make(&self.connection).await?;
+        let replays = Replays::open(&self.connection).await?;
         Ok(Replayer { letters: self.clone(), replays, bus: bus.clone(), readers: HashMap::new() })
     }
 
@@ -163,23 +164,20 @@ impl DeadLetters {
         let replays = Replays::open(&self.connection).await?;
         let mut earlier = Vec::new();
         for letter in letters {
-            earlier.push(match &replays {
-                Some(replays) => replays.read(&letter.place).await?.map(|(replay, _)| replay),
-                None => None,
-            });
+            earlier.push(read(replays.as_ref(), &letter.place).await?);
         }
         Ok(earlier)
     }
 }
 
 impl Replayer {
-    /// What replaying a letter would do; `again` where it is to be replayed although it was before.
+    /// What replaying a letter would do, which changes nothing anywhere; `again` where it is to be replayed although it was before.
     ///
     /// # Errors
     /// When it cannot be replayed, or something that has to be asked does not answer.
     pub async fn plan(&mut self, letter: DeadLetter, again: bool) -> Result<Plan, LettersError> {
         let letter = self.letters.whole(letter).await?;
-        let earlier = self.replays.read(&letter.place).await?.map(|(replay, _)| replay);
+        let earlier = read(self.replays.as_ref(), &letter.place).await?;
         let generation = earlier.as_ref().map_or(1, |replay| match replay.published {
             Some(_) if again => replay.generation + 1,
             _ => replay.generation,
@@ -198,15 +196,20 @@ impl Replayer {
     /// Does what was planned. A letter that was replayed before is left alone unless `again`.
     ///
     /// # Errors
-    /// When it is not certain that the message was published. Doing it again finishes it and publishes nothing twice.
+    /// When it is not certain that the message was published, which doing it again finishes with nothing published twice; when the bucket
+    /// that knows what was replayed is not there and cannot be made.
     pub async fn replay(&mut self, plan: &Plan, again: bool) -> Result<Replayed, LettersError> {
         let place = &plan.letter.place;
-        let (claim, revision) = match self.replays.claim(place, again, self.bus.clock().now()).await? {
+        let replays = match &self.replays {
+            Some(replays) => replays.clone(),
+            None => self.replays.insert(Replays::make(&self.letters.connection).await?).clone(),
+        };
+        let (claim, revision) = match replays.claim(place, again, self.bus.clock().now()).await? {
             Claim::Done(replay) => return Ok(Replayed::Already(replay)),
             Claim::Ours(replay, revision) => (replay, revision),
             Claim::Left(replay, revision) => match self.published_by(&replay, plan).await {
                 Ok(Some(sequence)) => {
-                    return Ok(Replayed::Published(self.written(replay, revision, sequence).await?));
+                    return Ok(Replayed::Published(self.written(&replays, replay, revision, sequence).await?));
                 }
                 Ok(None) => (replay, revision),
                 // Whoever says `again` has looked.
@@ -219,12 +222,18 @@ impl Replayer {
         let published = self.bus.forward(place.stream.as_str(), &plan.template, message, &cause).await;
         let receipt =
             published.map_err(|error| ReplayError::Publish { letter: place.clone(), source: error.into() })?;
-        Ok(Replayed::Published(self.written(claim, revision, receipt.sequence).await?))
+        Ok(Replayed::Published(self.written(&replays, claim, revision, receipt.sequence).await?))
     }
 
-    async fn written(&self, claim: Replay, revision: u64, sequence: Option<u64>) -> Result<Replay, LettersError> {
+    async fn written(
+        &self,
+        replays: &Replays,
+        claim: Replay,
+        revision: u64,
+        sequence: Option<u64>,
+    ) -> Result<Replay, LettersError> {
         let published = Replay { published: Some(self.bus.clock().now()), sequence, ..claim };
-        self.replays.write(&published, revision).await?;
+        replays.write(&published, revision).await?;
         Ok(published)
     }
 
@@ -254,6 +263,14 @@ impl Replayer {
             self.readers.insert(stream.clone(), found);
         }
         Ok(&self.readers[stream])
+    }
+}
+
+/// What was replayed of a letter before.
+async fn read(replays: Option<&Replays>, place: &Place) -> Result<Option<Replay>, ReplayError> {
+    match replays {
+        Some(replays) => Ok(replays.read(place).await?.map(|(replay, _)| replay)),
+        None => Ok(None),
     }
 }
 
