@@ -100,9 +100,7 @@ impl Dlq {
 
 impl Desk {
     async fn open(config: &NatsConfig) -> anyhow::Result<Self> {
-        // Only what goes wrong is worth a line between the results.
-        let telemetry = TelemetryConfig { log: "warn".to_owned(), ..TelemetryConfig::default() };
-        let telemetry = telemetry::init(&telemetry, "dlq", "dlq")?;
+        let telemetry = telemetry::init(&TelemetryConfig::of_command(), "dlq", "dlq")?;
         let clock = Clock::system();
         let connection: Connection = nats::connect(config, "streamgauge-dlq", &clock).await?;
         nats::require_jetstream(&connection).await?;

@@ -183,8 +183,7 @@ async fn compare(compared: &Compared) -> anyhow::Result<(Plan, Connection)> {
 }
 
 async fn connect(config: &NatsConfig) -> anyhow::Result<Connection> {
-    let quiet = TelemetryConfig { log: "warn".to_owned(), ..TelemetryConfig::default() };
-    telemetry::init(&quiet, "topology", "topology")?;
+    telemetry::init(&TelemetryConfig::of_command(), "topology", "topology")?;
     let connection = nats::connect(config, "topology", &Clock::system()).await?;
     nats::require_jetstream(&connection).await?;
     Ok(connection)

@@ -1,7 +1,7 @@
 //! What a process says about itself, and how. Traces follow the standard `OTEL_*` environment variables.
 
-/// The client tells of its connection what we tell in our own words.
-const LOG: &str = "info,async_nats=warn";
+/// The client tells of its connection what we tell in our own words: as a change of it, or as an error with its next step.
+const LOG: &str = "info,async_nats=warn,async_nats::connector=off";
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,6 +26,13 @@ pub struct TelemetryConfig {
     /// Which log lines are written: a level, or levels by module as in `warn,streamgauge=debug`
     #[arg(long, env = "STREAMGAUGE_LOG", default_value = LOG, value_name = "FILTER")]
     pub log: String,
+}
+
+impl TelemetryConfig {
+    /// Log lines of commands that answer on standard output: only what goes wrong is worth a line between the results.
+    pub fn of_command() -> Self {
+        Self { log: LOG.replace("info", "warn"), ..Self::default() }
+    }
 }
 
 impl Default for TelemetryConfig {
