@@ -122,6 +122,9 @@ async fn what_cannot_come_about_changes_nothing_and_is_said() {
     assert!(planned.out.contains("because storage cannot be changed from file to memory: "), "{}", planned.out);
     let refused = topology(&server, &["apply", "--file", &file]).await.expect(1);
     assert!(refused.err.contains("nothing was changed"), "{}", refused.err);
+    let differs = topology(&server, &["diff", "--file", &file]).await.expect(2);
+    assert!(differs.out.contains("CANNOT    stream    BILLS"), "{}", differs.out);
+    assert!(differs.err.contains("`streamgauge topology apply` cannot make all of it so"), "{}", differs.err);
     let same = FILE.replace(r#""max_age_seconds": 86400"#, r#""max_age_seconds": 86400.0"#);
     fs::write(&file, same).unwrap();
     topology(&server, &["diff", "--file", &file]).await.expect(0);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::{StreamExt, future::try_join_all};
 use streamgauge::{
     bus::{BATCH_MOST, Batch, BatchError, Bus},
     message::{Cause, CorrelationId, MessageId},
@@ -100,6 +100,32 @@ async fn a_stream_that_allows_no_batches_is_named() {
         assert!(matches!(refused, Err(BatchError::NotAllowed { stream: "PINGS" })), "{refused:?}");
     }
     assert_eq!(stored(&world).await, 0);
+}
+
+/// A server before 2.12 stores each message of a batch as one like any other, and says so of each that asks.
+#[tokio::test]
+async fn a_server_that_knows_no_batches_is_told_by_its_answer() {
+    let world = World::new().await;
+    world.connection.jetstream.delete_stream("PINGS").await.unwrap();
+    let server = super::connect(&world.server).await.client;
+    let mut heard = server.subscribe("pings.*").await.unwrap();
+    server.flush().await.unwrap();
+    let answers = async {
+        for sequence in 1..=3 {
+            let message = heard.next().await.unwrap();
+            if let Some(reply) = message.reply {
+                let ack = format!(r#"{{"stream":"PINGS","seq":{sequence}}}"#);
+                server.publish(reply, ack.into()).await.unwrap();
+            }
+        }
+    };
+    let batch = of(&world.bus, 0..3).commit();
+    let (refused, ()) = tokio::join!(batch, answers);
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, BatchError::NotAtomic { stream: "PINGS" }) && !refused.is_transient(), "{refused:?}");
+    assert!(refused.to_string().contains("nats-server 2.12"), "{refused}");
+    let again = tokio::time::timeout(Duration::from_millis(1), heard.next()).await;
+    assert!(again.is_err(), "it was not sent once more: {again:?}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use streamgauge::{
     bus::topology,
     consumer::{
         self, Worker,
-        dead_letter::{DeadLetters, Replay, ReplayError, Replayed, Replayer},
+        dead_letter::{DeadLetters, LettersError, Replay, ReplayError, Replayed, Replayer},
     },
     dead_letter::{Place, header},
     handler::{Context, Outcome},
@@ -184,6 +184,32 @@ async fn a_replay_that_died_after_it_published_publishes_nothing_more_even_when_
     dead.end().await;
 }
 
+#[tokio::test]
+async fn a_replay_that_cannot_tell_whether_it_was_published_publishes_nothing_until_somebody_has_looked() {
+    let mut dead = Dead::new().await;
+    dead.tasks.cancel();
+    assert!(dead.tasks.stop(LIMIT).await);
+    let claim = left_behind(&dead, 1).await;
+    // As many as are looked at, and one more.
+    let client = &dead.world.connection.client;
+    for _ in 0..=10_000 {
+        client.publish("pings.x", "{}".into()).await.unwrap();
+    }
+    client.flush().await.unwrap();
+    eventually(LIMIT, "all of them are stored", async || dead.messages().await == 10_002).await;
+    let letter = letters(&dead.world).await.remove(0);
+    let plan = dead.replayer.plan(letter, false).await.unwrap();
+    let unclear = dead.replayer.replay(&plan, false).await.unwrap_err();
+    let LettersError::Replay(ReplayError::Unclear { message_id, .. }) = &unclear else { panic!("{unclear}") };
+    assert_eq!(*message_id, claim.message_id);
+    let words =
+        format!("more than 10000 messages came on pings.x since it was begun; look there for message {message_id}");
+    assert!(unclear.to_string().contains(&words) && unclear.to_string().contains("--again"), "{unclear}");
+    assert_eq!(dead.messages().await, 10_002);
+    let Replayed::Published(replay) = dead.replay(true).await else { panic!("somebody has looked") };
+    assert_eq!((replay.message_id, replay.sequence), (claim.message_id, Some(10_003)));
+}
+
 fn probe() -> async_nats::HeaderMap {
     let mut headers = async_nats::HeaderMap::new();
     headers.insert("Nats-Msg-Id", "probe");
@@ -222,6 +248,6 @@ async fn what_nobody_would_process_is_not_replayed() {
     stream.delete_consumer("w").await.unwrap();
     let letter = letters(&dead.world).await.remove(0);
     let refused = dead.replayer.plan(letter, false).await.unwrap_err();
-    let streamgauge::consumer::dead_letter::LettersError::Replay(why) = &refused else { panic!("{refused}") };
+    let LettersError::Replay(why) = &refused else { panic!("{refused}") };
     assert!(matches!(why, ReplayError::NoReader { .. }), "{why}");
 }
