@@ -97,6 +97,11 @@ pub(super) enum LaterError {
     Stream(#[source] async_nats::jetstream::context::GetStreamError),
     #[error("stream {RETRIES} takes no scheduled messages: allow them (`allow_msg_schedules`, server 2.12)")]
     NoSchedules,
+    #[error(
+        "consumer {consumer} of stream {RETRIES} belongs to another worker, for what comes back on {theirs}: `<stream>-<durable>` is the same \
+         for both; rename the durable of one of them"
+    )]
+    Taken { consumer: String, theirs: String },
     #[error("making consumer {consumer} of stream {RETRIES}")]
     Consumer {
         consumer: String,

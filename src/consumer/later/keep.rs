@@ -31,6 +31,12 @@ pub(super) async fn declare(later: &Later) -> Result<(), LaterError> {
     if !stream.cached_info().config.allow_message_schedules {
         return Err(LaterError::NoSchedules);
     }
+    // The server would change the other's consumer, and what is scheduled for it would come back to nobody.
+    if let Ok(found) = stream.consumer_info(&later.consumer).await
+        && found.config.filter_subject != later.due
+    {
+        return Err(LaterError::Taken { consumer: later.consumer.clone(), theirs: found.config.filter_subject });
+    }
     let config = pull::Config {
         durable_name: Some(later.consumer.clone()),
         deliver_policy: DeliverPolicy::All,
@@ -106,7 +112,7 @@ async fn is_there(later: &Later) -> Option<bool> {
         }
     };
     match stream.consumer_info(&later.consumer).await {
-        Ok(_) => Some(true),
+        Ok(found) => Some(found.config.filter_subject == later.due),
         Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Some(false),
         Err(_) => None,
     }

@@ -7,6 +7,7 @@ use std::{
 
 use async_nats::{HeaderMap, jetstream};
 use streamgauge::{
+    bus::topology::{RETRIES, ensure, library},
     consumer::{
         Worker,
         dead_letter::{DeadLetters, Filter},
@@ -215,6 +216,28 @@ async fn a_message_that_was_scheduled_and_not_let_go_still_comes_back_once_by_th
     nothing_waits(&world).await;
     assert_eq!(told.attempts()[..2], [1, 2]);
     assert_eq!(world.consumer_info("w").await.num_ack_pending, 1, "the original was not let go");
+    assert!(tasks.stop(LIMIT).await);
+}
+
+/// `PINGS-a` and `b` make the same name as `PINGS` and `a-b`.
+#[tokio::test]
+async fn a_consumer_of_retries_that_is_anothers_is_left_alone_and_the_wait_is_the_consumers() {
+    let world = World::new().await;
+    ensure(&world.connection.jetstream, &library().only(&[RETRIES])).await.unwrap();
+    let stream = world.connection.jetstream.get_stream(RETRIES).await.unwrap();
+    let theirs = jetstream::consumer::pull::Config {
+        durable_name: Some("PINGS-w".into()),
+        filter_subject: "retries.due.other.w".into(),
+        ..Default::default()
+    };
+    stream.create_consumer(theirs).await.unwrap();
+    publish(&world).await;
+    let (tasks, told) = (Tasks::default(), Told::default());
+    start(&world, &tasks, worker(policy()).on(told.failing(1)));
+    eventually(LIMIT, "it is tried again", async || told.attempts() == [1, 2]).await;
+    assert_eq!(retries(&world).await.unwrap().last_sequence, 0, "nothing was scheduled");
+    let found = stream.consumer_info("PINGS-w").await.unwrap();
+    assert_eq!(found.config.filter_subject, "retries.due.other.w");
     assert!(tasks.stop(LIMIT).await);
 }
 
