@@ -7,12 +7,14 @@ mod readers;
 mod replay;
 mod stored;
 
+use std::{convert::Infallible, time::Duration};
+
 use async_nats::jetstream;
 
 use crate::{
     bus::{
         self, Bus, PublishError,
-        topology::{self, TopologyError},
+        topology::{self, DEAD_LETTERS},
     },
     dead_letter::{self, Death},
     errors::ErrorChain,
@@ -31,8 +33,38 @@ pub use stored::StoredError;
 /// The server's code for "this message is larger than the stream takes".
 const TOO_LARGE_FOR_STREAM: u64 = 10_054;
 
+/// The server's code for "this message cannot be stored", such as for want of room.
+const NOT_STORED: u64 = 10_077;
+
+/// A stream confirms within milliseconds; a copy that waits longer than this may wait for one that is not there.
+const SEEN_TO_AFTER: Duration = Duration::from_millis(200);
+
 /// Room for the headers that the bus adds to a copy when it is on its way.
 const HEADERS_OF_THE_BUS: usize = 1_024;
+
+/// Why a message has no copy among the dead letters.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BuryError {
+    /// It takes no more.
+    #[error(
+        "stream {DEAD_LETTERS} is full: replay its letters and remove those that nobody needs (`streamgauge dlq list`, `nats stream purge \
+         {DEAD_LETTERS} --subject <subject>`), or declare more for it and run `streamgauge topology apply`"
+    )]
+    Full(#[source] PublishError),
+    /// Something else is amiss.
+    #[error(transparent)]
+    Publish(PublishError),
+}
+
+impl From<PublishError> for BuryError {
+    fn from(error: PublishError) -> Self {
+        match &error {
+            // The server's words are `maximum bytes exceeded` and `maximum messages exceeded`.
+            PublishError::Refused { code: NOT_STORED, why, .. } if why.starts_with("maximum ") => Self::Full(error),
+            _ => Self::Publish(error),
+        }
+    }
+}
 
 /// Copies a message that is given up into the stream of dead letters, and returns when that has confirmed it. A second burial of the same
 /// message is a duplicate. Only then may the message be terminated; where this fails it has to come back.
@@ -48,7 +80,7 @@ pub(super) async fn bury(
     message: &Message,
     delivery: &Delivery,
     death: &Death,
-) -> Result<(), PublishError> {
+) -> Result<(), BuryError> {
     let mut copy = dead_letter::copy(message, delivery, death).expect("a server's names make a subject");
     if size(&copy) > connection.client.max_payload() {
         copy = lightened(connection, copy).await?;
@@ -58,20 +90,15 @@ pub(super) async fn bury(
     Ok(())
 }
 
-/// Forwards a copy. A stream that is missing is made, and the payload of a copy that is too large for it goes into the object store.
+/// Forwards a copy. A stream that is missing is made meanwhile, and the payload of a copy that is too large for it goes into the object
+/// store.
 async fn lay(bus: &Bus, connection: &Connection, copy: Message) -> Result<(), PublishError> {
-    let error = match forward(bus, copy.clone()).await {
-        Ok(()) => return Ok(()),
-        Err(error) => error,
+    let laid = tokio::select! {
+        laid = forward(bus, copy.clone()) => laid,
+        never = see_to_stream(&connection.jetstream) => match never {},
     };
+    let Err(error) = laid else { return Ok(()) };
     match &error {
-        PublishError::Unavailable { .. } => match ensure(&connection.jetstream).await {
-            Ok(()) => forward(bus, copy).await,
-            Err(why) => {
-                tracing::warn!(error = %ErrorChain(&why), "cannot make the stream of dead letters");
-                Err(error)
-            }
-        },
         PublishError::TooLarge { .. } | PublishError::Refused { code: TOO_LARGE_FOR_STREAM, .. } => {
             forward(bus, lightened(connection, copy).await?).await
         }
@@ -107,9 +134,15 @@ async fn forward(bus: &Bus, copy: Message) -> Result<(), PublishError> {
     bus.forward(dead_letter::STREAM, &template, copy, &cause).await.map(drop)
 }
 
-/// Makes the stream of dead letters if it is missing, and leaves it as it is if it is there.
-async fn ensure(jetstream: &jetstream::Context) -> Result<(), TopologyError> {
-    topology::ensure(jetstream, &topology::library().only(&[topology::DEAD_LETTERS])).await
+/// Makes the stream of dead letters if it is missing and leaves it as it is if it is there, once a copy waits for longer than a stream
+/// takes. The publisher, who tries again, finds it then.
+async fn see_to_stream(jetstream: &jetstream::Context) -> Infallible {
+    tokio::time::sleep(SEEN_TO_AFTER).await;
+    let made = topology::ensure(jetstream, &topology::library().only(&[DEAD_LETTERS])).await;
+    if let Err(why) = made {
+        tracing::warn!(error = %ErrorChain(&why), "cannot make the stream of dead letters");
+    }
+    std::future::pending().await
 }
 
 /// Bytes of a message on the wire, more or less: the server counts its headers too.

@@ -124,6 +124,76 @@ async fn poison_whose_error_quotes_a_large_payload_is_buried_and_delivered_once(
     assert!(tasks.stop(LIMIT).await);
 }
 
+#[tokio::test]
+async fn a_stream_of_dead_letters_that_is_missing_is_made_before_the_first_burial_grows_old() {
+    let world = World::new().await;
+    let tasks = Tasks::default();
+    let began = std::time::Instant::now();
+    publish(&world, &[], "not a ping").await;
+    start(&world, &tasks);
+    settled(&world).await;
+    let took = began.elapsed();
+    assert_eq!(copies(&world).await, 1);
+    assert!(took < Duration::from_secs(5), "a publisher alone would have been patient for 10 s: {took:?}");
+    assert_eq!(world.consumer_info("w").await.num_redelivered, 0);
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn what_has_no_room_among_the_dead_letters_stays_and_the_log_says_why() {
+    let heard = Heard::default();
+    let _listening = tracing::subscriber::set_default(heard.clone());
+    let world = World::new().await;
+    let mut library = topology::library().only(&[topology::DEAD_LETTERS]);
+    library.streams[0].max_messages = Some(1);
+    library.apply(&world.connection.jetstream).await.unwrap();
+    let tasks = Tasks::default();
+    for payload in ["no ping", "none either"] {
+        publish(&world, &[], payload).await;
+    }
+    start(&world, &tasks);
+    let words = "stream DEAD_LETTERS is full: replay its letters";
+    eventually(LIMIT, "the log says that there is no room", async || {
+        let said = heard.0.lock().unwrap();
+        if said.iter().any(|line| line.contains(words)) { Ok(()) } else { Err(said.join("\n")) }
+    })
+    .await;
+    assert!(tasks.stop(LIMIT).await);
+    let left = world.consumer_info("w").await.num_ack_pending;
+    assert_eq!((copies(&world).await, left), (1, 1), "one lies there, the other is not let go");
+}
+
+/// The log lines of the thread, which is all of a test's runtime.
+#[derive(Clone, Default)]
+struct Heard(std::sync::Arc<std::sync::Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Heard {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target().starts_with("streamgauge")
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+        impl tracing::field::Visit for Line {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0.push_str(&format!("{}={value:?} ", field.name()));
+            }
+        }
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+}
+
 /// A server with a user who may do everything but settle: a worker of this user ends, seen from the server, between the copy and the
 /// settlement.
 const CANNOT_SETTLE: &str = r#"
