@@ -6,13 +6,18 @@ use std::{error::Error, fmt};
 /// advisory, into headers and into the log.
 const REASON_MAX: usize = 500;
 
-/// The text on one line of at most 500 characters; what is cut off is told by an ellipsis.
+/// The text on one line of at most 500 characters.
 pub(crate) fn brief(text: String) -> String {
-    let is_long = text.chars().nth(REASON_MAX).is_some();
+    one_line(text, REASON_MAX)
+}
+
+/// The text on one line of at most so many characters; what is cut off is told by an ellipsis.
+pub(crate) fn one_line(text: String, most: usize) -> String {
+    let is_long = text.chars().nth(most).is_some();
     if !is_long && !text.contains(char::is_control) {
         return text;
     }
-    let kept = if is_long { REASON_MAX - 1 } else { REASON_MAX };
+    let kept = if is_long { most.saturating_sub(1) } else { most };
     let line = text.chars().take(kept).map(|c| if c.is_control() { ' ' } else { c });
     line.chain(is_long.then_some('…')).collect()
 }

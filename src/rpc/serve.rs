@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     bus::{Bus, read_message},
-    errors::ErrorChain,
+    errors::{ErrorChain, brief},
     handler::Context,
     message::{Message, header},
     name::{Subject, SubjectPattern},
@@ -41,9 +41,6 @@ const LAST_LIMIT: Duration = Duration::from_millis(500);
 
 /// How long what was begun may take once the service ends.
 const END_LIMIT: Duration = Duration::from_secs(5);
-
-/// Characters of a refusal's words that are sent.
-const WHY_MAX: usize = 500;
 
 /// Bytes of a typed error that are sent: it travels in a header, and headers are for short things.
 const ERROR_MAX: usize = 16 << 10;
@@ -252,21 +249,17 @@ impl<F> Server<F> {
     }
 }
 
-/// The typed error travels in a header beside the service API's own: that API answers an error with an empty body.
+/// The typed error travels in a header beside the service API's own: that API answers an error with an empty body. What a refusal says
+/// does too: a line break there, from a request that it quotes perhaps, would make the client panic.
 async fn send(request: &Request, result: Result<Bytes, No>) {
     let mut headers = HeaderMap::new();
     let result = result.map_err(|no| {
         if let Some(error) = no.error {
             headers.insert(header::SERVICE_ERROR, error);
         }
-        service::error::Error { code: no.code, status: one_line(&no.why) }
+        service::error::Error { code: no.code, status: brief(no.why) }
     });
     if let Err(error) = request.respond_with_headers(result, headers).await {
         tracing::warn!(error = %ErrorChain(&error), "an answer could not be sent");
     }
-}
-
-/// What a refusal says travels in a header: a line break there, from a request that it quotes perhaps, would make the client panic.
-fn one_line(why: &str) -> String {
-    why.chars().take(WHY_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -5,6 +5,7 @@ use crate::{
     bus::topology::RETRIES,
     clock::Timestamp,
     dead_letter::{Place, is_instruction},
+    errors::brief,
     message::{Delivery, Message, MessageId},
     name::Subject,
 };
@@ -26,9 +27,6 @@ mod header {
     pub(super) const SCHEDULE: &str = "Nats-Schedule";
     pub(super) const TARGET: &str = "Nats-Schedule-Target";
 }
-
-/// A reason may be this long, in characters: headers count towards the largest message.
-const REASON_MAX: usize = 500;
 
 /// A message that has come back, as it was.
 #[derive(Debug, PartialEq)]
@@ -66,7 +64,7 @@ pub(super) fn copy(message: &Message, delivery: &Delivery, record: &Record, at: 
     add(header::DELIVERIES, Some(delivery.delivered.to_string()));
     add(header::PUBLISHED, Some(delivery.published.to_string()));
     // JSON within ASCII: what a reason says must not break the header.
-    let reason = record.reason.chars().take(REASON_MAX).collect();
+    let reason = brief(record.reason.clone());
     let json = serde_json::to_string(&Record { reason, ..record.clone() }).expect("texts and numbers write as JSON");
     add(header::RECORD, Some(ascii(&json)));
     let subject = Subject::try_from(format!("retries.wait.{place}")).expect("a server's names make a subject");
