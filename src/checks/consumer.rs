@@ -3,11 +3,19 @@
 //! Convention: the window of samples and the rules about positions that stand still or go back are those of Burrow's evaluator; unlike
 //! there a single sample without lag excuses nothing, and a consumer is judged by the age of its messages too.
 
+mod at_risk;
+mod catching_up;
 mod falling_behind;
 mod idle;
+mod losing;
 mod no_workers;
 mod paused;
+mod rewound;
+mod saturated;
 mod stopped;
+mod stuck;
+#[cfg(test)]
+mod vectors;
 #[cfg(test)]
 mod world;
 
@@ -16,7 +24,8 @@ use std::{borrow::Cow, time::Duration};
 use crate::{
     clock::Timestamp,
     snapshot::{
-        Ages, Consumer, ConsumerState, Failures, Label, Sample, Severity, Stream, StreamState, Verdict, WorkerFact,
+        Ages, Consumer, ConsumerState, Failures, Label, Mode, Sample, Severity, Stream, StreamState, Verdict,
+        WorkerFact,
     },
 };
 
@@ -59,16 +68,54 @@ struct Found {
     next_step: Cow<'static, str>,
 }
 
-/// The checks, the worst first; the first that finds something gives the verdict.
-const CHECKS: &[fn(&Facts<'_>) -> Option<Found>] =
-    &[stopped::look, no_workers::look, falling_behind::look, paused::look, idle::look];
+/// One thing that a consumer may amount to, and how that is found out.
+#[derive(Debug)]
+pub struct Rule {
+    /// The verdict.
+    pub label: Label,
+    /// How much it matters.
+    pub severity: &'static str,
+    /// What is the matter then.
+    pub rule: &'static str,
+    /// What it is read from.
+    pub evidence: &'static str,
+    /// How much, or for how long, makes it so.
+    pub threshold: &'static str,
+    look: fn(&Facts<'_>) -> Option<Found>,
+}
 
-/// What a consumer amounts to. `last` is the verdict of the round before.
+/// All of them, the worst first.
+pub const RULES: &[Rule] = &[
+    losing::RULE,
+    at_risk::RULE,
+    stopped::RULE,
+    no_workers::RULE,
+    stuck::RULE,
+    saturated::RULE,
+    falling_behind::RULE,
+    rewound::RULE,
+    catching_up::RULE,
+    paused::RULE,
+    idle::RULE,
+];
+
+/// What a consumer amounts to: of all that is found the most severe, and of those the first in the order of the rules. The others of
+/// that kind are among its evidence. `last` is the verdict of the round before.
 pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
-    let found = CHECKS.iter().find_map(|check| check(facts)).unwrap_or_else(well);
-    let since = if last.label == found.label { last.since } else { facts.now };
-    let Found { label, severity, sentence, evidence, next_step } = found;
+    let mut found: Vec<Found> = RULES.iter().filter_map(|rule| (rule.look)(facts)).collect();
+    found.sort_by_key(|found| (std::cmp::Reverse(found.severity), found.label));
+    let mut found = found.into_iter();
+    let Found { label, severity, sentence, mut evidence, next_step } = found.next().unwrap_or_else(well);
+    let others = found.filter(|other| other.severity >= Severity::Warning);
+    evidence.extend(others.map(|other| format!("also {}: {}", other.label.words(), other.sentence)));
+    let since = if is_same(last.label, label) { last.since } else { facts.now };
     Verdict { label, severity, sentence, evidence, next_step, since }
+}
+
+/// Whether one is the other seen later: whoever took messages is told from whoever hangs only once `ack_wait` is over.
+fn is_same(before: Label, now: Label) -> bool {
+    let kind = |label| if label == Label::NoWorkers { Label::Stopped } else { label };
+    kind(before) == kind(now)
 }
 
 fn well() -> Found {
@@ -108,16 +155,59 @@ impl<'a> Facts<'a> {
         let told = self.consumer.config.ack_wait;
         let told = if told > USUAL_ACK_WAIT { told } else { Duration::ZERO };
         let handlers = self.workers.iter().filter_map(|worker| worker.p99).max().unwrap_or_default();
-        told.max(handlers * 4)
+        told.max(handlers.saturating_mul(4))
     }
 
-    /// Whether anybody would get a message that came now.
+    /// Whether anybody would get a message that came now. Whoever took messages and let `ack_wait` pass is no reader, unless a worker
+    /// says of itself that it is there.
     fn has_reader(&self) -> bool {
-        match self.consumer.config.mode() {
-            crate::snapshot::Mode::Pull => self.state.waiting > 0 || self.state.ack_pending > 0,
-            crate::snapshot::Mode::Push => self.state.has_listener,
+        let (state, config) = (self.state, &self.consumer.config);
+        match config.mode() {
+            Mode::Pull => {
+                let may_hold = state.ack_pending > 0 && self.still_for() <= config.ack_wait.max(self.patience());
+                state.waiting > 0 || may_hold || (state.ack_pending > 0 && !self.workers.is_empty())
+            }
+            Mode::Push => state.has_listener,
         }
     }
+
+    /// The last rounds in which something that happened once is still told of, the oldest first.
+    fn recent(&self) -> &'a [Sample] {
+        &self.samples[self.samples.len().saturating_sub(ROUNDS + 1)..]
+    }
+
+    /// Whether more waited in each of the last rounds than in the one before.
+    fn lag_grows(&self) -> bool {
+        self.trend().is_some_and(|trend| trend.windows(2).all(|pair| pair[1].pending > pair[0].pending))
+    }
+
+    /// Whether it takes only some of the stream's messages, or may have begun in the midst of them.
+    fn is_filtered(&self) -> bool {
+        let config = &self.consumer.config;
+        !config.filters().is_empty() || config.deliver_policy == "last_per_subject"
+    }
+
+    /// Whether its client went away and the server is about to remove it.
+    fn is_left_behind(&self) -> bool {
+        let config = &self.consumer.config;
+        config.mode() == Mode::Push && !config.is_durable() && !self.state.has_listener
+    }
+
+    /// How old the oldest message is that it has not processed. Where nobody has read that message the stream's oldest may be it.
+    fn oldest_unprocessed(&self) -> Option<Duration> {
+        let read = self.ages.and_then(|ages| ages.unprocessed).map(|oldest| oldest.stored);
+        let first = || {
+            let held = self.held.filter(|held| self.state.ack_floor_stream_sequence < held.first_sequence)?;
+            held.first_stored.filter(|_| self.state.lag() > 0 && !self.is_filtered())
+        };
+        read.or_else(first).map(|stored| stored.age(self.now).0)
+    }
+}
+
+/// How long `count` of something takes when `done` of it took `over`.
+fn stretch(over: Duration, count: u64, done: u64) -> Duration {
+    let nanos = over.as_nanos().saturating_mul(u128::from(count)) / u128::from(done.max(1));
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// `3 messages`, `1 message`.

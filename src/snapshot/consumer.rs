@@ -71,7 +71,7 @@ pub struct ConsumerState {
 impl ConsumerState {
     /// Messages that it has not processed: those not delivered and those in flight.
     pub fn lag(&self) -> u64 {
-        self.pending + self.ack_pending
+        self.pending.saturating_add(self.ack_pending)
     }
 }
 

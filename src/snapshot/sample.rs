@@ -34,6 +34,6 @@ pub struct Sample {
 impl Sample {
     /// Messages not processed.
     pub fn lag(&self) -> u64 {
-        self.pending + self.ack_pending
+        self.pending.saturating_add(self.ack_pending)
     }
 }

@@ -1,21 +1,28 @@
 //! More comes than goes.
 
-use super::{Facts, Found, messages};
+use super::{Facts, Found, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
 };
 
-pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
-    let trend = facts.trend()?;
-    let [first, .., now] = trend else { return None };
-    let grows = trend.windows(2).all(|pair| pair[1].pending > pair[0].pending);
-    let delivered = now.delivered - first.delivered;
-    if !grows || delivered == 0 || now.pending <= delivered {
+pub(super) const RULE: Rule = Rule {
+    label: Label::FallingBehind,
+    severity: "warning",
+    rule: "More comes than goes: pending grows round after round, although messages are delivered.",
+    evidence: "pending and deliveries in each of the last rounds",
+    threshold: "3 rounds, and more waiting than was delivered in them",
+    look,
+};
+
+fn look(facts: &Facts<'_>) -> Option<Found> {
+    let [first, .., now] = facts.trend()? else { return None };
+    let delivered = now.delivered.checked_sub(first.delivered).filter(|delivered| *delivered > 0)?;
+    if !facts.lag_grows() || now.pending <= delivered {
         return None;
     }
     let over = Age(first.at.age(now.at).0);
-    let came = now.pending - first.pending + delivered;
+    let came = (now.pending - first.pending).saturating_add(delivered);
     Some(Found {
         label: Label::FallingBehind,
         severity: Severity::Warning,
@@ -35,8 +42,14 @@ mod tests {
     fn lag_that_grows_round_after_round_falls_behind() {
         check(&World::moving(&[50, 80, 120], 10), Label::FallingBehind);
         check(&World::moving(&[50, 80, 70], 10), Label::Ok);
-        check(&World::moving(&[120, 80, 50], 10), Label::Ok);
+        check(&World::moving(&[120, 80, 50], 10), Label::CatchingUp);
         check(&World::moving(&[2, 5, 9], 10), Label::Ok);
         check(&World::moving(&[50, 80], 10), Label::Ok);
+    }
+
+    #[test]
+    fn a_count_that_begins_anew_is_no_rate() {
+        let anew = World::moving(&[50, 80, 120], 10).sampled(|round, sample| sample.delivered = 10 - round as u64);
+        check(&anew, Label::Ok);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, Found};
+use super::{Facts, Found, Rule};
 use crate::{
     clock::Age,
     snapshot::{Label, Mode, Severity},
@@ -11,7 +11,16 @@ use crate::{
 /// A consumer that has nothing to do and had nothing for this long is idle.
 const IDLE: Duration = Duration::from_secs(60);
 
-pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
+pub(super) const RULE: Rule = Rule {
+    label: Label::Idle,
+    severity: "ok",
+    rule: "Nothing waits, and nothing came for a while; or its client went away and the server will remove it.",
+    evidence: "lag, and the time since the last delivery or ack",
+    threshold: "60 s",
+    look,
+};
+
+fn look(facts: &Facts<'_>) -> Option<Found> {
     let config = &facts.consumer.config;
     let idle = |sentence: String| Found {
         label: Label::Idle,
@@ -39,7 +48,10 @@ mod tests {
     fn a_minute_without_work_is_idle() {
         check(&World::still(0), Label::Ok);
         check(&World::still(0).quiet_for(Duration::from_secs(61)), Label::Idle);
-        check(&World::still(0).quiet_for(Duration::from_secs(61)).with(|state| state.ack_pending = 1), Label::Stopped);
+        check(
+            &World::still(0).quiet_for(Duration::from_secs(61)).with(|state| state.ack_pending = 1),
+            Label::NoWorkers,
+        );
     }
 
     #[test]

@@ -1,16 +1,25 @@
 //! Messages wait, and nobody asks for them.
 
-use super::{Facts, Found, ROUNDS, messages};
+use super::{Facts, Found, ROUNDS, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Label, Mode, Severity},
 };
 
-pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
+pub(super) const RULE: Rule = Rule {
+    label: Label::NoWorkers,
+    severity: "critical",
+    rule: "Messages wait, and nobody asks for them: no pull request waits, or nobody listens where they are sent.",
+    evidence: "waiting pull requests, the server's word on listeners, the time since the last delivery",
+    threshold: "3 rounds; where messages are in flight, once `ack_wait` is over",
+    look,
+};
+
+fn look(facts: &Facts<'_>) -> Option<Found> {
     let (state, config) = (facts.state, &facts.consumer.config);
     let is_left_behind = config.mode() == Mode::Push && !config.is_durable();
-    let all_wait = || facts.trend().is_some_and(|trend| trend.iter().all(|sample| sample.pending > 0));
-    if state.pending == 0
+    let all_wait = || facts.trend().is_some_and(|trend| trend.iter().all(|sample| sample.lag() > 0));
+    if state.lag() == 0
         || state.is_paused
         || is_left_behind
         || facts.has_reader()
@@ -24,10 +33,20 @@ pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::NoWorkers,
         severity: Severity::Critical,
-        sentence: format!("{} wait and {who}.", messages(state.pending)).into(),
+        sentence: format!("{} wait and {who}.", messages(state.lag())).into(),
         evidence: vec![
             match config.mode() {
-                Mode::Pull => format!("no pull request waited in the last {ROUNDS} rounds, and nothing is in flight"),
+                Mode::Pull if state.ack_pending == 0 => {
+                    format!("no pull request waited in the last {ROUNDS} rounds, and nothing is in flight")
+                }
+                Mode::Pull => format!(
+                    "no pull request waits, and {} in flight for longer than ack_wait: whoever took them is gone or hangs",
+                    if state.ack_pending == 1 {
+                        "1 message is".to_owned()
+                    } else {
+                        format!("{} are", messages(state.ack_pending))
+                    }
+                ),
                 Mode::Push => format!("the server knows of no subscription to `{}`", config.deliver_subject),
             },
             format!("nothing was delivered for {}", Age(facts.still_for())),
@@ -38,6 +57,8 @@ pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::super::world::{World, check};
     use crate::snapshot::Label;
 
@@ -46,6 +67,17 @@ mod tests {
         check(&World::still(5), Label::NoWorkers);
         check(&World::still(5).rounds(2), Label::Ok);
         check(&World::moving(&[5, 5, 5], 10), Label::Ok);
+    }
+
+    #[test]
+    fn whoever_took_messages_and_let_the_wait_pass_is_gone_or_hangs() {
+        let held = |quiet| World::still(5).with(|state| state.ack_pending = 2).quiet_for(Duration::from_secs(quiet));
+        check(&held(29), Label::Stopped);
+        check(&held(31), Label::NoWorkers);
+        check(&held(31).handled_in(Duration::from_secs(1)), Label::Stopped);
+        let verdict = held(31).judge();
+        assert!(verdict.sentence.starts_with("7 messages wait and no worker asks"), "{verdict:?}");
+        assert!(verdict.evidence[0].contains("2 messages are in flight for longer than ack_wait"), "{verdict:?}");
     }
 
     #[test]

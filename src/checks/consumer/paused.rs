@@ -1,12 +1,21 @@
 //! Somebody paused the consumer.
 
-use super::{Facts, Found, messages};
+use super::{Facts, Found, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
 };
 
-pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
+pub(super) const RULE: Rule = Rule {
+    label: Label::Paused,
+    severity: "notice",
+    rule: "Somebody paused it.",
+    evidence: "the server's word and the time that is left",
+    threshold: "none",
+    look,
+};
+
+fn look(facts: &Facts<'_>) -> Option<Found> {
     let state = facts.state;
     let left = state.pause_left.map(|left| format!("{} of the pause are left", Age(left)));
     state.is_paused.then(|| Found {

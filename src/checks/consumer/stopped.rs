@@ -1,14 +1,24 @@
 //! Messages wait and somebody could take them, but neither delivery nor ack moves.
 
-use super::{Facts, Found, ROUNDS, messages};
+use super::{Facts, Found, ROUNDS, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
 };
 
-pub(super) fn look(facts: &Facts<'_>) -> Option<Found> {
+pub(super) const RULE: Rule = Rule {
+    label: Label::Stopped,
+    severity: "critical",
+    rule: "It has lag and somebody could take it, but neither delivery nor ack moves: a handler hangs, or its leader or its connections do.",
+    evidence: "delivered and ack floor in each of the last rounds; pending, ack pending and waiting pull requests",
+    threshold: "3 rounds, and with messages in flight as long as a handler may take: an `ack_wait` above the usual 30 s, four times the p99 of its workers",
+    look,
+};
+
+fn look(facts: &Facts<'_>) -> Option<Found> {
     let state = facts.state;
-    if state.lag() == 0 || state.is_paused || !facts.has_reader() || !facts.stands_still() {
+    let all_lag = || facts.trend().is_some_and(|trend| trend.iter().all(|sample| sample.lag() > 0));
+    if state.lag() == 0 || state.is_paused || !facts.has_reader() || !all_lag() || !facts.stands_still() {
         return None;
     }
     let still = Age(facts.still_for());
@@ -60,6 +70,7 @@ mod tests {
         let long = World::still(0).with(|state| state.ack_pending = 2);
         let long = long.configured(|config| config.ack_wait = Duration::from_secs(300));
         check(&long, Label::Ok);
-        check(&long.quiet_for(Duration::from_secs(301)), Label::Stopped);
+        check(&long.quiet_for(Duration::from_secs(301)), Label::NoWorkers);
+        check(&World::still(0).with(|state| state.ack_pending = 2).handled_in(Duration::from_secs(20)), Label::Ok);
     }
 }

@@ -6,7 +6,8 @@ use super::{Facts, verdict};
 use crate::{
     clock::Timestamp,
     snapshot::{
-        Consumer, ConsumerConfig, ConsumerState, Label, Listing, Reading, Sample, Stream, StreamState, Verdict,
+        AgeBy, Ages, Consumer, ConsumerConfig, ConsumerState, Failures, Label, Listing, Oldest, Reading, Sample,
+        Severity, Stream, StreamConfig, StreamState, Verdict, WorkerFact,
     },
 };
 
@@ -20,13 +21,19 @@ pub(super) struct World {
     pub(super) config: ConsumerConfig,
     /// The samples of earlier rounds and of this one; what a test changes in the state is changed in all of them.
     pub(super) samples: Vec<Sample>,
+    pub(super) stream: StreamConfig,
+    pub(super) held: StreamState,
+    pub(super) ages: Option<Ages>,
+    pub(super) failures: Option<Failures>,
+    pub(super) workers: Vec<WorkerFact>,
+    pub(super) created: Timestamp,
 }
 
 pub(super) fn now() -> Timestamp {
     Timestamp::parse("2030-01-31T12:00:00Z").unwrap()
 }
 
-fn long_ago() -> Timestamp {
+pub(super) fn long_ago() -> Timestamp {
     Timestamp::parse("2030-01-01T12:00:00Z").unwrap()
 }
 
@@ -75,7 +82,15 @@ impl World {
             max_ack_pending: 1_000,
             ..ConsumerConfig::default()
         };
-        Self { state, config, samples }
+        let stream = StreamConfig { name: "ORDERS".to_owned(), ..StreamConfig::default() };
+        let held = StreamState {
+            first_sequence: 1,
+            messages: last.stream_last_sequence,
+            last_sequence: last.stream_last_sequence,
+            ..StreamState::default()
+        };
+        let (ages, failures, workers) = (None, None, Vec::new());
+        Self { state, config, samples, stream, held, ages, failures, workers, created: long_ago() }
     }
 
     /// Changes the state, in all rounds.
@@ -106,13 +121,64 @@ impl World {
         self
     }
 
-    fn judge(&self) -> Verdict {
+    /// Changes each sample, by its round from the oldest on.
+    pub(super) fn sampled(mut self, change: impl Fn(usize, &mut Sample)) -> Self {
+        self.samples.iter_mut().enumerate().for_each(|(round, sample)| change(round, sample));
+        self
+    }
+
+    /// Changes how the stream is set up.
+    pub(super) fn streamed(mut self, change: impl FnOnce(&mut StreamConfig)) -> Self {
+        change(&mut self.stream);
+        self
+    }
+
+    /// Changes what the stream holds now.
+    pub(super) fn held(mut self, change: impl FnOnce(&mut StreamState)) -> Self {
+        change(&mut self.held);
+        self
+    }
+
+    /// The oldest message that is not processed is the one after the floor, and so old.
+    pub(super) fn oldest(mut self, age: Duration) -> Self {
+        let sequence = Some(self.state.ack_floor_stream_sequence + 1);
+        let oldest = Oldest { sequence, stored: now().before(age), by: AgeBy::Message };
+        self.ages = Some(Ages { unprocessed: Some(oldest), undelivered: None });
+        self
+    }
+
+    /// So much was given up.
+    pub(super) fn failed(mut self, failures: Failures) -> Self {
+        self.failures = Some(failures);
+        self
+    }
+
+    /// A worker says of itself that it is there, and how long its handlers take.
+    pub(super) fn handled_in(mut self, p99: Duration) -> Self {
+        let (stream, consumer) = ("ORDERS".to_owned(), "reserve".to_owned());
+        self.workers.push(WorkerFact { stream, consumer, concurrency: 1, p99: Some(p99) });
+        self
+    }
+
+    /// When it was made.
+    pub(super) fn made(mut self, created: Timestamp) -> Self {
+        self.created = created;
+        self
+    }
+
+    /// What it amounts to.
+    pub(super) fn judge(&self) -> Verdict {
+        self.look(verdict)
+    }
+
+    /// Hands the facts of this world to `look`.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Facts<'_>, &Verdict) -> T) -> T {
         let stream = Stream {
             account: "A".into(),
             name: "ORDERS".parse().unwrap(),
-            config: Arc::default(),
+            config: Arc::new(self.stream.clone()),
             created: long_ago(),
-            state: Reading::known(StreamState::default(), "n1", now()),
+            state: Reading::known(self.held.clone(), "n1", now()),
             trend: None,
             consumers: Reading::known(Listing::default(), "n1", now()),
         };
@@ -121,7 +187,7 @@ impl World {
             stream: stream.name.clone(),
             name: "reserve".parse().unwrap(),
             config: Arc::new(self.config.clone()),
-            created: long_ago(),
+            created: self.created,
             state: Reading::known(self.state.clone(), "n1", now()),
             trend: None,
             ages: Reading::not_yet(),
@@ -134,17 +200,25 @@ impl World {
             stream: &stream,
             held: stream.state.value(),
             samples: &self.samples,
-            ages: None,
-            failures: None,
-            workers: &[],
+            ages: self.ages.as_ref(),
+            failures: self.failures.as_ref(),
+            workers: &self.workers,
             now: now(),
         };
-        verdict(&facts, &consumer.verdict)
+        look(&facts, &consumer.verdict)
     }
 }
 
 /// What a world amounts to.
+#[track_caller]
 pub(super) fn check(world: &World, expected: Label) {
     let verdict = world.judge();
     assert_eq!(verdict.label, expected, "{verdict:?} of {world:?}");
+}
+
+/// What a world amounts to, and how much that matters.
+#[track_caller]
+pub(super) fn check_severity(world: &World, label: Label, severity: Severity) {
+    let verdict = world.judge();
+    assert_eq!((verdict.label, verdict.severity), (label, severity), "{verdict:?} of {world:?}");
 }
