@@ -13,10 +13,11 @@ mod replicas;
 mod server;
 mod telemetry;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Range, sync::Arc, time::Duration};
 
 use async_nats::jetstream;
 use futures_util::{StreamExt, stream};
+use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 use streamgauge::{
     bus::{
@@ -36,8 +37,10 @@ use streamgauge::{
 
 use crate::support::{
     checker::Checker,
-    eventually,
+    child, eventually,
     ledger::{self, Ledger},
+    nats_server::NatsServer,
+    process::Process,
 };
 
 /// Longer than anything here takes on a machine that does much else.
@@ -54,37 +57,35 @@ const PUBLISHERS: usize = 16;
 
 const SOON: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_millis(200) };
 
-/// What is published under load.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Counted {
-    number: u32,
+/// A number as a payload, which is its own key.
+macro_rules! number {
+    ($(#[$says:meta])* $name:ident, $stream:literal, $subject:literal) => {
+        $(#[$says])*
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        struct $name {
+            number: u32,
+        }
+
+        impl Payload for $name {
+            const KIND: &'static str = stringify!($name);
+            const STREAM: &'static str = $stream;
+            const SUBJECT: &'static str = $subject;
+
+            fn key(&self) -> String {
+                self.number.to_string()
+            }
+        }
+    };
 }
 
-impl Payload for Counted {
-    const KIND: &'static str = "Counted";
-    const STREAM: &'static str = "COUNTS";
-    const SUBJECT: &'static str = "counts.*";
-
-    fn key(&self) -> String {
-        self.number.to_string()
-    }
-}
-
-/// What a handler publishes because of it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Echoed {
-    number: u32,
-}
-
-impl Payload for Echoed {
-    const KIND: &'static str = "Echoed";
-    const STREAM: &'static str = "ECHOES";
-    const SUBJECT: &'static str = "echoes.*";
-
-    fn key(&self) -> String {
-        self.number.to_string()
-    }
-}
+number!(
+    /// What is published under load.
+    Counted, "COUNTS", "counts.*"
+);
+number!(
+    /// What a handler publishes because of it.
+    Echoed, "ECHOES", "echoes.*"
+);
 
 /// Both streams.
 async fn declare(jetstream: &jetstream::Context, replicas: u32) {
@@ -97,7 +98,8 @@ async fn declare(jetstream: &jetstream::Context, replicas: u32) {
     Topology { streams, ..Topology::default() }.apply(jetstream).await.unwrap();
 }
 
-/// One connection with what runs over it.
+/// One connection with what runs over it; clones are the same.
+#[derive(Clone)]
 struct Client {
     connection: Connection,
     bus: Bus,
@@ -136,6 +138,76 @@ impl Client {
             }
         };
         stream::iter(numbers).for_each_concurrent(PUBLISHERS, publish).await;
+    }
+}
+
+/// A server with both streams and a client of it, what becomes of each number, and a stranger's book of effects.
+struct World {
+    server: NatsServer,
+    client: Client,
+    checker: Checker,
+    ledger: Ledger,
+}
+
+impl World {
+    async fn new() -> Self {
+        let server = NatsServer::start().await;
+        let client = Client::of(server.url()).await;
+        declare(&client.connection.jetstream, 1).await;
+        Self { server, client, checker: Checker::default(), ledger: Ledger::open().await }
+    }
+
+    /// The same with one message, which is the number 7.
+    async fn with_one() -> Self {
+        let world = Self::new().await;
+        world.client.load(&world.checker, 7..8).await;
+        world
+    }
+
+    /// The same with a worker.
+    async fn at_work() -> Self {
+        let world = Self::new().await;
+        world.client.work(world.desk().worker());
+        world
+    }
+
+    fn desk(&self) -> Desk {
+        Desk::new(&self.checker, &self.ledger, &self.client)
+    }
+
+    /// A worker of another process, which plays `part` and stops where it is told to.
+    fn process(&self, part: &str, url: &str, stop_at: &str) -> Process {
+        child::start(part, &[("NATS", url), ("LEDGER", &self.ledger.address()), ("STOP_AT", stop_at)])
+    }
+
+    /// Publishes numbers while a fault happens, once so many of them were read.
+    async fn load(&self, numbers: Range<u32>, reads: usize, fault: impl Future<Output = ()>) {
+        let fault = async {
+            self.read_more(reads).await;
+            fault.await;
+        };
+        tokio::join!(self.client.load(&self.checker, numbers), fault);
+    }
+
+    /// Waits until so many more were read.
+    async fn read_more(&self, more: usize) {
+        let before = self.checker.reads();
+        eventually(LIMIT, "the load runs", async || self.checker.reads() > before + more).await;
+    }
+
+    async fn holds(&self) {
+        nothing_lost_nothing_twice(&self.client, &self.checker, &self.ledger).await;
+    }
+
+    /// Lets a worker go on that stood still at a point, and waits until it settles like that what is long done.
+    async fn comes_back(&self, zombie: &Process, settlement: &[u8]) {
+        let client = &self.client.connection.client;
+        let mut settlements = client.subscribe("$JS.ACK.>").await.unwrap();
+        client.flush().await.unwrap();
+        zombie.signal(Signal::CONT);
+        zombie.signal(Signal::USR1);
+        let late = async { while !settlements.next().await.unwrap().payload.starts_with(settlement) {} };
+        tokio::time::timeout(LIMIT, late).await.expect("the zombie settles");
     }
 }
 

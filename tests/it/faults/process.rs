@@ -1,49 +1,29 @@
 //! What becomes of a message whose worker is killed, or stands still, at a point.
 
-use futures_util::StreamExt;
 use rustix::process::Signal;
 
-use super::{Client, Desk, LIMIT, declare, messages, nothing_lost_nothing_twice, part};
+use super::{LIMIT, World, messages, part};
 use crate::support::{
     chaos_proxy::{ChaosProxy, Way},
-    checker::{Checker, seeded},
-    child, eventually,
-    ledger::Ledger,
-    nats_server::NatsServer,
+    checker::seeded,
+    eventually,
     process::Process,
 };
 
-/// A server with one message on it.
-struct World {
-    server: NatsServer,
-    client: Client,
-    checker: Checker,
-    ledger: Ledger,
-}
-
 impl World {
-    async fn new() -> Self {
-        let server = NatsServer::start().await;
-        let client = Client::of(server.url()).await;
-        declare(&client.connection.jetstream, 1).await;
-        let (checker, ledger) = (Checker::default(), Ledger::open().await);
-        client.load(&checker, 7..8).await;
-        Self { server, client, checker, ledger }
-    }
-
     fn worker(&self, url: &str, stop_at: &str) -> Process {
-        child::start(part::WORKER, &[("NATS", url), ("LEDGER", &self.ledger.address()), ("STOP_AT", stop_at)])
+        self.process(part::WORKER, url, stop_at)
     }
 
     /// Another worker takes over what is left, if anything is.
     async fn heir_does_the_rest(&self) {
-        self.client.work(Desk::new(&self.checker, &self.ledger, &self.client).worker());
-        nothing_lost_nothing_twice(&self.client, &self.checker, &self.ledger).await;
+        self.client.work(self.desk().worker());
+        self.holds().await;
     }
 }
 
 async fn killed_at(point: &str, asked: u32, echoes: usize) {
-    let world = World::new().await;
+    let world = World::with_one().await;
     let worker = world.worker(&world.server.url(), point);
     worker.reached(point).await;
     worker.crash().await;
@@ -73,7 +53,7 @@ async fn killed_after_it_published_nothing_is_published_twice() {
 
 #[tokio::test]
 async fn killed_before_its_settlement_arrived_nothing_is_published_twice() {
-    let world = World::new().await;
+    let world = World::with_one().await;
     let proxy = ChaosProxy::before(world.server.address()).await;
     let worker = world.worker(&proxy.url(), part::AFTER_PUBLISH);
     worker.reached(part::AFTER_PUBLISH).await;
@@ -87,7 +67,7 @@ async fn killed_before_its_settlement_arrived_nothing_is_published_twice() {
 
 #[tokio::test]
 async fn a_worker_that_stood_still_past_its_lease_comes_back_and_changes_nothing() {
-    let world = World::new().await;
+    let world = World::with_one().await;
     let zombie = world.worker(&world.server.url(), part::AFTER_EFFECT);
     zombie.reached(part::AFTER_EFFECT).await;
     zombie.signal(Signal::STOP);
@@ -95,13 +75,8 @@ async fn a_worker_that_stood_still_past_its_lease_comes_back_and_changes_nothing
     assert_eq!((world.checker.times(7), world.ledger.asked("7")), (1, 2));
 
     // It goes on where it stood: it publishes and settles what is long done.
-    let mut settlements = world.client.connection.client.subscribe("$JS.ACK.>").await.unwrap();
-    world.client.connection.client.flush().await.unwrap();
-    zombie.signal(Signal::CONT);
-    zombie.signal(Signal::USR1);
-    let late = async { while settlements.next().await.unwrap().payload != "+ACK" {} };
-    tokio::time::timeout(LIMIT, late).await.expect("the zombie settles");
-    nothing_lost_nothing_twice(&world.client, &world.checker, &world.ledger).await;
+    world.comes_back(&zombie, b"+ACK").await;
+    world.holds().await;
     // A delivery may have waited for the zombie in its socket, so the ledger may be asked once more, under the same key.
     assert_eq!(world.checker.times(7), 1, "the other is not given it again");
 }
@@ -109,7 +84,7 @@ async fn a_worker_that_stood_still_past_its_lease_comes_back_and_changes_nothing
 #[tokio::test]
 async fn workers_that_are_killed_by_chance_under_load_lose_nothing_and_publish_nothing_twice() {
     const NUMBERS: u32 = 400;
-    let (world, mut chance) = (World::new().await, seeded("killed by chance"));
+    let (world, mut chance) = (World::with_one().await, seeded("killed by chance"));
     let url = world.server.url();
     let mut workers = vec![world.worker(&url, "no point"), world.worker(&url, "no point")];
     let kills = async {

@@ -219,14 +219,16 @@ async fn a_bulkhead_bounds_handlers_over_workers() {
     let world = World::new().await;
     let (tasks, slots) = (Tasks::default(), Bulkhead::new(3));
     let (running, most) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    // None ends before three run, and what the slots would let through beside them would be counted.
+    let meeting = Arc::new(tokio::sync::Barrier::new(3));
     world.publish(0..30).await;
     for durable in ["a", "b"] {
-        let (running, most) = (running.clone(), most.clone());
+        let (running, most, meeting) = (running.clone(), most.clone(), meeting.clone());
         let counts = move |_: Context, _: Pinged| {
-            let (running, most) = (running.clone(), most.clone());
+            let (running, most, meeting) = (running.clone(), most.clone(), meeting.clone());
             async move {
                 most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
-                tokio::time::sleep(Duration::from_millis(5)).await;
+                meeting.wait().await;
                 running.fetch_sub(1, SeqCst);
             }
         };

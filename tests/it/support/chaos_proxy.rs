@@ -3,7 +3,10 @@
 use std::{
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -75,6 +78,7 @@ pub struct ChaosProxy {
     address: SocketAddr,
     weather: watch::Sender<Weather>,
     lost: Lost,
+    turned_away: Arc<AtomicUsize>,
     _server: JoinSet<()>,
 }
 
@@ -91,10 +95,10 @@ impl ChaosProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("some port is free");
         let own = listener.local_addr().expect("a listener has an address");
         let calm = Weather { up: Flow::Pass, down: Flow::Pass, ends: (0, End::Close), is_shut: false };
-        let (weather, lost) = (watch::Sender::new(calm), Lost::default());
+        let (weather, lost, turned_away) = (watch::Sender::new(calm), Lost::default(), Arc::<AtomicUsize>::default());
         let mut server = JoinSet::new();
-        server.spawn(accept(listener, address, weather.subscribe(), lost.clone()));
-        Self { address: own, weather, lost, _server: server }
+        server.spawn(accept(listener, address, weather.subscribe(), lost.clone(), turned_away.clone()));
+        Self { address: own, weather, lost, turned_away, _server: server }
     }
 
     /// Where clients connect instead.
@@ -154,17 +158,37 @@ impl ChaosProxy {
         });
     }
 
+    /// How many clients came while it was shut.
+    pub fn turned_away(&self) -> usize {
+        self.turned_away.load(Ordering::SeqCst)
+    }
+
     /// Whether these bytes were lost on either way.
     pub fn has_lost(&self, bytes: &[u8]) -> bool {
-        let ways = [&self.lost.up, &self.lost.down];
-        ways.iter().any(|lost| position(&lost.lock().expect("nobody panics with it"), bytes).is_some())
+        self.times_lost(bytes) > 0
+    }
+
+    /// How often these bytes were lost on either way.
+    pub fn times_lost(&self, bytes: &[u8]) -> usize {
+        let times = |lost: &Mutex<Vec<u8>>| {
+            let lost = lost.lock().expect("nobody panics with it");
+            lost.windows(bytes.len()).filter(|window| *window == bytes).count()
+        };
+        times(&self.lost.up) + times(&self.lost.down)
     }
 }
 
-async fn accept(listener: TcpListener, server: String, weather: watch::Receiver<Weather>, lost: Lost) {
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    weather: watch::Receiver<Weather>,
+    lost: Lost,
+    turned_away: Arc<AtomicUsize>,
+) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
         if weather.borrow().is_shut {
+            turned_away.fetch_add(1, Ordering::SeqCst);
             drop(client.set_zero_linger());
             continue;
         }
@@ -302,6 +326,7 @@ mod tests {
         assert_eq!(client.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         let mut other = TcpStream::connect(proxy.address).await.unwrap();
         assert!(says_back(&mut other, b"hello").await.is_err());
+        assert_eq!(proxy.turned_away(), 1);
         proxy.open();
         let mut other = TcpStream::connect(proxy.address).await.unwrap();
         assert_eq!(says_back(&mut other, b"hello").await.unwrap(), b"hello");
@@ -315,6 +340,8 @@ mod tests {
         client.write_all(b"lost").await.unwrap();
         eventually(LIMIT, "the bytes are lost", async || proxy.has_lost(b"lost")).await;
         assert!(!proxy.has_lost(b"hello"));
+        client.write_all(b", lost and lost").await.unwrap();
+        eventually(LIMIT, "each time is counted", async || proxy.times_lost(b"lost") == 3).await;
         proxy.heal();
         assert_eq!(client.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
     }
