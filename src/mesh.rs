@@ -13,6 +13,7 @@
 //! | `StockReleased` | inventory | `PaymentRefused` | orders cancels |
 //! | `OrderCompleted` | orders | `PaymentCharged` | inventory uses the reservation up, shipping sends the parcel, notifications tells the customer |
 //! | `OrderCancelled` | orders | `StockRefused`, `StockReleased` | notifications tells the customer |
+//! | `PackingListPrinted` | shipping | `OrderCompleted` | storefront shows it |
 //! | `ParcelMoved` | shipping | `OrderCompleted` | shipping keeps the parcel's record |
 //!
 //! Delivery is at least once, so every handler may run twice, or late, beside another run of itself. What makes that harmless is the same

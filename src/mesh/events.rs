@@ -115,6 +115,15 @@ pub struct PaymentRefused {
     pub reason: String,
 }
 
+/// The list that lies in an order's parcel was printed. That of a large order is large.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PackingListPrinted {
+    /// The order, whose parcel has the same name.
+    pub order_id: String,
+    /// What is printed on it.
+    pub text: String,
+}
+
 /// A parcel came one step nearer to its customer. Unlike the others a parcel has several of these, which mean something in order only.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParcelMoved {
@@ -167,3 +176,4 @@ fact!(StockRefused, "INVENTORY", "inventory.refused.*");
 fact!(StockReleased, "INVENTORY", "inventory.released.*");
 fact!(PaymentCharged, "PAYMENTS", "payments.charged.*");
 fact!(PaymentRefused, "PAYMENTS", "payments.refused.*");
+fact!(PackingListPrinted, "SHIPPING", "shipping.printed.*");

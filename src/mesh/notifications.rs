@@ -3,12 +3,16 @@
 //! A mail cannot be taken back, and a mail server takes no key by which it would know a repeated one. So an inbox stands before the handler:
 //! a message that is delivered again after its mail went out is done without another. What is left is a process that is killed after the
 //! mail and before the note of it; the outbox, which is the mail server's own log here, is asked about that.
+//!
+//! A mail server that takes nothing is out, or full, for minutes or hours. Its mails wait as scheduled messages, which hold no place among
+//! those that can be sent, and are sent on the day of the order or not at all.
 
 mod outbox;
 
 use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -21,10 +25,27 @@ use crate::{
     bus::{Bus, Payload, codec, topology::INBOX},
     config::NotificationsConfig,
     consumer::Worker,
+    errors::ErrorChain,
     handler::{Context, Outcome, with},
+    resilience::RetryPolicy,
     state::Inbox,
 };
 use outbox::{Mail, Outbox};
+
+/// The kind of failure that says nothing of the order: the mail server takes no mail.
+const MAIL_SERVER_DOWN: &str = "mail_server_down";
+
+/// How long a mail waits for its server: not at all for a hiccup, then longer and longer.
+const MAIL_AGAIN: &[Duration] = &[
+    Duration::from_secs(1),
+    Duration::from_secs(15),
+    Duration::from_secs(2 * 60),
+    Duration::from_secs(10 * 60),
+    Duration::from_secs(30 * 60),
+];
+
+/// A mail that comes later than this tells its customer what they know.
+const PATIENCE: Duration = Duration::from_secs(12 * 3_600);
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -52,9 +73,15 @@ pub async fn run(config: NotificationsConfig) -> anyhow::Result<()> {
 /// The first version of `OrderCompleted` is told of beside the second: an older `orders` may run beside a newer one.
 fn telling(notifications: &Notifications, inbox: &Inbox) -> Worker {
     worker("notifications-orders")
+        .retry(retry())
         .on(inbox.guard(with(notifications, Notifications::tell::<OrderCompleted>)))
         .on(inbox.guard(with(notifications, Notifications::tell::<OrderCompletedV1>)))
         .on(inbox.guard(with(notifications, Notifications::tell::<OrderCancelled>)))
+}
+
+/// What else may fail is NATS, which comes back soon.
+fn retry() -> RetryPolicy {
+    RetryPolicy::new().class(MAIL_SERVER_DOWN, RetryPolicy::new().then(MAIL_AGAIN).within(PATIENCE))
 }
 
 impl Notifications {
@@ -72,9 +99,15 @@ impl Notifications {
         self.bus.redeem(&mut placed).await?;
         let to = codec::decode::<OrderPlaced>(&placed)?.customer;
         let mail = Mail { order_id, to, text: end.in_words() };
-        let is_new = tokio::task::spawn_blocking(move || self.send(&mail)).await?.context("sending the mail")?;
-        tracing::info!(is_new, "customer told");
-        Ok(Outcome::Done)
+        match tokio::task::spawn_blocking(move || self.send(&mail)).await? {
+            Ok(is_new) => {
+                tracing::info!(is_new, "customer told");
+                Ok(Outcome::Done)
+            }
+            Err(error) => {
+                Ok(Outcome::retry(format!("sending the mail: {}", ErrorChain(&error))).classed(MAIL_SERVER_DOWN))
+            }
+        }
     }
 
     fn send(&self, mail: &Mail) -> std::io::Result<bool> {
@@ -103,7 +136,10 @@ impl End for OrderCancelled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::{events::PricedLine, testing::delivered};
+    use crate::{
+        mesh::{events::PricedLine, testing::delivered},
+        resilience::{Decision, Failure},
+    };
 
     async fn check(end: impl End + Clone, text: &str) {
         let folder = tempfile::tempdir().unwrap();
@@ -127,6 +163,25 @@ mod tests {
         check(completed, "Your order is on its way. You paid 4.50 EUR.").await;
         check(OrderCompletedV1 { order_id: order_id.clone() }, "Your order is paid and on its way.").await;
         check(OrderCancelled { order_id, reason }, "Your order was cancelled: out of stock: tea.").await;
+    }
+
+    #[test]
+    fn mails_wait_for_their_server_for_half_a_day_and_most_of_that_as_scheduled_messages() {
+        let check = |attempts: u32, hours: u64, class, expected: &str| {
+            let failure = Failure { attempts, since_first: Duration::from_secs(hours * 3_600), class, after: None };
+            let said = match retry().decide(&failure, 0.0) {
+                Decision::After(wait) if wait >= Duration::from_secs(60) => "scheduled",
+                Decision::GiveUp(_) => "given up",
+                _ => "soon",
+            };
+            assert_eq!(said, expected, "attempt {attempts}, {hours} h, {class}");
+        };
+        check(1, 0, MAIL_SERVER_DOWN, "soon");
+        check(2, 0, MAIL_SERVER_DOWN, "soon");
+        check(3, 0, MAIL_SERVER_DOWN, "scheduled");
+        check(20, 11, MAIL_SERVER_DOWN, "scheduled");
+        check(30, 12, MAIL_SERVER_DOWN, "given up");
+        check(30, 12, "error", "soon");
     }
 
     #[tokio::test]

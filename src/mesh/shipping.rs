@@ -1,19 +1,23 @@
 //! Shipping: sends the parcel of each completed order on its way, and keeps its record.
 //!
+//! In each parcel lies a list of what it holds. That of a large order is too large for a message, so it is checked in at the object store.
+//!
 //! A parcel's moves are told as one atomic batch, all or none, so that no parcel is packed and then forgotten. They mean something in order
 //! only, so the worker that folds them into records works by partitions: whichever instance it is, all about one parcel is handled one
 //! after the other, and a move that fails is tried again before the next.
 
+mod packing_list;
 mod parcel;
 
 use super::{
-    events::{OrderCompleted, OrderCompletedV1, ParcelMoved},
+    events::{OrderCompleted, OrderCompletedV1, OrderPlaced, ParcelMoved},
     service, worker,
 };
 use crate::{
-    bus::{BatchError, Bus, Payload},
+    bus::{Bus, Payload, codec},
     config::ServiceConfig,
     handler::{Context, Outcome, with},
+    message::MessageId,
     record::{self, Record},
     service::ServiceError,
     state::{Documents, documents::DocumentError},
@@ -22,6 +26,10 @@ use parcel::Fold;
 
 /// The moves of every parcel. The carrier of this mesh is quick.
 const MOVES: [&str; 3] = ["packed", "handed over", "delivered"];
+
+/// Lists of more bytes than this, those of some five hundred lines and more, lie in the object store: whoever only follows parcels is spared
+/// them.
+const CHECKED_IN_ABOVE: usize = 8 * 1024;
 
 /// What the handlers work with.
 #[derive(Debug, Clone)]
@@ -36,7 +44,8 @@ struct Shipping {
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
     let service = service("shipping", config).start().await?;
-    let shipping = Shipping { bus: service.bus().clone(), records: service.documents(record::BUCKET).await? };
+    let bus = service.bus().clone().checking_in_above(CHECKED_IN_ABOVE);
+    let shipping = Shipping { bus, records: service.documents(record::BUCKET).await? };
     let send = worker("shipping-send")
         .on(with(&shipping, Shipping::send::<OrderCompleted>))
         .on(with(&shipping, Shipping::send::<OrderCompletedV1>));
@@ -45,13 +54,27 @@ pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
 }
 
 impl Shipping {
-    async fn send<F: Payload>(self, context: Context, completed: F) -> Result<(), BatchError> {
+    async fn send<F: Payload>(self, context: Context, completed: F) -> anyhow::Result<()> {
+        self.print(&context, &completed.key()).await?;
         let mut batch = self.bus.batch().because(context.cause());
         for (number, to) in (1..).zip(MOVES) {
             batch = batch.with(&ParcelMoved { order_id: completed.key(), number, to: to.to_owned() });
         }
         batch.commit().await?;
         tracing::info!(moves = MOVES.len(), "parcel on its way");
+        Ok(())
+    }
+
+    /// Prints the parcel's list, once. What is in the parcel is on the stream of orders, for as long as that keeps it.
+    async fn print(&self, context: &Context, order_id: &str) -> anyhow::Result<()> {
+        let Some(mut placed) = self.bus.last::<OrderPlaced>(order_id).await? else {
+            tracing::warn!("the parcel has no list: its order is gone from its stream");
+            return Ok(());
+        };
+        self.bus.redeem(&mut placed).await?;
+        let list = packing_list::of(&codec::decode::<OrderPlaced>(&placed)?);
+        let id = MessageId(order_id.to_owned()).derived("PackingListPrinted");
+        self.bus.publish(&list).because(context.cause()).with_id(id).once().await?;
         Ok(())
     }
 
@@ -76,7 +99,10 @@ impl Shipping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mesh::testing::{delivered, kinds};
+    use crate::mesh::{
+        events::PricedLine,
+        testing::{delivered, kinds},
+    };
 
     fn shipping() -> Shipping {
         Shipping { bus: Bus::in_memory(), records: Documents::in_memory() }
@@ -87,8 +113,20 @@ mod tests {
         let shipping = shipping();
         let completed = OrderCompleted { order_id: "7".into(), cents: 450 };
         let context = delivered(&completed).await;
+        let lines = vec![PricedLine { sku: "tea".into(), quantity: 1, unit_cents: 450 }];
+        let placed = OrderPlaced { order_id: "7".into(), customer: "ada".into(), lines, total_cents: 450 };
+        shipping.bus.publish(&placed).await.unwrap();
         shipping.clone().send(context.clone(), completed.clone()).await.unwrap();
         shipping.clone().send(context, completed).await.unwrap();
+        let told = ["OrderPlaced", "PackingListPrinted", "ParcelMoved", "ParcelMoved", "ParcelMoved"];
+        assert_eq!(kinds(&shipping.bus), told);
+    }
+
+    #[tokio::test]
+    async fn a_parcel_whose_order_is_gone_leaves_without_a_list() {
+        let shipping = shipping();
+        let completed = OrderCompletedV1 { order_id: "7".into() };
+        shipping.clone().send(delivered(&completed).await, completed).await.unwrap();
         assert_eq!(kinds(&shipping.bus), ["ParcelMoved"; MOVES.len()]);
     }
 

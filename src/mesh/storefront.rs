@@ -1,9 +1,10 @@
 //! Storefront: takes orders over HTTP and shows what became of them.
 //!
 //! ```text
-//! POST /orders       {"customer": "ada", "lines": [{"sku": "tea", "quantity": 2}]}    202, or why not
-//! GET  /orders/{id}  the order and what happened to it
-//! GET  /orders       the newest fifty
+//! POST /orders                    {"customer": "ada", "lines": [{"sku": "tea", "quantity": 2}]}    202, or why not
+//! GET  /orders/{id}               the order and what happened to it
+//! GET  /orders/{id}/packing-list  what is in its parcel
+//! GET  /orders                    the newest fifty
 //! ```
 
 mod checkout;
@@ -23,7 +24,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    events::OrderPlaced,
+    events::{OrderPlaced, PackingListPrinted},
     http::{Body, Fault, guarded},
     orders, service, topology,
 };
@@ -75,6 +76,7 @@ fn routes(shop: Shop) -> Router {
         .route("/", get(welcome))
         .route("/orders", post(place).get(list))
         .route("/orders/{id}", get(show))
+        .route("/orders/{id}/packing-list", get(packing_list))
         .with_state(Arc::new(shop));
     guarded(routes)
 }
@@ -84,6 +86,7 @@ async fn welcome() -> Json<Value> {
         "POST /orders": "place an order: {\"customer\": \"ada\", \"lines\": [{\"sku\": \"tea\", \"quantity\": 2}]}",
         "GET /orders": "the newest orders",
         "GET /orders/{id}": "one order",
+        "GET /orders/{id}/packing-list": "what is in its parcel",
     }))
 }
 
@@ -113,6 +116,18 @@ async fn show(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Result<J
         Some(record) => Ok(Json(record)),
         None => shop.just_placed(&id).await?.map(Json).ok_or_else(absent),
     }
+}
+
+/// The list of a large order lies in the object store, and only its claim check on the stream.
+async fn packing_list(State(shop): State<Arc<Shop>>, Path(id): Path<String>) -> Result<String, Fault> {
+    let absent = || Fault::absent("this order has no parcel yet, or it was sent more than a day ago");
+    let id = Uuid::parse_str(&id).map_err(|_| absent())?.to_string();
+    let bus = &shop.checkout.bus;
+    let printed = bus.last::<PackingListPrinted>(&id).await.map_err(|error| not_now(&error))?;
+    let mut printed = printed.ok_or_else(absent)?;
+    bus.redeem(&mut printed).await.map_err(|error| not_now(&error))?;
+    let list = codec::decode::<PackingListPrinted>(&printed).map_err(|error| not_now(&error))?;
+    Ok(list.text)
 }
 
 impl Shop {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::{
     ACK_WAIT,
     events::{
-        OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, ParcelMoved, PaymentCharged, PaymentRefused,
-        StockRefused, StockReleased, StockReserved,
+        OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, PackingListPrinted, ParcelMoved, PaymentCharged,
+        PaymentRefused, StockRefused, StockReleased, StockReserved,
     },
 };
 use crate::{
@@ -44,6 +44,7 @@ fn streams() -> Vec<StreamSpec> {
     vec![
         stream("ORDERS", "orders", "orders.>")
             .carrying::<OrderPlaced>(&["storefront"])
+            .looked_up_by(&["notifications", "shipping"])
             .carrying::<OrderCompleted>(&["orders"])
             .carrying::<OrderCompletedV1>(&["orders before version 2"])
             .carrying::<OrderCancelled>(&["orders"]),
@@ -55,6 +56,8 @@ fn streams() -> Vec<StreamSpec> {
             .carrying::<PaymentCharged>(&["payments"])
             .carrying::<PaymentRefused>(&["payments"]),
         StreamSpec { allow_atomic: true, ..stream("SHIPPING", "shipping", "shipping.>") }
+            .carrying::<PackingListPrinted>(&["shipping"])
+            .looked_up_by(&["storefront"])
             .carrying::<ParcelMoved>(&["shipping"]),
     ]
 }

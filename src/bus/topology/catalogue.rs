@@ -17,7 +17,7 @@ impl Topology {
         let mut rows = Vec::new();
         for stream in &self.streams {
             for message in &stream.messages {
-                let readers = self.readers(stream, message).map(reader_in_words);
+                let readers = self.readers(stream, message).map(reader_in_words).chain(message.looked_up_by.clone());
                 rows.push([
                     code(&message.schema().to_string()),
                     code(&message.subject),
@@ -39,7 +39,9 @@ impl Topology {
     fn loose_ends(&self) -> String {
         let all =
             || self.streams.iter().flat_map(|stream| stream.messages.iter().map(move |message| (stream, message)));
-        let unread = all().filter(|(stream, message)| self.readers(stream, message).next().is_none());
+        let unread = all().filter(|(stream, message)| {
+            message.looked_up_by.is_empty() && self.readers(stream, message).next().is_none()
+        });
         let unread = unread.map(|(_, message)| format!("- `{}` is read by nobody.\n", message.schema()));
         let unpublished = self.consumers.iter().flat_map(|consumer| {
             let is_published = move |schema: &Schema| {
@@ -124,6 +126,7 @@ mod tests {
     const FILE: &str = r#"{
         "streams": [{ "name": "A", "owner": "a", "subjects": ["a.>"], "messages": [
             { "kind": "Told", "version": 1, "subject": "a.told.*", "published_by": ["a", "b"] },
+            { "kind": "Kept", "version": 1, "subject": "a.kept.*", "published_by": ["a"], "looked_up_by": ["e"] },
             { "kind": "Unheard", "version": 2, "subject": "a.unheard.*", "published_by": ["a"] }] }],
         "consumers": [
             { "stream": "A", "durable": "x", "owner": "c", "reads": ["Told/1", "Gone/1"] },
@@ -135,6 +138,7 @@ mod tests {
         let page = serde_json::from_str::<Topology>(FILE).unwrap().catalogue();
         for line in [
             "| `Told/1` | `a.told.*` | `A` | a, b | c (`x`), d (`y`) |",
+            "| `Kept/1` | `a.kept.*` | `A` | a | e |",
             "| `Unheard/2` | `a.unheard.*` | `A` | a |  |",
             "- `Unheard/2` is read by nobody.",
             "- `Gone/1` is read by c (`x`) and published by nobody.",
@@ -142,6 +146,6 @@ mod tests {
         ] {
             assert!(page.lines().any(|found| found == line), "{line}\n{page}");
         }
-        assert!(!page.contains("## Buckets"));
+        assert!(!page.contains("## Buckets") && !page.contains("- `Kept/1`"));
     }
 }

@@ -80,6 +80,9 @@ pub struct MessageSpec {
     pub subject: String,
     /// The services that publish it.
     pub published_by: Vec<String>,
+    /// The services that look it up where it lies, without a consumer.
+    #[serde(default)]
+    pub looked_up_by: Vec<String>,
 }
 
 /// A durable consumer that the workers of one service pull from.
@@ -173,7 +176,17 @@ impl StreamSpec {
             version: P::VERSION,
             subject: codec::pattern_of::<P>().to_string(),
             published_by: services.iter().map(|service| (*service).to_owned()).collect(),
+            looked_up_by: Vec::new(),
         });
+        self
+    }
+
+    /// Says that `services` look up what it was last said to carry, without a consumer.
+    #[must_use]
+    pub fn looked_up_by(mut self, services: &[&str]) -> Self {
+        if let Some(message) = self.messages.last_mut() {
+            message.looked_up_by = services.iter().map(|service| (*service).to_owned()).collect();
+        }
         self
     }
 }

@@ -44,6 +44,7 @@ async fn what_makes_no_sense_is_refused_in_a_sentence_and_nothing_is_published()
     let get = async |path: &str| http::get(&mesh.storefront(path)).await.unwrap();
     check(&get("/orders/7").await, 404, "there is no such order");
     check(&get("/orders/01890000-0000-7000-8000-000000000000").await, 404, "there is no such order");
+    check(&get("/orders/01890000-0000-7000-8000-000000000000/packing-list").await, 404, "has no parcel yet");
     check(&get("/lost").await, 404, "there is nothing at /lost");
     assert_eq!(get("/").await.status, 200);
     assert_eq!(mesh.stored("ORDERS", "orders.>").await, 0);

@@ -6,6 +6,24 @@ use streamgauge::mesh::{catalogue::LIMITED, inventory::Stock};
 use super::{LIMIT, Mesh, PAID, order};
 use crate::support::{eventually, http};
 
+impl Mesh {
+    async fn packing_list(&self, id: &str) -> String {
+        let url = self.storefront(&format!("/orders/{id}/packing-list"));
+        eventually(LIMIT, "the list is printed", async || {
+            let answer = http::get(&url).await?;
+            if answer.status == 200 { Ok(answer.body) } else { Err(format!("{} {}", answer.status, answer.body)) }
+        })
+        .await
+    }
+
+    /// Whether the list lies in the object store and not in its message.
+    async fn is_checked_in(&self, id: &str) -> bool {
+        let stream = self.connection().await.jetstream.get_stream("SHIPPING").await.unwrap();
+        let printed = stream.get_last_raw_message_by_subject(&format!("shipping.printed.{id}")).await.unwrap();
+        printed.payload.is_empty() && printed.headers.get("claim-check").is_some()
+    }
+}
+
 #[tokio::test]
 async fn an_order_completes() {
     let mesh = Mesh::start().await;
@@ -19,6 +37,8 @@ async fn an_order_completes() {
     let record = mesh.ended(&id, PAID).await;
     assert_eq!(record["state"], "completed");
     assert_eq!(record["summary"], "3 items for ada, 13.50 EUR");
+    assert_eq!(mesh.packing_list(&id).await, format!("Order {id}\nfor ada\n\n    3 x tea\n"));
+    assert!(!mesh.is_checked_in(&id).await);
     let trace_id = record["trace_id"].as_str().unwrap();
     assert!(taken.header("traceparent").unwrap().contains(trace_id));
     assert_eq!(mesh.ledger().await["total_cents"], 1_350);
@@ -69,7 +89,7 @@ async fn the_same_key_makes_one_order() {
 }
 
 #[tokio::test]
-async fn an_order_of_two_thousand_lines_is_compressed_and_completes() {
+async fn an_order_of_two_thousand_lines_is_compressed_and_completes_and_its_list_is_checked_in() {
     const LINES: usize = 2_000;
     let mesh = Mesh::start().await;
     let lines = vec![json!({ "sku": "pencil", "quantity": 1 }); LINES];
@@ -80,4 +100,7 @@ async fn an_order_of_two_thousand_lines_is_compressed_and_completes() {
     assert_eq!(stored.headers.get("content-encoding").unwrap().as_str(), "lz4");
     assert!(stored.payload.len() < 10 * LINES, "{} bytes", stored.payload.len());
     assert_eq!(mesh.stock().await.on_hand["pencil"], 1_000_000 - LINES as u64);
+    let list = mesh.packing_list(&id).await;
+    assert_eq!(list.lines().filter(|line| *line == "    1 x pencil").count(), LINES);
+    assert!(mesh.is_checked_in(&id).await);
 }

@@ -35,6 +35,7 @@ const EXPECTED: &[(&str, SpanKind, &str, usize)] = &[
     ("notifications", SpanKind::Consumer, "process orders.completed.*", 1),
     ("notifications", SpanKind::Client, "ack orders.completed.*", 1),
     ("shipping", SpanKind::Consumer, "process orders.completed.*", 1),
+    ("shipping", SpanKind::Producer, "publish shipping.printed.*", 1),
     ("shipping", SpanKind::Producer, "publish shipping.moved.*.*", 3),
     ("shipping", SpanKind::Client, "ack orders.completed.*", 1),
     ("shipping", SpanKind::Consumer, "process shipping.moved.*.*", 3),
