@@ -9,17 +9,19 @@ mod ids;
 mod logs;
 pub mod messaging;
 pub mod metrics;
+mod otlp;
 pub mod outlet;
+mod sampling;
 mod span;
-mod spans;
 
 use std::{io::IsTerminal, sync::Arc, time::Duration};
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracer;
 use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
 use crate::config::{LogFormat, TelemetryConfig};
+use export::Pipeline;
 
 pub use ids::Ids;
 pub use metrics::Metrics;
@@ -40,11 +42,9 @@ pub struct Telemetry {
 
 #[derive(Debug)]
 struct Inner {
-    provider: SdkTracerProvider,
+    pipeline: Pipeline,
     tracer: SdkTracer,
     metrics: Metrics,
-    /// Whether the sampler leaves it to whoever began a trace if the trace is seen.
-    is_parent_based: bool,
 }
 
 /// Why telemetry cannot be set up.
@@ -75,21 +75,21 @@ pub enum TelemetryError {
 pub fn init(config: &TelemetryConfig, service: &str, instance: &str) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::try_new(&config.log).map_err(|_| TelemetryError::Filter { filter: config.log.clone() })?;
     let metrics = Metrics::default();
-    let telemetry = Telemetry::over(export::provider(service, instance, &metrics)?, metrics);
+    let telemetry = Telemetry::over(Pipeline::read(service, instance, &metrics)?, metrics);
     let is_terminal = std::io::stderr().is_terminal();
     let is_json = config.log_format == LogFormat::Json || (config.log_format == LogFormat::Auto && !is_terminal);
     let lines = logs::Lines { is_json, service: service.to_owned(), instance: instance.to_owned() };
     let log = tracing_subscriber::fmt::layer().event_format(lines).with_ansi(is_terminal).with_writer(std::io::stderr);
     let spans = tracing_opentelemetry::layer().with_tracer(telemetry.shared.tracer.clone());
     tracing_subscriber::registry().with(filter).with(log).with(spans).try_init().map_err(TelemetryError::Twice)?;
-    opentelemetry::global::set_tracer_provider(telemetry.shared.provider.clone());
+    opentelemetry::global::set_tracer_provider(telemetry.shared.pipeline.provider.clone());
     Ok(telemetry)
 }
 
 impl Telemetry {
     /// Telemetry that goes nowhere: spans have ids, metrics count, nothing is written. For tests.
     pub fn unexported() -> Self {
-        Self::over(SdkTracerProvider::builder().build(), Metrics::default())
+        Self::over(Pipeline::nowhere(), Metrics::default())
     }
 
     /// Telemetry whose spans go to the OTLP collector at `endpoint` (`http://127.0.0.1:4318`), `share` (0 to 1) of the traces that begin
@@ -99,13 +99,12 @@ impl Telemetry {
     /// When the endpoint is unusable.
     pub fn exporting_to(endpoint: &str, share: f64) -> Result<Self, TelemetryError> {
         let metrics = Metrics::default();
-        Ok(Self::over(export::to_endpoint(endpoint, share, &metrics)?, metrics))
+        Ok(Self::over(Pipeline::to_endpoint(endpoint, share, &metrics)?, metrics))
     }
 
-    fn over(provider: SdkTracerProvider, metrics: Metrics) -> Self {
-        let tracer = provider.tracer(SCOPE);
-        let is_parent_based = export::is_parent_based();
-        let shared = Arc::new(Inner { provider, tracer, metrics, is_parent_based });
+    fn over(pipeline: Pipeline, metrics: Metrics) -> Self {
+        let tracer = pipeline.provider.tracer(SCOPE);
+        let shared = Arc::new(Inner { pipeline, tracer, metrics });
         Self { shared, correlation_name: "correlation_id" }
     }
 
@@ -123,7 +122,11 @@ impl Telemetry {
 
     /// Whether spans below `remote` are seen by nobody.
     fn spares(&self, remote: &Remote) -> bool {
-        self.shared.is_parent_based && !remote.parent.is_sampled()
+        self.shared.pipeline.sampling.follows_parents() && !remote.parent.is_sampled()
+    }
+
+    fn pipeline(&self) -> &Pipeline {
+        &self.shared.pipeline
     }
 
     fn tracer(&self) -> &SdkTracer {
@@ -132,7 +135,7 @@ impl Telemetry {
 
     /// Sends what spans are left, for as long as that is worth waiting for.
     pub async fn shutdown(&self) {
-        let provider = self.shared.provider.clone();
+        let provider = self.shared.pipeline.provider.clone();
         // The SDK waits on its own thread here, which would deadlock with a runtime of one thread.
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_LIMIT)).await;
         if let Ok(Err(error)) = flushed {

@@ -274,7 +274,7 @@ pub(super) fn depart(outlet: &Arc<Outlet>, message: &mut Message, cause: Option<
         size: message.payload.len(),
     };
     let departure = outlet.begin(leaving, cause);
-    message.trace = departure.trace_parent();
+    message.trace = Some(departure.trace_parent());
     message.trace_state = departure.trace_state();
     departure
 }

@@ -1,20 +1,23 @@
 //! Where messages leave: what all that are sent alike have in common is made once, so that a message costs neither a name nor a
 //! look-up, and one whose trace is not sampled next to nothing.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use opentelemetry::{
-    KeyValue, Value,
-    trace::{Span as _, SpanKind, Status},
+    Context,
+    trace::{SpanContext, SpanKind, Status, TraceContextExt},
 };
-use opentelemetry_sdk::trace::Span as SdkSpan;
 use prometheus::{Histogram, IntCounter};
 
 use super::{
     Remote, Telemetry,
     events::Sent,
     messaging::integer,
-    span::{Beginning, begin_leaf, state_of, trace_parent_of},
+    otlp::wire::{self, Identity},
+    span::{state_of, trace_parent_of},
 };
 use crate::{
     message::Cause,
@@ -22,13 +25,17 @@ use crate::{
     trace::TraceParent,
 };
 
+/// Bytes of a span beside what all of an outlet's have in common and the values that are its own: ids, times, and names of attributes.
+const SPAN_ROOM: usize = 256;
+
 /// Sends messages of one pattern.
 #[derive(Debug)]
 pub struct Outlet {
     telemetry: Telemetry,
     operation: &'static str,
     template: Arc<str>,
-    span_name: String,
+    /// What every span of it says: its name and the attributes that are always the same, as they travel.
+    common: Vec<u8>,
     took: Histogram,
     confirmed: IntCounter,
 }
@@ -51,12 +58,50 @@ pub struct Leaving<'a> {
 #[derive(Debug)]
 pub struct Departure {
     outlet: Arc<Outlet>,
-    parent: Option<TraceParent>,
+    parent: TraceParent,
     state: Option<String>,
     /// `None` where it is not recorded: it has its ids, and nothing to tell.
-    span: Option<Box<SdkSpan>>,
+    record: Option<Record>,
     began: Instant,
     is_over: bool,
+}
+
+/// A span that is being written: all but how and when it ends.
+#[derive(Debug)]
+struct Record {
+    bytes: Vec<u8>,
+    start: u64,
+}
+
+/// What a message leaves below: nothing, where its trace begins with it.
+#[derive(Default)]
+struct Above {
+    parent: Option<TraceParent>,
+    state: Option<String>,
+    is_remote: bool,
+    is_suppressed: bool,
+}
+
+impl Above {
+    /// A span that is current here and belongs to the cause's trace is nearer to what happens than the cause.
+    fn find(cause: Option<&Cause>) -> Self {
+        let remote = cause.and_then(Remote::of_cause);
+        Context::map_current(|current| {
+            let span = current.span();
+            let here = span.span_context();
+            let mut above = match remote {
+                Some(remote) if here.trace_id().to_bytes() != remote.parent.trace_id => Self::of(&remote.context()),
+                _ => Self::of(here),
+            };
+            above.is_suppressed = current.is_telemetry_suppressed();
+            above
+        })
+    }
+
+    fn of(context: &SpanContext) -> Self {
+        let (parent, state) = (trace_parent_of(context), state_of(context));
+        Self { parent, state, is_remote: context.is_remote(), is_suppressed: false }
+    }
 }
 
 impl Telemetry {
@@ -66,7 +111,7 @@ impl Telemetry {
         let template: Arc<str> = template.as_str().into();
         Arc::new(Outlet {
             operation,
-            span_name: format!("{operation} {template}"),
+            common: common(operation, &template),
             took: metrics.operation_duration.with_label_values(&[operation, &template, ""]),
             confirmed: metrics.sent.with_label_values(&[&*template, ""]),
             template,
@@ -75,42 +120,56 @@ impl Telemetry {
     }
 }
 
+/// What all spans of an outlet say.
+fn common(operation: &str, template: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    wire::name(&mut bytes, &format!("{operation} {template}"), &SpanKind::Producer);
+    wire::attribute(&mut bytes, "messaging.system", "nats");
+    wire::attribute(&mut bytes, "messaging.operation.name", operation);
+    wire::attribute(&mut bytes, "messaging.operation.type", "send");
+    wire::attribute(&mut bytes, "messaging.destination.template", template);
+    bytes
+}
+
 impl Outlet {
     /// Begins to send a message.
     pub fn begin(self: &Arc<Self>, leaving: Leaving<'_>, cause: Option<&Cause>) -> Departure {
-        let beginning = Beginning {
-            // Samplers do not ask for it; a span that is recorded gets it below.
-            name: "".into(),
-            kind: SpanKind::Producer,
-            parent: cause.and_then(Remote::of_cause),
-            is_linked: false,
-        };
-        let mut span = begin_leaf(self.telemetry.tracer(), beginning, || self.attributes(leaving));
-        let (parent, state) = (trace_parent_of(span.span_context()), state_of(span.span_context()));
-        let span = span.is_recording().then(|| {
-            span.update_name(self.span_name.clone());
-            Box::new(span)
-        });
-        Departure { outlet: self.clone(), parent, state, span, began: Instant::now(), is_over: false }
+        let above = Above::find(cause);
+        let trace_id = above.parent.map_or_else(|| fastrand::u128(1..).to_be_bytes(), |parent| parent.trace_id);
+        let pipeline = self.telemetry.pipeline();
+        let is_sampled = !above.is_suppressed && pipeline.sampling.takes(trace_id, above.parent.as_ref());
+        let flags = if is_sampled { above.parent.map_or(0, |parent| parent.flags) | 1 } else { 0 };
+        let parent = TraceParent { trace_id, span_id: fastrand::u64(1..).to_be_bytes(), flags };
+        let is_seen = is_sampled && pipeline.spool.is_some();
+        let record = is_seen.then(|| self.record(leaving, parent, &above));
+        Departure { outlet: self.clone(), parent, state: above.state, record, began: Instant::now(), is_over: false }
     }
 
-    fn attributes(&self, leaving: Leaving<'_>) -> Vec<KeyValue> {
-        vec![
-            KeyValue::new("messaging.system", "nats"),
-            KeyValue::new("messaging.operation.name", self.operation),
-            KeyValue::new("messaging.operation.type", "send"),
-            KeyValue::new("messaging.destination.template", Value::from(self.template.clone())),
-            KeyValue::new("messaging.destination.name", leaving.subject.to_string()),
-            KeyValue::new("messaging.message.id", leaving.id.to_owned()),
-            KeyValue::new("messaging.message.conversation_id", leaving.correlation.to_owned()),
-            KeyValue::new("messaging.message.body.size", integer(leaving.size)),
-        ]
+    fn record(&self, leaving: Leaving<'_>, this: TraceParent, above: &Above) -> Record {
+        let Leaving { subject, id, correlation, size } = leaving;
+        let own = subject.as_str().len() + id.len() + correlation.len();
+        let mut bytes = Vec::with_capacity(self.common.len() + own + SPAN_ROOM);
+        let identity = Identity {
+            trace_id: this.trace_id,
+            span_id: this.span_id,
+            parent: above.parent.map(|parent| parent.span_id),
+            parent_is_remote: above.is_remote,
+            flags: this.flags,
+            state: above.state.as_deref().unwrap_or_default(),
+        };
+        wire::identity(&mut bytes, identity);
+        bytes.extend_from_slice(&self.common);
+        wire::attribute(&mut bytes, "messaging.destination.name", subject.as_str());
+        wire::attribute(&mut bytes, "messaging.message.id", id);
+        wire::attribute(&mut bytes, "messaging.message.conversation_id", correlation);
+        wire::attribute_number(&mut bytes, "messaging.message.body.size", integer(size));
+        Record { bytes, start: wire::nanos(SystemTime::now()) }
     }
 }
 
 impl Departure {
-    /// Which span this is, as it travels; `None` without a tracer.
-    pub fn trace_parent(&self) -> Option<TraceParent> {
+    /// Which span this is, as it travels.
+    pub fn trace_parent(&self) -> TraceParent {
         self.parent
     }
 
@@ -121,9 +180,10 @@ impl Departure {
 
     /// Ends it: the message is confirmed.
     pub fn confirmed(mut self) {
-        self.outlet.took.observe(self.began.elapsed().as_secs_f64());
+        let took = self.began.elapsed();
+        self.outlet.took.observe(took.as_secs_f64());
         self.outlet.confirmed.inc();
-        self.is_over = true;
+        self.end(took, &Status::Unset);
     }
 
     /// Ends it: the message is not confirmed, because of `kind`, one of few, and in `words`.
@@ -132,14 +192,25 @@ impl Departure {
     }
 
     fn fail(&mut self, kind: &'static str, words: String) {
-        self.is_over = true;
-        if let Some(span) = &mut self.span {
-            span.set_attribute(KeyValue::new("error.type", kind));
-            span.set_status(Status::error(words));
+        if let Some(record) = &mut self.record {
+            wire::attribute(&mut record.bytes, "error.type", kind);
         }
+        let took = self.began.elapsed();
+        self.end(took, &Status::error(words));
         let Outlet { operation, template, telemetry, .. } = &*self.outlet;
-        let sent = Sent { operation, template, took: self.began.elapsed(), error_type: kind };
+        let sent = Sent { operation, template, took, error_type: kind };
         sent.emit(telemetry.metrics());
+    }
+
+    fn end(&mut self, took: Duration, status: &Status) {
+        self.is_over = true;
+        let spool = self.outlet.telemetry.pipeline().spool.as_ref();
+        if let (Some(Record { mut bytes, start }), Some(spool)) = (self.record.take(), spool) {
+            let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            wire::times(&mut bytes, start, start.saturating_add(took));
+            wire::status(&mut bytes, status);
+            spool.add(None, &bytes);
+        }
     }
 }
 

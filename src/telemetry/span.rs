@@ -5,11 +5,11 @@ use std::{borrow::Cow, fmt, time::SystemTime};
 use opentelemetry::{
     Context, KeyValue, Value,
     trace::{
-        FutureExt, Link, Span as _, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags,
-        TraceId, TraceState, Tracer,
+        FutureExt, Link, SpanBuilder, SpanContext, SpanId, SpanKind, Status, TraceContextExt, TraceFlags, TraceId,
+        TraceState, Tracer,
     },
 };
-use opentelemetry_sdk::trace::{SdkTracer, Span as SdkSpan};
+use opentelemetry_sdk::trace::SdkTracer;
 
 use super::ids::Ids;
 use crate::trace::TraceParent;
@@ -51,7 +51,7 @@ impl Remote {
         })
     }
 
-    fn context(&self) -> SpanContext {
+    pub(super) fn context(&self) -> SpanContext {
         let state = self.state.as_deref().and_then(|text| text.parse::<TraceState>().ok()).unwrap_or_default();
         SpanContext::new(
             TraceId::from_bytes(self.parent.trace_id),
@@ -158,26 +158,6 @@ fn parent_context(current: Context, remote: Option<SpanContext>) -> Context {
         }
         _ => current,
     }
-}
-
-/// Begins a span that will never be the current one, which saves it a context of its own.
-pub(super) fn begin_leaf(
-    tracer: &SdkTracer,
-    beginning: Beginning,
-    attributes: impl FnOnce() -> Vec<KeyValue>,
-) -> SdkSpan {
-    let Beginning { name, kind, parent, .. } = beginning;
-    let builder = SpanBuilder::from_name(name).with_kind(kind);
-    let mut span = Context::map_current(|current| match parent {
-        Some(remote) if current.span().span_context().trace_id().to_bytes() != remote.parent.trace_id => {
-            tracer.build_with_context(builder, &current.with_remote_span_context(remote.context()))
-        }
-        _ => tracer.build_with_context(builder, current),
-    });
-    if span.is_recording() {
-        span.set_attributes(attributes());
-    }
-    span
 }
 
 /// What tracing vendors added, as it travels.
