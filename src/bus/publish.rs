@@ -179,8 +179,8 @@ impl<'a, P: Payload> Publish<'a, P> {
         let mut message = self.message(&kind)?;
         self.bus.check_in(&mut message).await?;
         let departure = depart(&kind.outlet, &mut message, self.cause.as_ref());
-        let stream = Cow::Borrowed(P::STREAM);
-        let parcel = Parcel { bus: self.bus.clone(), kind: P::KIND, stream, message, is_once: self.is_once };
+        let (stream, alike) = (Cow::Borrowed(P::STREAM), Some(kind.headers::<P>(&message)));
+        let parcel = Parcel { bus: self.bus.clone(), kind: P::KIND, stream, alike, message, is_once: self.is_once };
         if self.is_in_order {
             return Ok(Begun::Alone(Box::new(Underway::start_in_order(parcel, departure).await)));
         }
@@ -260,7 +260,7 @@ impl Bus {
         let outlet = self.0.telemetry.outlet("publish", template);
         let departure = depart(&outlet, &mut message, Some(cause));
         let stream = Cow::Owned(stream.to_owned());
-        let parcel = Parcel { bus: self.clone(), kind: "a copy", stream, message, is_once: false };
+        let parcel = Parcel { bus: self.clone(), kind: "a copy", stream, alike: None, message, is_once: false };
         Underway::start(parcel, departure).await.finish().await
     }
 }

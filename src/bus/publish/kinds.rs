@@ -3,12 +3,17 @@
 use std::{
     any::TypeId,
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
+use async_nats::{HeaderMap, header};
+
 use crate::{
-    bus::codec::{self, CodecError, Payload},
-    message::Schema,
+    bus::{
+        codec::{self, CodecError, Payload},
+        headers,
+    },
+    message::{Message, Schema},
     name::{Subject, SubjectPattern},
     telemetry::{Telemetry, outlet::Outlet},
 };
@@ -18,6 +23,7 @@ use crate::{
 pub(super) struct Kind {
     pub(super) schema: Schema,
     pub(super) outlet: Arc<Outlet>,
+    headers: OnceLock<Arc<HeaderMap>>,
     /// What stands before and after the key; `None` where the key is not all that is filled in.
     around_key: Option<(String, String)>,
 }
@@ -26,7 +32,19 @@ impl Kind {
     fn new<P: Payload>(telemetry: &Telemetry) -> Self {
         let pattern = codec::pattern_of::<P>();
         let outlet = telemetry.outlet("publish", &pattern);
-        Self { schema: P::schema(), outlet, around_key: around_key(&pattern) }
+        Self { schema: P::schema(), outlet, headers: OnceLock::new(), around_key: around_key(&pattern) }
+    }
+
+    /// The headers of the first message, without those that another may not have: what all others are written over.
+    pub(super) fn headers<P: Payload>(&self, message: &Message) -> Arc<HeaderMap> {
+        let first = || {
+            let headers = codec::headers_of::<P>();
+            let plain = Message { causation: None, trace_state: None, headers, ..message.clone() };
+            let mut headers = headers::write(&plain);
+            headers.insert(header::NATS_EXPECTED_STREAM, P::STREAM);
+            Arc::new(headers)
+        };
+        self.headers.get_or_init(first).clone()
     }
 
     /// As [`codec::subject_of`], without reading the pattern anew.

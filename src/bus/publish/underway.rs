@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
@@ -43,6 +44,8 @@ pub(super) struct Parcel {
     pub(super) bus: Bus,
     pub(super) kind: &'static str,
     pub(super) stream: Cow<'static, str>,
+    /// Headers of another message of its kind, the stream included; `None` where it is of no kind of ours.
+    pub(super) alike: Option<Arc<HeaderMap>>,
     pub(super) message: Message,
     pub(super) is_once: bool,
 }
@@ -172,8 +175,14 @@ impl Parcel {
     }
 
     fn headers(&self) -> HeaderMap {
-        let mut headers = headers::write(&self.message);
-        headers.insert(header::NATS_EXPECTED_STREAM, self.stream.as_ref());
+        let mut headers = match &self.alike {
+            Some(alike) => headers::write_over(alike, &self.message),
+            None => {
+                let mut headers = headers::write(&self.message);
+                headers.insert(header::NATS_EXPECTED_STREAM, self.stream.as_ref());
+                headers
+            }
+        };
         if self.is_once {
             headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, "0");
         }

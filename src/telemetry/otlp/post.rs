@@ -108,7 +108,9 @@ impl Post {
         let mut is_reachable = true;
         while let Some(batch) = spool.next() {
             let body = Bytes::from(batch.request(&self.resource, spool.scope()));
-            let (spans, sent) = (batch.spans as u64, self.send(&body, spool));
+            let spans = batch.spans as u64;
+            spool.reuse(batch);
+            let sent = self.send(&body, spool);
             match &sent {
                 Ok(rejected) => self.exported.inc_by(spans.saturating_sub(*rejected)),
                 Err(error) if is_reachable => {

@@ -24,6 +24,9 @@ const DELAY: Duration = Duration::from_secs(5);
 /// Bytes that wait at once: four times what so many usual spans take, whatever people put into theirs.
 const BYTES: usize = 16 << 20;
 
+/// Bytes that are kept for the next batch when one was sent: what a usual one takes.
+const SPARE: usize = 2 << 20;
+
 /// How much may wait, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Limits {
@@ -51,6 +54,8 @@ struct Waiting {
     batches: VecDeque<Batch>,
     spans: usize,
     bytes: usize,
+    /// The memory of a batch that was sent, for the next.
+    spare: Vec<u8>,
     is_sending: bool,
     is_hurried: bool,
     is_over: bool,
@@ -110,8 +115,7 @@ impl Waiting {
     /// The batch that has room.
     fn open(&mut self, batch: usize) -> &mut Batch {
         if self.batches.back().is_none_or(|last| last.spans >= batch) {
-            // The next will be about as large as the last.
-            let ours = Vec::with_capacity(self.batches.back().map_or(0, |last| last.ours.len()));
+            let ours = std::mem::take(&mut self.spare);
             self.batches.push_back(Batch { ours, ..Batch::default() });
         }
         self.batches.back_mut().expect("there is one now")
@@ -158,8 +162,8 @@ impl Spool {
     pub(super) fn next(&self) -> Option<Batch> {
         loop {
             let waits = |waiting: &mut Waiting| {
-                let is_full = waiting.batches.front().is_some_and(|first| first.spans >= self.limits.batch);
-                !is_full && !waiting.is_over && !(waiting.is_hurried && !waiting.batches.is_empty())
+                let is_full = |first: &Batch| first.spans >= self.limits.batch || waiting.is_hurried;
+                !(waiting.is_over || waiting.batches.front().is_some_and(is_full))
             };
             let waited = self.called.wait_timeout_while(self.lock(), self.limits.delay, waits);
             let (mut waiting, _) = waited.unwrap_or_else(PoisonError::into_inner);
@@ -172,6 +176,15 @@ impl Spool {
             if waiting.is_over {
                 return None;
             }
+        }
+    }
+
+    /// Nobody looks at a batch any more: the next may have its memory.
+    pub(super) fn reuse(&self, batch: Batch) {
+        let mut spare = batch.ours;
+        spare.clear();
+        if spare.capacity() <= SPARE {
+            self.lock().spare = spare;
         }
     }
 
@@ -271,6 +284,21 @@ mod tests {
         spool.done();
         assert!(spool.flush(Duration::ZERO) && spool.close(Duration::ZERO));
         assert!(spool.next().is_none());
+    }
+
+    #[test]
+    fn a_batch_leaves_its_memory_to_the_next_but_not_its_spans() {
+        let (spool, _) = spool(10, 1);
+        spool.add(None, &[0; 999]);
+        let first = spool.next().unwrap();
+        let memory = first.ours.as_ptr();
+        spool.reuse(first);
+        spool.add(None, b"span");
+        let second = spool.next().unwrap();
+        assert_eq!((second.ours.as_ptr(), second.ours.len()), (memory, 6));
+        spool.add(None, &vec![0; SPARE]);
+        spool.reuse(spool.next().unwrap());
+        assert_eq!(spool.lock().spare.capacity(), 0);
     }
 
     #[test]
