@@ -124,7 +124,8 @@ impl Bench {
         let theirs = || self.runtime.block_on(self.theirs(headers, messages, window));
         let (ours, theirs) = medians(ours, theirs)?;
         let name = format!("{name}{words}");
-        report.take(Figure { name: &name, value: ours, unit: "/s", against: Some(theirs), bar })
+        report.take(Figure { name: &name, value: ours, unit: "/s", against: Some(theirs), bar })?;
+        Ok(())
     }
 
     /// Messages a second with the library.

@@ -37,17 +37,17 @@ pub(crate) fn write(message: &Message) -> HeaderMap {
     for (name, value) in &message.headers {
         put(&mut headers, name, value);
     }
-    let mut contract = |name: &HeaderName, value: &str| headers.insert(name.clone(), text(value));
-    contract(&name::SPECVERSION, "1.0");
+    let mut contract = |name: &HeaderName, value: String| headers.insert(name.clone(), text(value));
+    contract(&name::SPECVERSION, "1.0".to_owned());
     if message.header(header::CONTENT_TYPE).is_none() {
-        contract(&name::CONTENT_TYPE, super::codec::CONTENT_TYPE);
+        contract(&name::CONTENT_TYPE, super::codec::CONTENT_TYPE.to_owned());
     }
     if let Some(schema) = &message.schema {
-        contract(&name::TYPE, &schema.kind);
-        contract(&name::DATASCHEMA, &schema.to_string());
+        contract(&name::TYPE, schema.kind.clone());
+        contract(&name::DATASCHEMA, schema.to_string());
     }
     if let Some(source) = &message.source {
-        contract(&name::SOURCE, source);
+        contract(&name::SOURCE, source.clone());
     }
     identify(&mut headers, message);
     headers
@@ -68,25 +68,25 @@ pub(super) fn write_over(alike: &HeaderMap, message: &Message) -> HeaderMap {
 
 /// Writes what no two messages have in common.
 fn identify(headers: &mut HeaderMap, message: &Message) {
-    let mut contract = |name: &HeaderName, value: &str| headers.insert(name.clone(), text(value));
+    let mut contract = |name: &HeaderName, value: String| headers.insert(name.clone(), text(value));
     if let Some(id) = &message.id {
-        contract(&name::MESSAGE_ID, &id.0);
-        contract(&name::ID, &id.0);
+        contract(&name::MESSAGE_ID, id.0.clone());
+        contract(&name::ID, id.0.clone());
     }
     if let Some(correlation) = &message.correlation {
-        contract(&name::CORRELATION_ID, &correlation.0);
+        contract(&name::CORRELATION_ID, correlation.0.clone());
     }
     if let Some(causation) = &message.causation {
-        contract(&name::CAUSATION_ID, &causation.0);
+        contract(&name::CAUSATION_ID, causation.0.clone());
     }
     if let Some(time) = message.time {
-        contract(&name::TIME, &time.to_string());
+        contract(&name::TIME, time.to_string());
     }
     if let Some(trace) = message.trace {
-        contract(&name::TRACEPARENT, &trace.text());
+        contract(&name::TRACEPARENT, trace.text());
     }
     if let Some(state) = &message.trace_state {
-        contract(&name::TRACESTATE, state);
+        contract(&name::TRACESTATE, state.clone());
     }
 }
 
@@ -149,10 +149,10 @@ fn put(headers: &mut HeaderMap, name: &str, value: &str) {
     }
 }
 
-fn text(value: &str) -> HeaderValue {
+fn text(value: String) -> HeaderValue {
     // Nearly every value is plain ASCII and stays as it is.
     if value.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-        return HeaderValue::from(value.to_owned());
+        return HeaderValue::from(value);
     }
     let kept: String = value.chars().filter(|c| !c.is_control()).collect();
     HeaderValue::from(kept)
