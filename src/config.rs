@@ -17,6 +17,6 @@ pub use demo::DemoConfig;
 pub use mesh::{LoadConfig, NotificationsConfig, PaymentsConfig, ProviderConfig};
 pub use nats::{NatsConfig, SystemConfig};
 #[cfg(feature = "dashboard")]
-pub use observer::{NotLoopback, ObserverConfig, TraceUrl};
+pub use observer::{BasePath, NotLoopback, ObserverConfig, TraceUrl};
 pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};

@@ -17,7 +17,7 @@ mod verdict;
 
 use std::time::Duration;
 
-use crate::{clock::Timestamp, presence::Presence, record::Record};
+use crate::{clock::Timestamp, name::StreamName, presence::Presence, record::Record};
 
 pub use ages::{AgeBy, Ages, Oldest};
 pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
@@ -79,6 +79,11 @@ impl Snapshot {
     /// The streams that are known, fresh or stale.
     pub fn known_streams(&self) -> &[Stream] {
         self.streams.value().map_or(&[], |streams| &streams.rows)
+    }
+
+    /// The stream of this name in an account, if it is known.
+    pub fn stream(&self, account: &str, name: &StreamName) -> Option<&Stream> {
+        self.known_streams().iter().find(|stream| stream.name == *name && &*stream.account == account)
     }
 
     /// The consumers that are known, fresh or stale, stream by stream.

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 
-pub use state::Web;
+pub use state::{Settings, Web};
 
 /// How long open connections may take to finish when the server is asked to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
@@ -49,15 +49,11 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 
 /// Every route of the observer. `extra` brings what other modules serve, such as probes; it stands beside the pages and has no fallback.
 pub fn router(web: Web, extra: Router) -> Router {
+    let at = |path: &str| format!("{}{path}", web.site().base);
     let pages = Router::new()
-        .route("/", get(pages::page))
-        .route("/streams", get(pages::page))
-        .route("/services", get(pages::page))
-        .route("/records", get(pages::page))
-        .route("/records/{kind}", get(pages::page))
-        .route("/live", get(live::live))
-        .route("/assets/{hash}/{name}", get(assets::asset))
-        .fallback(pages::not_found)
+        .route(&at("/live"), get(live::live))
+        .route(&at("/assets/{hash}/{name}"), get(assets::asset))
+        .fallback(pages::page)
         .method_not_allowed_fallback(pages::only_read)
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::secure))

@@ -2,6 +2,7 @@
 
 import { morph, parse } from './morph.js';
 import { serverNow, setClock, tick } from './ages.js';
+import './keys.js';
 
 const FIRST_WAIT = 500, LONGEST_WAIT = 15000; // before connecting again
 const SILENCE = 40000; // the server sends something every 15 s

@@ -28,7 +28,7 @@ function attributes(now, next) {
   }
 }
 
-// A child with an id is found wherever it stands; one without is taken for the one in its place.
+// A child with an id is found wherever it stands; one without is taken for the one in its place. What a script of ours put behind them stays.
 function children(now, next) {
   const known = new Map([...now.children].filter(child => child.id).map(child => [child.id, child]));
   let at = now.firstChild;
@@ -41,5 +41,5 @@ function children(now, next) {
     else now.insertBefore(found, at);
     morph(found, wanted);
   }
-  while (at) { const rest = at; at = at.nextSibling; rest.remove(); }
+  while (at) { const rest = at; at = at.nextSibling; if (!rest.dataset?.own) rest.remove(); }
 }

@@ -57,9 +57,11 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();
-    let pages = web::Web::new(snapshots, observer.trace_url, clock, stop.clone());
+    let settings = web::Settings { trace_url: observer.trace_url, base_path: observer.base_path };
+    let home = format!("http://{address}{}/", settings.base_path);
+    let pages = web::Web::new(snapshots, settings, clock, stop.clone());
     let router = web::router(pages, probes::router(health.clone(), telemetry.metrics().clone()));
-    tracing::info!("the pages are at http://{address}/");
+    tracing::info!("the pages are at {home}");
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
     let looking = async {
         let ended = tokio::select! {

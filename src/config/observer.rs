@@ -27,6 +27,10 @@ pub struct ObserverConfig {
     /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
     #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
     pub trace_url: Option<TraceUrl>,
+
+    /// What stands before the path of every page, such as /gauge, where a proxy serves the pages among others
+    #[arg(long, env = "STREAMGAUGE_BASE_PATH", value_name = "PATH", default_value_t = BasePath::default(), hide_default_value = true)]
+    pub base_path: BasePath,
 }
 
 /// The address is reachable from other machines and nobody said that this is meant.
@@ -91,6 +95,31 @@ impl TraceUrl {
     }
 }
 
+/// What stands before the path of every page: nothing, or a path such as `/gauge`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BasePath(String);
+
+impl std::str::FromStr for BasePath {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let path = text.trim_end_matches('/');
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '~');
+        let is_part = |part: &str| !part.is_empty() && part.chars().all(is_plain) && !part.starts_with('.');
+        match path.strip_prefix('/') {
+            None if path.is_empty() => Ok(Self::default()),
+            Some(parts) if parts.split('/').all(is_part) => Ok(Self(path.to_owned())),
+            _ => Err("it is not a path like /gauge of letters, digits, - and _".to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for BasePath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 /// A tenth of a second to an hour.
 fn interval(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
@@ -130,6 +159,20 @@ mod tests {
         assert_eq!(url.of(""), None);
     }
 
+    #[test]
+    fn a_base_path_is_a_path_and_ends_without_a_slash() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(text.parse::<BasePath>().ok().map(|path| path.to_string()).as_deref(), expected, "{text}");
+        };
+        check("", Some(""));
+        check("/", Some(""));
+        check("/gauge", Some("/gauge"));
+        check("/a/b-c/", Some("/a/b-c"));
+        for text in ["gauge", "//", "/a//b", "/../a", "/a b", "/{a}", "/a?b", "http://a/b"] {
+            assert!(text.parse::<BasePath>().is_err() || text.chars().all(|letter| letter == '/'), "{text}");
+        }
+    }
+
     fn check_listen(listen: &str, insecure: bool, accepted: bool) {
         let config = ObserverConfig {
             listen: listen.parse().unwrap(),
@@ -137,6 +180,7 @@ mod tests {
             interval: Duration::from_secs(1),
             data: None,
             trace_url: None,
+            base_path: BasePath::default(),
         };
         assert_eq!(config.address().is_ok(), accepted, "{listen} {insecure}");
     }

@@ -3,13 +3,17 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
+    Look,
+    consumers::{page_of, sorted},
+    findings, format,
+    page::Page,
     pieces::{Level, Moment, Sign, short},
+    search::{Search, Sort},
     standing,
 };
 use crate::{
     presence::Presence,
-    snapshot::{Consumer, Reading, Snapshot, Why},
+    snapshot::{Consumer, Reading, Severity, Snapshot, Why},
 };
 
 /// One thing that is said at the top.
@@ -36,6 +40,20 @@ pub(super) struct Detail {
     pub(super) name: String,
     pub(super) why: String,
     pub(super) href: String,
+    /// Its own word, where the things differ.
+    pub(super) sign: Option<Sign>,
+    pub(super) since: Option<Moment>,
+    /// How that is known.
+    pub(super) evidence: String,
+    /// What to do.
+    pub(super) next_step: String,
+}
+
+impl Detail {
+    fn new(name: impl Into<String>, why: impl Into<String>, href: impl Into<String>) -> Self {
+        let (name, why, href) = (name.into(), why.into(), href.into());
+        Self { name, why, href, sign: None, since: None, evidence: String::new(), next_step: String::new() }
+    }
 }
 
 /// The headline: the worst finding as a sentence, the others below it.
@@ -55,7 +73,7 @@ const DETAILS_MOST: usize = 5;
 impl Headline {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let mut findings: Vec<Finding> =
-            [away(look), unread_streams(look), instances(look), consumers(look), unread_rest(look)]
+            [away(look), unread_streams(look), consumers(look), instances(look), checks(look), unread_rest(look)]
                 .into_iter()
                 .flatten()
                 .collect();
@@ -99,7 +117,7 @@ fn away(look: &Look<'_>) -> Option<Finding> {
         (_, true) => "NATS has not answered".to_owned(),
         (_, false) => format!("NATS at {} has not answered", app.url),
     };
-    let plain = |why: &str| Detail { name: String::new(), why: why.to_owned(), href: String::new() };
+    let plain = |why: &str| Detail::new("", why, "");
     let old = app.server.is_some().then(|| plain("What is shown below was read before, and is marked as old."));
     Some(Finding {
         level: if is_first { Level::Busy } else { Level::Critical },
@@ -117,7 +135,7 @@ fn unread_streams(look: &Look<'_>) -> Option<Finding> {
         Reading::Stale { .. } => (Level::Critical, "The streams could not be read again; what is shown is old"),
         _ => (Level::Critical, "The streams could not be read"),
     };
-    let detail = Detail { name: String::new(), why: reason.to_owned(), href: String::new() };
+    let detail = Detail::new("", reason, "");
     Some(Finding { level, sentence: sentence.to_owned(), since: None, details: vec![detail] })
 }
 
@@ -127,11 +145,8 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let here = bucket.entries.iter().map(|entry| (entry, standing::of_instance(entry, presence)));
     let gone = look.snapshot.gone.iter().map(|entry| (entry, standing::of_gone()));
     let troubled = here.chain(gone).filter_map(|(entry, standing)| {
-        let detail = Detail {
-            name: full_name(&entry.value),
-            why: format::cut(&format!("{}: {}", standing.sign.word, standing.why)),
-            href: "/services".to_owned(),
-        };
+        let why = format::cut(&format!("{}: {}", standing.sign.word, standing.why));
+        let detail = Detail::new(full_name(&entry.value), why, look.link(&Page::Services));
         standing.is_trouble().then_some((standing.sign, detail))
     });
     let (signs, details): (Vec<Sign>, Vec<Detail>) = troubled.unzip();
@@ -140,7 +155,8 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let is = if details.len() == 1 { "is" } else { "are" };
     let all = format::counted(bucket.entries.len() + look.snapshot.gone.len(), "instance");
     let sentence = format!("{} of {all} {is} {word}", details.len());
-    Some(Finding { level: worst.level, sentence, since: None, details: cut(details) })
+    let href = look.link(&Page::Services);
+    Some(Finding { level: worst.level, sentence, since: None, details: cut(details, &href) })
 }
 
 /// Many instances are named after their service already.
@@ -150,23 +166,56 @@ fn full_name(presence: &Presence) -> String {
     if instance.starts_with(service.as_str()) { short } else { format!("{service} {short}") }
 }
 
+/// The consumers that somebody should look at, the worst first.
 fn consumers(look: &Look<'_>) -> Option<Finding> {
     look.snapshot.streams.fresh()?;
-    let troubled = look.snapshot.known_consumers().filter_map(|consumer| {
-        let standing = standing::of_consumer(consumer);
-        let detail = Detail {
-            name: format!("{} on {}", consumer.name, consumer.stream),
-            why: format!("{}: {}", standing.sign.word, standing.why),
-            href: "/streams".to_owned(),
-        };
-        standing.is_trouble().then_some((standing.level(), detail))
-    });
-    let (levels, details): (Vec<Level>, Vec<Detail>) = troubled.unzip();
-    let level = levels.into_iter().max()?;
-    let all = format::counted(look.snapshot.known_consumers().count(), "consumer");
-    let does = if details.len() == 1 { "does" } else { "do" };
-    let sentence = format!("{} of {all} {does} not keep up", details.len());
-    Some(Finding { level, sentence, since: None, details: cut(details) })
+    let all = look.snapshot.known_consumers();
+    let troubled: Vec<&Consumer> = all.filter(|row| standing::level_of(row) >= Level::Warning).collect();
+    let troubled = sorted(troubled, Sort::Worst);
+    let level = standing::worst_of(troubled.iter().copied());
+    let sentence = match troubled.len() {
+        0 => return None,
+        1 => "1 consumer needs you".to_owned(),
+        many => format!("{} need you", format::counted(many, "consumer")),
+    };
+    let details: Vec<Detail> = troubled.iter().take(DETAILS_MOST).map(|consumer| in_trouble(consumer, look)).collect();
+    let more = troubled.len() - details.len();
+    let list = look.link(&Page::Consumers(Search::default()));
+    let rest = (more > 0).then(|| Detail::new(format!("and {more} more"), "", list));
+    Some(Finding { level, sentence, since: None, details: details.into_iter().chain(rest).collect() })
+}
+
+fn in_trouble(consumer: &Consumer, look: &Look<'_>) -> Detail {
+    let verdict = &consumer.verdict;
+    Detail {
+        sign: Some(standing::of_consumer(consumer).sign),
+        since: Some(Moment::length(verdict.since, look)),
+        evidence: format::cut(&verdict.evidence.join(", ")),
+        next_step: verdict.next_step.to_string(),
+        ..Detail::new(
+            format!("{} on {}", consumer.name, consumer.stream),
+            format::sentence(&verdict.sentence),
+            look.link(&page_of(consumer)),
+        )
+    }
+}
+
+/// What else the checks found that somebody should look at.
+fn checks(look: &Look<'_>) -> Option<Finding> {
+    let findings = look.snapshot.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
+    let level = findings.clone().map(|finding| findings::level(finding.severity)).max()?;
+    let href = look.link(&Page::Findings(Search::default()));
+    let detail = |finding: &crate::snapshot::Finding| Detail {
+        evidence: format::cut(&finding.evidence),
+        next_step: format::cut(&finding.next_step),
+        ..Detail::new(format::cut(&finding.about), format::sentence(&format::cut(&finding.sentence)), href.clone())
+    };
+    let details: Vec<Detail> = findings.map(detail).collect();
+    let sentence = match details.len() {
+        1 => "1 finding needs you".to_owned(),
+        many => format!("{} need you", format::counted(many, "finding")),
+    };
+    Some(Finding { level, sentence, since: None, details: cut(details, &href) })
 }
 
 /// Parts of the snapshot that were asked for and not answered, beside the streams.
@@ -183,14 +232,13 @@ fn unread_rest(look: &Look<'_>) -> Option<Finding> {
         Some((format!("consumers of {}", stream.name), reason))
     });
     let rest = parts.into_iter().filter_map(|(name, reason)| Some((name.to_owned(), reason?)));
-    let details: Vec<Detail> =
-        rest.chain(of_consumers).map(|(name, why)| Detail { name, why: why.to_owned(), href: String::new() }).collect();
+    let details: Vec<Detail> = rest.chain(of_consumers).map(|(name, why)| Detail::new(name, why, "")).collect();
     let sentence = match details.as_slice() {
         [] => return None,
         [one] => format!("The {} could not be read", one.name),
         many => format!("{} readings are missing or old", many.len()),
     };
-    Some(Finding { level: Level::Warning, sentence, since: None, details: cut(details) })
+    Some(Finding { level: Level::Warning, sentence, since: None, details: cut(details, "") })
 }
 
 fn failed<T>(reading: &Reading<T>) -> Option<&str> {
@@ -200,12 +248,12 @@ fn failed<T>(reading: &Reading<T>) -> Option<&str> {
     }
 }
 
-fn cut(mut details: Vec<Detail>) -> Vec<Detail> {
+/// The first of them; the page at `href` has the rest.
+fn cut(mut details: Vec<Detail>, href: &str) -> Vec<Detail> {
     let more = details.len().saturating_sub(DETAILS_MOST);
     if more > 0 {
         details.truncate(DETAILS_MOST);
-        let href = details[0].href.clone();
-        details.push(Detail { name: format!("and {more} more"), why: String::new(), href });
+        details.push(Detail::new(format!("and {more} more"), "", href));
     }
     details
 }

@@ -1,10 +1,12 @@
 //! What stands around every page: the frame, the status line, and the page for what went wrong.
 
 use askama::Template;
+use url::form_urlencoded;
 
 use super::{
     Look, Main, Page, Site,
     pieces::{Level, Moment, Sign, server_name},
+    search::Search,
 };
 
 /// The frame around a page.
@@ -24,16 +26,36 @@ pub struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    /// Whether a link of the navigation is where we are.
-    fn is_here(&self, path: &str) -> bool {
-        self.page.is_some_and(|page| match page {
-            Page::Records(_) => path == "/records",
-            page => page.to_string() == path,
-        })
+    /// The navigation: address, name, whether it is where we are.
+    fn places(&self) -> Vec<(String, &'static str, bool)> {
+        let search = Search::default;
+        let pages = [
+            (Page::Overview, "Overview"),
+            (Page::Consumers(search()), "Consumers"),
+            (Page::Streams(search()), "Streams"),
+            (Page::Findings(search()), "Findings"),
+            (Page::Services, "Services"),
+            (Page::Records(None), "Records"),
+            (Page::Servers, "Servers"),
+        ];
+        let here = self.page.map(Page::list);
+        pages.into_iter().map(|(page, name)| (self.site.link(&page), name, here == Some(page.list()))).collect()
     }
 
-    fn page_path(&self) -> String {
-        self.page.map(Page::to_string).unwrap_or_default()
+    fn home(&self) -> String {
+        self.site.link(&Page::Overview)
+    }
+
+    /// Where the page's updates come from.
+    fn live(&self) -> Option<String> {
+        let page = form_urlencoded::byte_serialize(self.page?.to_string().as_bytes()).collect::<String>();
+        Some(format!("{}/live?page={page}", self.site.base))
+    }
+
+    /// Where to search from any page that has no search of its own.
+    fn search(&self) -> Option<String> {
+        let has_own = self.page.is_some_and(|page| page.search().is_some());
+        (!has_own).then(|| self.site.link(&Page::Consumers(Search::default())))
     }
 }
 
@@ -104,12 +126,14 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
 ///
 /// # Errors
 /// When the template fails.
-pub fn failure(title: &str, sentence: &str) -> Result<Main, askama::Error> {
+pub fn failure(title: &str, sentence: &str, site: &Site) -> Result<Main, askama::Error> {
     #[derive(Template)]
     #[template(path = "pages/failure.html")]
     struct Failure<'a> {
         title: &'a str,
         sentence: &'a str,
+        home: String,
     }
-    Ok(Main { title: title.to_owned(), html: Failure { title, sentence }.render()? })
+    let home = site.link(&Page::Overview);
+    Ok(Main { title: title.to_owned(), html: Failure { title, sentence, home }.render()?, is_there: false })
 }

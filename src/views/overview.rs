@@ -3,30 +3,45 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
+    Look,
+    consumers::choices,
+    format,
     headline::Headline,
-    pieces::{Level, Number},
+    lists::Choice,
+    page::Page,
+    pieces::{Gap, Level, Number, Stamp},
     records::RecordList,
-    servers::ServerTable,
+    search::Search,
     services::ServiceList,
     standing,
-    streams::{ConsumerTable, StreamTable},
+    streams::{StreamTable, sorted},
 };
-use crate::snapshot::Held;
+use crate::snapshot::{Consumer, Held, Stream};
 
 /// Records shown of each kind; the page of the kind has more.
-const RECORDS_MOST: usize = 12;
+const RECORDS_MOST: usize = 8;
+
+/// Streams shown; the page of streams has more.
+const STREAMS_MOST: usize = 8;
 
 #[derive(Template)]
 #[template(path = "pages/overview.html")]
 pub(super) struct Overview {
     pub(super) headline: Headline,
     figures: Vec<Figure>,
-    streams: StreamTable,
-    consumers: ConsumerTable,
+    labels: Vec<Choice>,
+    streams: StreamPart,
     services: ServiceList,
     records: Vec<RecordList>,
-    servers: ServerTable,
+}
+
+/// The streams that matter most now.
+struct StreamPart {
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    table: StreamTable,
+    href: String,
+    said: String,
 }
 
 /// One large number.
@@ -46,11 +61,39 @@ impl Overview {
         Self {
             headline: Headline::of(look),
             figures: vec![stored(look), pending(look), in_flight(look), ready(look)],
-            streams: StreamTable::of(look),
-            consumers: ConsumerTable::of(look),
+            labels: labels(look),
+            streams: StreamPart::of(look),
             services: ServiceList::of(look),
             records: RecordList::all(look, RECORDS_MOST),
-            servers: ServerTable::of(look),
+        }
+    }
+}
+
+/// How many consumers there are of each verdict.
+fn labels(look: &Look<'_>) -> Vec<Choice> {
+    let consumers: Vec<&Consumer> = look.snapshot.known_consumers().collect();
+    if consumers.is_empty() { Vec::new() } else { choices(&consumers, &Search::default(), look) }
+}
+
+impl StreamPart {
+    fn of(look: &Look<'_>) -> Self {
+        let search = Search::default();
+        let all: Vec<&Stream> = look.snapshot.known_streams().iter().collect();
+        let count = all.len();
+        let of_messages = all.into_iter().filter(|stream| stream.held() == Held::Messages).collect();
+        let shown: Vec<&Stream> = sorted(of_messages, search.sort).into_iter().take(STREAMS_MOST).collect();
+        let is_empty = count == 0 && look.snapshot.streams.value().is_none_or(|list| list.missing.is_empty());
+        let gap = Gap::of(&look.snapshot.streams, "streams");
+        Self {
+            gap: gap.or_else(|| is_empty.then(|| Gap::empty("NATS holds no stream yet."))),
+            stamp: Stamp::of(&look.snapshot.streams, look),
+            said: if shown.len() < count {
+                format!("All {}, buckets included", format::counted(count, "stream"))
+            } else {
+                "More of them".to_owned()
+            },
+            table: StreamTable::of(&shown, look),
+            href: look.link(&Page::Streams(search)),
         }
     }
 }

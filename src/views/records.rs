@@ -6,6 +6,7 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look, format,
+    page::Page,
     pieces::{Gap, Level, Moment, Sign, Stamp, TraceLink, short},
     services::unreadable,
 };
@@ -22,8 +23,10 @@ const STEPS_MOST: usize = 50;
 #[derive(Template)]
 #[template(path = "parts/records.html")]
 pub(super) struct RecordList {
-    /// What the kind is called in the address of its page; empty where no record tells a kind.
+    /// What the kind is called; empty where no record tells a kind.
     kind: String,
+    /// The page of the kind.
+    href: String,
     heading: String,
     gap: Option<Gap>,
     stamp: Option<Stamp>,
@@ -102,6 +105,7 @@ impl RecordList {
         let is_cut = records.value().is_some_and(|bucket| bucket.is_cut);
         let lacks_newest = records.value().is_some_and(|bucket| bucket.lacks_newest);
         Self {
+            href: look.link(&Page::Records(Some(kind.to_owned()))),
             kind: kind.to_owned(),
             heading: if kind.is_empty() { "Records".to_owned() } else { format!("Recent {what}") },
             gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),

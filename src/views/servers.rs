@@ -38,6 +38,19 @@ struct ServerRow {
     slow: Number,
 }
 
+/// The page of servers.
+#[derive(Template)]
+#[template(path = "pages/servers.html")]
+pub(super) struct ServersPage {
+    servers: ServerTable,
+}
+
+impl ServersPage {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        Self { servers: ServerTable::of(look) }
+    }
+}
+
 impl ServerTable {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let reading = &look.snapshot.servers;

@@ -57,16 +57,29 @@ pub(super) fn of_consumer(consumer: &Consumer) -> Standing {
         let word = if consumer.state.fact().is_some() { STALE } else { "unknown" };
         return Standing::new(Level::Unknown, word, consumer.state.reason().unwrap_or_default());
     }
-    let level = match (verdict.severity, verdict.label) {
+    let why = if verdict.label == Label::Ok { "" } else { verdict.sentence.trim_end_matches('.') };
+    Standing::new(level_of(consumer), verdict.label.words(), why)
+}
+
+/// How bad it is with a consumer.
+pub(super) fn level_of(consumer: &Consumer) -> Level {
+    let verdict = &consumer.verdict;
+    if consumer.state.fresh().is_none() {
+        return Level::Unknown;
+    }
+    match (verdict.severity, verdict.label) {
         (Severity::Critical, _) => Level::Critical,
         (Severity::Warning, _) => Level::Warning,
         (_, Label::Unknown) => Level::Unknown,
         (_, Label::Ok) => Level::Ok,
         (_, Label::Idle | Label::Paused) => Level::Idle,
         _ => Level::Busy,
-    };
-    let why = if verdict.label == Label::Ok { "" } else { verdict.sentence.trim_end_matches('.') };
-    Standing::new(level, verdict.label.words(), why)
+    }
+}
+
+/// How bad it is with the worst of some.
+pub(super) fn worst_of<'a>(consumers: impl Iterator<Item = &'a Consumer>) -> Level {
+    consumers.map(level_of).max().unwrap_or(Level::Idle)
 }
 
 /// How an instance stands that fell silent without a word.

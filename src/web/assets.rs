@@ -6,7 +6,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use crate::{config::TraceUrl, views::Site};
+use super::Settings;
+use crate::views::Site;
 
 /// A file of `static/`.
 struct Asset {
@@ -23,9 +24,12 @@ include!(concat!(env!("OUT_DIR"), "/assets.rs"));
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// The addresses of what every page needs.
-pub(super) fn site(trace_url: Option<TraceUrl>) -> Site {
-    let address = |name: &str| format!("/assets/{HASH}/{name}");
-    Site { trace_url, styles: address("style.css"), script: address("live.js"), icon: address("icon.svg") }
+pub(super) fn site(settings: Settings) -> Site {
+    let Settings { trace_url, base_path } = settings;
+    let base = base_path.to_string();
+    let address = |name: &str| format!("{base}/assets/{HASH}/{name}");
+    let (styles, script, icon) = (address("style.css"), address("live.js"), address("icon.svg"));
+    Site { trace_url, base, styles, script, icon }
 }
 
 pub(super) async fn asset(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {

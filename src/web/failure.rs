@@ -10,7 +10,7 @@ use crate::views::{self, Frame};
 
 /// A page that says what is wrong.
 pub(super) fn page(web: &Web, nonce: &Nonce, status: StatusCode, title: &str, sentence: &str) -> Response {
-    let drawn = views::failure(title, sentence).and_then(|main| {
+    let drawn = views::failure(title, sentence, web.site()).and_then(|main| {
         askama::Template::render(&Frame { site: web.site(), nonce: &nonce.0, page: None, main: &main, event: "" })
     });
     match drawn {

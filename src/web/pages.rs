@@ -3,41 +3,49 @@
 use askama::Template;
 use axum::{
     Extension,
-    extract::{Path, State},
-    http::{StatusCode, Uri},
-    response::{Html, IntoResponse, Response},
+    extract::State,
+    http::{Method, StatusCode, Uri},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 
 use super::{failure, headers::Nonce, state::Web};
 use crate::views::{Frame, Page};
 
-/// Any page of [`Page`]; the kind is there for the pages of records alone.
+/// Any page of [`Page`]: the address alone says which.
 pub(super) async fn page(
     State(web): State<Web>,
     Extension(nonce): Extension<Nonce>,
-    kind: Option<Path<String>>,
+    method: Method,
     uri: Uri,
 ) -> Response {
-    let page = match kind {
-        Some(Path(kind)) => Page::at(&format!("/records/{kind}")),
-        None => Page::at(uri.path()),
+    if !matches!(method, Method::GET | Method::HEAD) {
+        return only_read(State(web), Extension(nonce)).await;
+    }
+    let address = uri.path_and_query().map_or("/", |address| address.as_str());
+    let Some(address) = address.strip_prefix(&web.site().base).filter(|rest| rest.starts_with('/')) else {
+        return elsewhere(&web, &uri);
     };
-    let Some(page) = page else {
-        return not_found(State(web), Extension(nonce)).await;
+    let Some(page) = Page::at(address) else {
+        return failure::page(&web, &nonce, StatusCode::NOT_FOUND, "No such page", "Nothing is shown at this address.");
     };
     let drawn = web.draw(&page).and_then(|drawing| {
         let frame =
             Frame { site: web.site(), nonce: &nonce.0, page: Some(&page), main: &drawing.main, event: &drawing.event };
-        frame.render()
+        Ok((if drawing.main.is_there { StatusCode::OK } else { StatusCode::NOT_FOUND }, frame.render()?))
     });
     match drawn {
-        Ok(html) => Html(html).into_response(),
+        Ok((status, html)) => (status, Html(html)).into_response(),
         Err(error) => failure::defect(&web, &nonce, &error),
     }
 }
 
-pub(super) async fn not_found(State(web): State<Web>, Extension(nonce): Extension<Nonce>) -> Response {
-    failure::page(&web, &nonce, StatusCode::NOT_FOUND, "No such page", "Nothing is shown at this address.")
+/// Leads from beside the pages to them, where they do not begin at `/`.
+fn elsewhere(web: &Web, uri: &Uri) -> Response {
+    let home = web.site().link(&Page::Overview);
+    if uri.path() == "/" || home.trim_end_matches('/') == uri.path() {
+        return Redirect::temporary(&home).into_response();
+    }
+    (StatusCode::NOT_FOUND, format!("nothing is served here; the pages are at {home}")).into_response()
 }
 
 pub(super) async fn only_read(State(web): State<Web>, Extension(nonce): Extension<Nonce>) -> Response {

@@ -13,7 +13,7 @@ use super::assets;
 use crate::{
     clock::{Clock, Timestamp},
     collector::Snapshots,
-    config::TraceUrl,
+    config::{BasePath, TraceUrl},
     views::{self, Main, Page, Site},
 };
 
@@ -23,8 +23,17 @@ const STREAMS_MOST: usize = 512;
 /// A drawing serves others for this long; its ages are off by no more.
 const FRESH: Duration = Duration::from_millis(300);
 
-/// Drawings kept; the kinds of records make the number of pages open-ended.
-const DRAWINGS_MOST: usize = 32;
+/// Drawings kept; searches make the number of pages open-ended.
+const DRAWINGS_MOST: usize = 64;
+
+/// What the pages are told about the world around them.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// Where traces are shown.
+    pub trace_url: Option<TraceUrl>,
+    /// What stands before the path of every page.
+    pub base_path: BasePath,
+}
 
 /// The state of the web server; clones share it.
 #[derive(Debug, Clone)]
@@ -53,11 +62,11 @@ pub(super) struct Drawing {
 
 impl Web {
     /// A web server that shows `snapshots`. Its streams of updates end when `stop` is cancelled.
-    pub fn new(snapshots: Snapshots, trace_url: Option<TraceUrl>, clock: Clock, stop: CancellationToken) -> Self {
+    pub fn new(snapshots: Snapshots, settings: Settings, clock: Clock, stop: CancellationToken) -> Self {
         let run = format!("{:x}", clock.now().0.unix_timestamp_nanos());
         Self(Arc::new(Shared {
             snapshots,
-            site: assets::site(trace_url),
+            site: assets::site(settings),
             clock,
             stop,
             streams: Arc::new(Semaphore::new(STREAMS_MOST)),

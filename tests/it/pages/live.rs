@@ -9,7 +9,11 @@ use axum::{
     response::Response,
 };
 use futures_util::StreamExt;
-use streamgauge::{clock::Clock, snapshot::Snapshot, web::Web};
+use streamgauge::{
+    clock::Clock,
+    snapshot::Snapshot,
+    web::{Settings, Web},
+};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -82,6 +86,15 @@ async fn whoever_comes_back_is_sent_what_he_missed_at_once() {
     assert!(event(&mut events).await.contains("event: patch"));
 }
 
+#[tokio::test]
+async fn a_list_is_followed_as_it_was_searched_for() {
+    let tab = Tab::new();
+    let address = tab.address("/consumers?q=track&sort=name").await;
+    tab.next_round();
+    let patch = event(&mut tab.open(&address, None).await.into_body().into_data_stream()).await;
+    assert!(patch.contains("consumer.A.ORDERS.track") && !patch.contains("consumer.A.ORDERS.reserve"), "{patch}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_stream_without_news_says_that_it_is_there() {
     let tab = Tab::new();
@@ -94,7 +107,7 @@ async fn a_stream_without_news_says_that_it_is_there() {
 async fn streams_end_when_the_server_does() {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
     let stop = CancellationToken::new();
-    let web = Web::new(snapshots, None, Clock::system(), stop.clone());
+    let web = Web::new(snapshots, Settings::default(), Clock::system(), stop.clone());
     let router = streamgauge::web::router(web, Router::new());
     let request = Request::get("/live?page=/").body(Body::empty()).unwrap();
     let mut events = router.oneshot(request).await.unwrap().into_body().into_data_stream();

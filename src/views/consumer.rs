@@ -1,0 +1,324 @@
+//! One consumer: its verdict in a sentence with evidence and next step, then the numbers, who works on it, and how it is set up.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look,
+    consumers::{filters, oldest, waiting},
+    equivalent::Equivalents,
+    findings::FindingRow,
+    format,
+    page::Page,
+    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
+    replicas::ReplicaTable,
+    search::Search,
+    standing,
+    workers::WorkerTable,
+};
+use crate::{
+    clock::Age,
+    name::{ConsumerName, StreamName},
+    snapshot::{Acks, AgeBy, Consumer, ConsumerState, Mode, Oldest, Stream, limit},
+};
+
+/// Messages named that it gave up.
+const SEQUENCES_MOST: usize = 20;
+
+/// The page of one consumer.
+#[derive(Template)]
+#[template(path = "pages/consumer.html")]
+pub(super) struct ConsumerPage {
+    pub(super) title: String,
+    /// Whether there is such a consumer, as far as is known.
+    pub(super) is_there: bool,
+    crumbs: Vec<Crumb>,
+    gap: Option<Gap>,
+    body: Option<Body>,
+}
+
+/// A step of the way to a page.
+pub(super) struct Crumb {
+    pub(super) text: String,
+    pub(super) href: String,
+}
+
+struct Body {
+    tags: Vec<&'static str>,
+    description: Option<String>,
+    verdict: VerdictView,
+    figures: Vec<Figure>,
+    stamp: Option<Stamp>,
+    ages_stamp: Option<Stamp>,
+    position: Vec<Line>,
+    failures: FailuresView,
+    workers: WorkerTable,
+    config: Vec<(&'static str, String)>,
+    findings: Vec<FindingRow>,
+    replicas: Option<ReplicaTable>,
+    equivalents: Equivalents,
+}
+
+/// A verdict with what it is read from and what to do.
+#[derive(Template)]
+#[template(path = "parts/verdict.html")]
+pub(super) struct VerdictView {
+    pub(super) sign: Sign,
+    pub(super) sentence: String,
+    pub(super) since: Moment,
+    pub(super) evidence: Vec<String>,
+    pub(super) next_step: String,
+}
+
+impl HtmlSafe for VerdictView {}
+
+/// A number with its name, and what it is.
+struct Figure {
+    id: &'static str,
+    label: &'static str,
+    number: Number,
+    note: &'static str,
+}
+
+/// A fact of a few words.
+struct Line {
+    name: &'static str,
+    text: String,
+    at: Option<Moment>,
+}
+
+/// What it gave up.
+struct FailuresView {
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    sentence: String,
+    sign: Sign,
+    sequences: Vec<String>,
+    reason: String,
+    last: Option<Moment>,
+    since: Option<Moment>,
+}
+
+impl ConsumerPage {
+    pub(super) fn of(account: &str, stream: &StreamName, name: &ConsumerName, look: &Look<'_>) -> Self {
+        let found = look.snapshot.stream(account, stream);
+        let consumer = found.and_then(|stream| stream.consumers.value()?.rows.iter().find(|row| row.name == *name));
+        let gap = match (found, consumer) {
+            (_, Some(_)) => None,
+            (Some(stream), None) => Gap::of(&stream.consumers, "consumers of the stream"),
+            (None, None) => Gap::of(&look.snapshot.streams, "streams"),
+        };
+        Self {
+            title: format!("{name} on {stream}"),
+            is_there: consumer.is_some() || gap.is_some(),
+            crumbs: vec![
+                Crumb { text: "Consumers".to_owned(), href: look.link(&Page::Consumers(Search::default())) },
+                Crumb {
+                    text: stream.to_string(),
+                    href: look.link(&Page::Consumers(Search::of_stream(account, stream.as_str()))),
+                },
+            ],
+            gap: gap.or_else(|| {
+                let gone = format!("There is no consumer {name} on stream {stream} in account {account} any more.");
+                consumer.is_none().then(|| Gap::empty(&gone))
+            }),
+            body: found.zip(consumer).map(|(stream, consumer)| Body::of(consumer, stream, look)),
+        }
+    }
+
+    fn name(&self) -> &str {
+        self.title.split(' ').next().unwrap_or_default()
+    }
+}
+
+impl Body {
+    fn of(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Self {
+        let state = &consumer.state;
+        Self {
+            tags: tags(consumer, state.value()),
+            description: Some(format::cut(&consumer.config.description)).filter(|text| !text.is_empty()),
+            verdict: VerdictView::of(consumer, look),
+            figures: figures(consumer, stream, look),
+            stamp: Stamp::of(state, look),
+            ages_stamp: Stamp::of(&consumer.ages, look),
+            position: position(consumer, look),
+            failures: FailuresView::of(consumer, look),
+            workers: WorkerTable::of(consumer, look),
+            config: config(consumer),
+            findings: FindingRow::about(&format!("consumer {} of stream {}", consumer.name, consumer.stream), look),
+            replicas: ReplicaTable::of(state, |state| state.cluster.as_ref()),
+            equivalents: Equivalents::of_consumer(consumer),
+        }
+    }
+}
+
+impl VerdictView {
+    pub(super) fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
+        let (verdict, standing) = (&consumer.verdict, standing::of_consumer(consumer));
+        let sentence = if consumer.state.fresh().is_none() {
+            format!("How it is now is not known: {}", standing.why)
+        } else {
+            verdict.sentence.to_string()
+        };
+        Self {
+            sentence: format::sentence(&sentence),
+            sign: standing.sign,
+            since: Moment::length(verdict.since, look),
+            evidence: verdict.evidence.clone(),
+            next_step: verdict.next_step.to_string(),
+        }
+    }
+}
+
+/// What kind of consumer it is, where that is not the usual one.
+fn tags(consumer: &Consumer, state: Option<&ConsumerState>) -> Vec<&'static str> {
+    let config = &consumer.config;
+    let tags = [
+        (!config.is_durable(), "ephemeral"),
+        (config.mode() == Mode::Push, "push"),
+        (config.acks() == Acks::None, "acks nothing"),
+        (config.acks() == Acks::All, "acks all before"),
+        (state.is_some_and(|state| state.is_paused), "paused"),
+        (!config.priority_policy.is_empty(), "groups"),
+    ];
+    tags.into_iter().filter_map(|(holds, tag)| holds.then_some(tag)).collect()
+}
+
+fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure> {
+    let (state, trend) = (&consumer.state, consumer.trend);
+    let figure = |id, label, number, note| Figure { id, label, number, note };
+    let most = consumer.config.ack_pending_limit().map(|most| format!("of {}", format::count(most)));
+    let count = |of: fn(&ConsumerState) -> u64| Number::of(state, |state| format::count(of(state)));
+    vec![
+        figure("lag", "Lag", count(ConsumerState::lag), "pending and ack pending"),
+        figure("pending", "Pending", count(|state| state.pending), "not yet delivered"),
+        figure(
+            "ack-pending",
+            "Ack pending",
+            count(|state| state.ack_pending).with_note(most.unwrap_or_default()),
+            "delivered, not yet acked",
+        ),
+        figure("oldest", "Oldest unprocessed", oldest(consumer, look.now), "age of the message"),
+        figure("undelivered", "Oldest undelivered", undelivered(consumer, look), "age of the message"),
+        figure("redelivered", "Redelivered", count(|state| state.redelivered), "being delivered again now"),
+        figure("waiting", "Waiting", waiting(consumer), "pull requests"),
+        figure(
+            "stored",
+            "Stored",
+            Number::rate(stream.trend.map(|trend| trend.stored_per_second())),
+            "in the whole stream",
+        ),
+        figure("delivered", "Delivered", Number::rate(trend.map(|trend| trend.delivered_per_second())), "to workers"),
+        figure("acked", "Acked", Number::rate(trend.map(|trend| trend.acked_per_second())), "by the ack floor"),
+    ]
+}
+
+fn undelivered(consumer: &Consumer, look: &Look<'_>) -> Number {
+    if consumer.state.fresh().is_some_and(|state| state.pending == 0) {
+        return Number::known("none");
+    }
+    let age = |oldest: Option<Oldest>| {
+        oldest.map_or("none".to_owned(), |oldest| Age(oldest.stored.age(look.now).0).to_string())
+    };
+    let number = Number::of(&consumer.ages, |ages| age(ages.undelivered));
+    let estimated = consumer.ages.value().and_then(|ages| ages.undelivered);
+    if estimated.is_some_and(|oldest| oldest.by == AgeBy::Estimate) { number.with_note("estimate") } else { number }
+}
+
+/// How far it is.
+fn position(consumer: &Consumer, look: &Look<'_>) -> Vec<Line> {
+    let line = |name, text: String, at: Option<_>| Line { name, text, at: at.map(|at| Moment::ago(at, look)) };
+    let mut lines = Vec::new();
+    if let Some(state) = consumer.state.value() {
+        let count = format::count;
+        lines.push(line(
+            "Delivered up to",
+            format!(
+                "message {}, {}",
+                count(state.delivered_stream_sequence),
+                format::counted_u64(state.delivered, "delivery")
+            ),
+            state.last_delivered,
+        ));
+        lines.push(line(
+            "Acked up to",
+            format!(
+                "message {}, {}",
+                count(state.ack_floor_stream_sequence),
+                format::counted_u64(state.ack_floor, "delivery")
+            ),
+            state.last_acked,
+        ));
+        if let Some(left) = state.pause_left.filter(|_| state.is_paused) {
+            lines.push(line("Paused", format!("for {} more", Age(left)), None));
+        }
+        if let Some(pinned) = &state.pinned {
+            lines.push(line("Pinned to", format::cut(pinned), None));
+        }
+    }
+    if let Some(sequence) = consumer.ages.value().and_then(|ages| ages.unprocessed?.sequence) {
+        lines.push(line("Oldest unprocessed", format!("message {}", format::count(sequence)), None));
+    }
+    lines.push(line("Made", String::new(), Some(consumer.created)));
+    lines
+}
+
+/// How it is set up, in the words of the API where it has some.
+fn config(consumer: &Consumer) -> Vec<(&'static str, String)> {
+    let config = &consumer.config;
+    let or = |value: Option<u64>, none: &str| value.map_or_else(|| none.to_owned(), format::count);
+    let mut lines = vec![
+        ("Takes", filters(consumer)),
+        (
+            "Begins at",
+            Some(config.deliver_policy.replace('_', " ")).filter(|text| !text.is_empty()).unwrap_or("all".to_owned()),
+        ),
+        ("Ack policy", Some(config.ack_policy.clone()).filter(|text| !text.is_empty()).unwrap_or("none".to_owned())),
+        ("Ack wait", Age(config.ack_wait).to_string()),
+        ("Max deliver", or(config.deliver_limit(), "without end")),
+        ("Max ack pending", or(limit(config.max_ack_pending), "without limit")),
+    ];
+    let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
+    add("Max waiting", limit(config.max_waiting).map(format::count));
+    add("Sends to", Some(format::cut(&config.deliver_subject)).filter(|text| !text.is_empty()));
+    add("Group", Some(format::cut(&config.deliver_group)).filter(|text| !text.is_empty()));
+    add(
+        "Outlives its last client",
+        Some(config.inactive_threshold).filter(|by| !by.is_zero()).map(|by| Age(by).to_string()),
+    );
+    add("Replicas", (config.num_replicas > 0).then(|| config.num_replicas.to_string()));
+    let waits = config.backoff.iter().map(|wait| Age(std::time::Duration::from_nanos(*wait)).to_string());
+    add("Backoff", Some(waits.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty()));
+    add("Priority", Some(config.priority_policy.replace('_', " ")).filter(|text| !text.is_empty()));
+    let noted = config.metadata.iter().filter(|(name, _)| !name.starts_with("_nats."));
+    let noted: Vec<String> = noted.map(|(name, value)| format!("{name}={value}")).collect();
+    add("Metadata", Some(format::cut(&noted.join(" "))).filter(|text| !text.is_empty()));
+    lines
+}
+
+impl FailuresView {
+    fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
+        let failures = consumer.failures.value().cloned().unwrap_or_default();
+        let given_up = failures.exhausted + failures.terminated;
+        let sign = if given_up == 0 { Sign::new(Level::Ok, "none") } else { Sign::new(Level::Critical, "gave up") };
+        let sentence = if given_up == 0 {
+            "No advisory says that it gave up a message.".to_owned()
+        } else {
+            format!(
+                "{} given up: {} after the last delivery allowed, {} terminated by a worker. Lag does not count them.",
+                format::counted_u64(given_up, "message"),
+                format::count(failures.exhausted),
+                format::count(failures.terminated)
+            )
+        };
+        Self {
+            gap: Gap::of(&consumer.failures, "messages that it gave up"),
+            stamp: Stamp::of(&consumer.failures, look),
+            sentence,
+            sign,
+            sequences: failures.sequences.iter().take(SEQUENCES_MOST).copied().map(format::count).collect(),
+            reason: format::cut(&failures.reason),
+            last: failures.last.map(|at| Moment::ago(at, look)),
+            since: failures.since.map(|at| Moment::length(at, look)),
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! How to ask for the same numbers by other means: the command line, the API of JetStream, Prometheus. Texts to copy.
+
+use askama::{Template, filters::HtmlSafe};
+
+use crate::snapshot::{Consumer, Stream};
+
+/// Ways to the same numbers, folded away until somebody wants them.
+#[derive(Template)]
+#[template(path = "parts/equivalents.html")]
+pub(super) struct Equivalents {
+    id: &'static str,
+    rows: Vec<Equivalent>,
+}
+
+impl HtmlSafe for Equivalents {}
+
+struct Equivalent {
+    /// What it tells.
+    what: &'static str,
+    /// By which means.
+    by: &'static str,
+    text: String,
+}
+
+impl Equivalents {
+    /// Those of a consumer's numbers. Convention: the names of series are those of the Prometheus NATS exporters.
+    pub(super) fn of_consumer(consumer: &Consumer) -> Self {
+        let (stream, name) = (consumer.stream.as_str(), consumer.name.as_str());
+        let labels = format!(
+            "{{account={}, stream_name={}, consumer_name={}}}",
+            quoted(&consumer.account),
+            quoted(stream),
+            quoted(name)
+        );
+        let series = |metric: &str| format!("nats_consumer_{metric}{labels}");
+        let rows = vec![
+            row("all of it", "nats", format!("nats consumer info {} {}", shell(stream), shell(name))),
+            row("all of it", "API", format!("nats request '$JS.API.CONSUMER.INFO.{stream}.{name}' ''")),
+            row("pending", "PromQL", series("num_pending")),
+            row("ack pending", "PromQL", series("num_ack_pending")),
+            row("lag", "PromQL", format!("{} + {}", series("num_pending"), series("num_ack_pending"))),
+            row("redelivered", "PromQL", series("num_redelivered")),
+            row("waiting", "PromQL", series("num_waiting")),
+            row("delivered a second", "PromQL", format!("rate({}[5m])", series("delivered_consumer_seq"))),
+            row("acked a second", "PromQL", format!("rate({}[5m])", series("ack_floor_consumer_seq"))),
+        ];
+        Self { id: "equivalents", rows }
+    }
+
+    /// Those of a stream's numbers.
+    pub(super) fn of_stream(stream: &Stream) -> Self {
+        let name = stream.name.as_str();
+        let labels = format!("{{account={}, stream_name={}}}", quoted(&stream.account), quoted(name));
+        let series = |metric: &str| format!("nats_stream_{metric}{labels}");
+        let rows = vec![
+            row("all of it", "nats", format!("nats stream info {}", shell(name))),
+            row("all of it", "API", format!("nats request '$JS.API.STREAM.INFO.{name}' ''")),
+            row("its consumers", "nats", format!("nats consumer report {}", shell(name))),
+            row("messages", "PromQL", series("total_messages")),
+            row("size", "PromQL", series("total_bytes")),
+            row("stored a second", "PromQL", format!("rate({}[5m])", series("last_seq"))),
+        ];
+        Self { id: "equivalents", rows }
+    }
+}
+
+fn row(what: &'static str, by: &'static str, text: String) -> Equivalent {
+    Equivalent { what, by, text }
+}
+
+/// A word for a shell, quoted where it has more than plain letters.
+pub(super) fn shell(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/' | '=' | ':');
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// A value of a label.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_other_letters_is_one_word_to_a_shell() {
+        let check = |word, expected: &str| assert_eq!(shell(word), expected);
+        check("ORDERS", "ORDERS");
+        check("a b", "'a b'");
+        check("it's", r"'it'\''s'");
+        check("$(rm)", "'$(rm)'");
+        check("", "''");
+    }
+
+    #[test]
+    fn a_value_of_a_label_ends_where_it_should() {
+        let check = |value, expected: &str| assert_eq!(quoted(value), expected);
+        check("A", r#""A""#);
+        check(r#"a"b\c"#, r#""a\"b\\c""#);
+    }
+}

@@ -1,0 +1,101 @@
+//! What the checks found: all of it on a page, and what is about one thing beside that thing.
+
+use askama::Template;
+
+use super::{
+    Look, format,
+    page::Page,
+    pieces::{Gap, Level, Sign},
+    search::Search,
+};
+use crate::snapshot::{Finding, Severity};
+
+/// Findings shown of one thing.
+const MOST: usize = 20;
+
+/// Findings on the page; a note says how many more there are.
+const PAGE_MOST: usize = 500;
+
+/// A finding as it is shown.
+pub(super) struct FindingRow {
+    pub(super) sign: Sign,
+    pub(super) check: &'static str,
+    pub(super) about: String,
+    pub(super) sentence: String,
+    pub(super) evidence: String,
+    pub(super) next_step: String,
+}
+
+/// The page of all findings.
+#[derive(Template)]
+#[template(path = "pages/findings.html")]
+pub(super) struct FindingsPage {
+    gap: Option<Gap>,
+    choices: Vec<(Sign, String, String, bool)>,
+    findings: Vec<FindingRow>,
+    search: Search,
+    action: String,
+    more: usize,
+    missing: Vec<String>,
+}
+
+impl FindingsPage {
+    pub(super) fn of(search: &Search, look: &Look<'_>) -> Self {
+        let all = &look.snapshot.findings;
+        let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
+        let found: Vec<&Finding> = all.iter().filter(is_found).collect();
+        let choices = [None, Some(Severity::Critical), Some(Severity::Warning), Some(Severity::Notice)];
+        let choice = |severity: Option<Severity>| {
+            let those = found.iter().filter(|finding| severity.is_none_or(|severity| finding.severity == severity));
+            let sign = severity
+                .map_or_else(|| Sign::new(Level::Idle, "all"), |severity| Sign::new(level(severity), severity.word()));
+            let href = look.link(&Page::Findings(search.with_severity(severity)));
+            (sign, href, format::count(those.count() as u64), search.severity == severity)
+        };
+        let shown = found.iter().filter(|finding| search.severity.is_none_or(|severity| finding.severity == severity));
+        let rows: Vec<FindingRow> = shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding)).collect();
+        let empty = if search.is_narrow() { "No finding is like that." } else { "The checks found nothing." };
+        Self {
+            gap: if look.snapshot.round == 0 {
+                Gap::of(&look.snapshot.streams, "findings")
+            } else {
+                rows.is_empty().then(|| Gap::empty(empty))
+            },
+            choices: choices.into_iter().map(choice).collect(),
+            more: shown.count() - rows.len(),
+            findings: rows,
+            action: look.link(&Page::Findings(Search::default())),
+            search: search.clone(),
+            missing: Vec::new(),
+        }
+    }
+}
+
+impl FindingRow {
+    /// What was found of one thing, which is called as the checks call it.
+    pub(super) fn about(what: &str, look: &Look<'_>) -> Vec<Self> {
+        let findings = look.snapshot.findings.iter().filter(|finding| finding.about == what);
+        findings.take(MOST).map(Self::of).collect()
+    }
+
+    fn of(finding: &Finding) -> Self {
+        Self {
+            sign: Sign::new(level(finding.severity), finding.severity.word()),
+            check: finding.check,
+            about: format::cut(&finding.about),
+            sentence: format::cut(&finding.sentence),
+            evidence: format::cut(&finding.evidence),
+            next_step: format::cut(&finding.next_step),
+        }
+    }
+}
+
+/// How bad a finding looks.
+pub(super) fn level(severity: Severity) -> Level {
+    match severity {
+        Severity::Ok => Level::Ok,
+        Severity::Notice => Level::Idle,
+        Severity::Warning => Level::Warning,
+        Severity::Critical => Level::Critical,
+    }
+}

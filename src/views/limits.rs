@@ -1,0 +1,139 @@
+//! How full a stream is: each limit as a bar, and when it will be reached if it goes on like this.
+
+use std::time::Duration;
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{format, pieces::Level};
+use crate::{
+    clock::{Age, Timestamp},
+    snapshot::{Discard, Stream, limit},
+};
+
+/// From here on a limit is shown as nearly reached.
+const NEARLY: u64 = 85;
+
+/// A forecast that reaches further than this is none.
+const HORIZON: Duration = Duration::from_secs(30 * 86_400);
+
+/// How much of a limit is used up, as a bar.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "parts/fill.html")]
+pub(super) struct Fill {
+    /// Of what.
+    pub(super) name: &'static str,
+    /// In percent, 100 at the most.
+    percent: u64,
+    /// `1.2 MB of 5.0 MB`.
+    text: String,
+    level: Level,
+    /// What comes of it when it goes on like this.
+    pub(super) forecast: String,
+}
+
+impl HtmlSafe for Fill {}
+
+impl Fill {
+    fn new(name: &'static str, used: u64, most: u64, text: String) -> Self {
+        let percent = u64::try_from(u128::from(used) * 100 / u128::from(most.max(1))).unwrap_or(100).min(100);
+        Self { name, percent, text, level: Level::Idle, forecast: String::new() }
+    }
+
+    /// The limits that a stream has, with how far they are reached.
+    pub(super) fn all(stream: &Stream, now: Timestamp) -> Vec<Self> {
+        let Some(state) = stream.state.value() else { return Vec::new() };
+        let (config, trend) = (&stream.config, stream.trend);
+        let seconds = trend.map_or(0.0, |trend| trend.over.as_secs_f64());
+        #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
+        let a_second = |count: i128| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
+        let grown = trend.map_or(0, |trend| i128::from(trend.stored) - i128::from(trend.removed));
+        let bytes_grown = trend.map_or(0, |trend| i128::from(trend.grown_bytes));
+        let counts = [
+            ("Messages", state.messages, config.message_limit(), format::count as fn(u64) -> String, grown),
+            ("Size", state.bytes, config.byte_limit(), format::bytes, bytes_grown),
+        ];
+        let counts = counts.into_iter().filter_map(|(name, used, most, words, grown)| {
+            let most = most?;
+            let fill = Self::new(name, used, most, format!("{} of {}", words(used), words(most)));
+            Some(fill.forecast(config.discard, left(most.saturating_sub(used), a_second(grown))))
+        });
+        let age = config.age_limit().zip(state.first_stored).map(|(most, first)| {
+            let used = first.age(now).0;
+            let text = format!("{} of {}", Age(used), Age(most));
+            Self::new("Age of the oldest", used.as_secs(), most.as_secs().max(1), text)
+        });
+        let consumers = limit(config.max_consumers).map(|most| {
+            let text = format!("{} of {}", format::count(state.consumers), format::count(most));
+            Self::new("Consumers", state.consumers, most, text)
+        });
+        counts.chain(age).chain(consumers).collect()
+    }
+
+    /// The limit on messages or bytes that is reached the furthest.
+    pub(super) fn fullest(stream: &Stream) -> Option<Self> {
+        let state = stream.state.value()?;
+        let messages = stream
+            .config
+            .message_limit()
+            .map(|most| Self::new("Messages", state.messages, most, format!("messages of {}", format::count(most))));
+        let bytes = stream
+            .config
+            .byte_limit()
+            .map(|most| Self::new("Size", state.bytes, most, format!("of {}", format::bytes(most))));
+        let fullest = messages.into_iter().chain(bytes).max_by_key(|fill| fill.percent)?;
+        let is_near = stream.config.discard == Discard::New && fullest.percent >= NEARLY;
+        Some(Self { level: if is_near { Level::Warning } else { Level::Idle }, ..fullest })
+    }
+
+    /// What a full stream does is said where it is full, or will be.
+    fn forecast(mut self, discard: Discard, left: Option<Duration>) -> Self {
+        let then = match discard {
+            Discard::Old => "its oldest messages go",
+            Discard::New => "it refuses new messages",
+        };
+        self.forecast = match left {
+            _ if self.percent >= 100 => format!("full: {then}"),
+            Some(left) => format!("full in about {} at this rate, then {then}", Age(left)),
+            None => String::new(),
+        };
+        if discard == Discard::New && self.percent >= NEARLY {
+            self.level = if self.percent >= 100 { Level::Critical } else { Level::Warning };
+        }
+        self
+    }
+}
+
+/// The time until `room` is used up; `None` where that is not to be expected soon.
+fn left(room: u64, a_second: f64) -> Option<Duration> {
+    #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
+    let seconds = room as f64 / a_second;
+    let left = Duration::try_from_secs_f64(seconds).ok()?;
+    (a_second > 0.0 && left < HORIZON).then_some(left)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_forecast_says_when_at_this_rate_and_no_more_than_a_month_ahead() {
+        let check = |room, a_second, expected: Option<u64>| {
+            assert_eq!(left(room, a_second).map(|left| left.as_secs()), expected, "{room} at {a_second}");
+        };
+        check(100, 1.0, Some(100));
+        check(0, 1.0, Some(0));
+        check(100, 0.0, None);
+        check(100, -1.0, None);
+        check(u64::MAX, 1.0, None);
+    }
+
+    #[test]
+    fn a_bar_is_never_longer_than_its_place() {
+        let check = |used, most, expected| assert_eq!(Fill::new("", used, most, String::new()).percent, expected);
+        check(0, 10, 0);
+        check(5, 10, 50);
+        check(11, 10, 100);
+        check(u64::MAX, 1, 100);
+        check(1, 0, 100);
+    }
+}

@@ -1,0 +1,172 @@
+//! The pages that there are, and the address of each: what a page shows is told by its address alone.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use super::search::Search;
+use crate::name::{ConsumerName, StreamName};
+
+/// A page that exists.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Page {
+    /// What is wrong, since when, how that is known, what to do.
+    Overview,
+    /// The streams of all accounts.
+    Streams(Search),
+    /// One stream, in an account.
+    Stream(String, StreamName),
+    /// The consumers of all accounts, the worst first.
+    Consumers(Search),
+    /// One consumer of a stream, in an account.
+    Consumer(String, StreamName, ConsumerName),
+    /// The servers.
+    Servers,
+    /// Instances of services with their probes and workers.
+    Services,
+    /// Records: of one kind, or of all.
+    Records(Option<String>),
+    /// What the checks found.
+    Findings(Search),
+}
+
+/// Longest kind of record that has a page.
+const KIND_MOST: usize = 64;
+
+/// Longest name of an account that has pages: that of a server's longest name.
+const ACCOUNT_MOST: usize = 255;
+
+/// What stands for itself in an address.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'$');
+
+impl Page {
+    /// The page at an address such as `/consumers?q=mail`; `None` when there is none.
+    pub fn at(address: &str) -> Option<Self> {
+        let (path, query) = address.split_once('?').unwrap_or((address, ""));
+        let parts: Vec<String> = path.strip_prefix('/')?.split('/').map(decoded).collect::<Option<_>>()?;
+        let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+        let search = || Search::of_query(query);
+        match parts.as_slice() {
+            [""] => Some(Self::Overview),
+            ["streams"] => Some(Self::Streams(search())),
+            ["streams", account, stream] => Some(Self::Stream(text(account, ACCOUNT_MOST)?, stream.parse().ok()?)),
+            ["consumers"] => Some(Self::Consumers(search())),
+            ["consumers", account, stream, consumer] => {
+                let account = text(account, ACCOUNT_MOST)?;
+                Some(Self::Consumer(account, stream.parse().ok()?, consumer.parse().ok()?))
+            }
+            ["servers"] => Some(Self::Servers),
+            ["services"] => Some(Self::Services),
+            ["records"] => Some(Self::Records(None)),
+            ["records", kind] => Some(Self::Records(Some(text(kind, KIND_MOST)?))),
+            ["findings"] => Some(Self::Findings(search())),
+            _ => None,
+        }
+    }
+
+    /// The path of the list that a page belongs to, as the navigation names it.
+    pub(super) fn list(&self) -> &'static str {
+        match self {
+            Self::Overview => "/",
+            Self::Streams(_) | Self::Stream(..) => "/streams",
+            Self::Consumers(_) | Self::Consumer(..) => "/consumers",
+            Self::Servers => "/servers",
+            Self::Services => "/services",
+            Self::Records(_) => "/records",
+            Self::Findings(_) => "/findings",
+        }
+    }
+
+    /// What is searched for on it, where it is a list that can be searched.
+    pub(super) fn search(&self) -> Option<&Search> {
+        match self {
+            Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => Some(search),
+            _ => None,
+        }
+    }
+}
+
+/// A part of a path in letters.
+fn decoded(part: &str) -> Option<String> {
+    percent_decode_str(part).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+}
+
+/// A name that is not checked further: not empty, not endless, on one line.
+fn text(part: &str, most: usize) -> Option<String> {
+    let is_one = !part.is_empty() && part.len() <= most && !part.contains(['\0', '\n', '\r']);
+    is_one.then(|| part.to_owned())
+}
+
+/// A text as a part of a path.
+pub(super) fn encoded(part: &str) -> impl fmt::Display + '_ {
+    utf8_percent_encode(part, PLAIN)
+}
+
+/// The address of the page, percent-encoded.
+impl fmt::Display for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.list())?;
+        match self {
+            Self::Stream(account, stream) => write!(f, "/{}/{}", encoded(account), encoded(stream.as_str())),
+            Self::Consumer(account, stream, consumer) => {
+                write!(f, "/{}/{}/{}", encoded(account), encoded(stream.as_str()), encoded(consumer.as_str()))
+            }
+            Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
+            Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => search.fmt(f),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(address: &str, expected: Option<&str>) {
+        let page = Page::at(address);
+        assert_eq!(page.as_ref().map(Page::to_string).as_deref(), expected, "{address}");
+        let again = page.as_ref().and_then(|page| Page::at(&page.to_string()));
+        assert_eq!(again, page, "{address}: an address leads back to its page");
+    }
+
+    #[test]
+    fn every_page_has_one_address_and_every_address_at_most_one_page() {
+        for address in ["/", "/streams", "/consumers", "/servers", "/services", "/records", "/findings"] {
+            check(address, Some(address));
+        }
+        check("/streams/$G/ORDERS", Some("/streams/$G/ORDERS"));
+        check("/streams/a%20b%2Fc/ORDERS", Some("/streams/a%20b%2Fc/ORDERS"));
+        check("/consumers/A/ORDERS/mail", Some("/consumers/A/ORDERS/mail"));
+        check("/consumers/A/ORDERS/%3Cimg%3E", Some("/consumers/A/ORDERS/%3Cimg%3E"));
+        check("/records/dead%20end", Some("/records/dead%20end"));
+    }
+
+    #[test]
+    fn a_search_is_part_of_the_address() {
+        check("/consumers?q=mail&page=2", Some("/consumers?q=mail&page=2"));
+        check("/consumers?page=1&q=", Some("/consumers"));
+        check("/streams?q=a%26b", Some("/streams?q=a%26b"));
+        check("/findings?severity=critical", Some("/findings?severity=critical"));
+        check("/servers?q=x", Some("/servers"));
+    }
+
+    #[test]
+    fn what_is_no_page_is_none() {
+        for address in [
+            "",
+            "streams",
+            "//",
+            "/streams/",
+            "/streams/A",
+            "/streams/A/ORDERS/x",
+            "/streams//ORDERS",
+            "/consumers/A/ORDERS/a.b",
+            "/records/%00",
+            "/records/%ff",
+            "/records/a/b",
+        ] {
+            check(address, None);
+        }
+        check(&format!("/records/{}", "x".repeat(65)), None);
+    }
+}

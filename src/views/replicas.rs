@@ -1,0 +1,73 @@
+//! Who holds a stream or a consumer in a cluster.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    format,
+    pieces::{Level, Sign, server_name},
+};
+use crate::{
+    clock::Age,
+    snapshot::{Cluster, Reading, Replica},
+};
+
+/// The leader and its followers.
+#[derive(Template)]
+#[template(path = "parts/replicas.html")]
+pub(super) struct ReplicaTable {
+    leader: Option<String>,
+    rows: Vec<ReplicaRow>,
+}
+
+impl HtmlSafe for ReplicaTable {}
+
+struct ReplicaRow {
+    name: String,
+    sign: Sign,
+    behind: String,
+    heard: String,
+}
+
+impl ReplicaTable {
+    /// `None` on a server without a cluster.
+    pub(super) fn of<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> Option<Self> {
+        let cluster = cluster(state.value()?)?;
+        Some(Self {
+            leader: cluster.leader.as_deref().map(server_name),
+            rows: cluster.replicas.iter().map(ReplicaRow::of).collect(),
+        })
+    }
+}
+
+impl ReplicaRow {
+    fn of(replica: &Replica) -> Self {
+        let sign = match (replica.is_offline, replica.is_current) {
+            (true, _) => Sign::new(Level::Critical, "offline"),
+            (false, false) => Sign::new(Level::Warning, "behind"),
+            (false, true) => Sign::new(Level::Ok, "current"),
+        };
+        Self {
+            name: server_name(&replica.name),
+            sign,
+            behind: format::counted_u64(replica.behind, "operation"),
+            heard: format!("{} ago", Age(replica.heard_ago)),
+        }
+    }
+}
+
+/// The leader's name; without a cluster it is the server that answered.
+pub(super) fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> String {
+    let Some(fact) = state.fact() else { return "unknown".to_owned() };
+    match cluster(&fact.value) {
+        None => server_name(&fact.source),
+        Some(Cluster { leader: None, .. }) => "none".to_owned(),
+        Some(Cluster { leader: Some(leader), replicas }) => {
+            let behind = replicas.iter().filter(|replica| !replica.is_current || replica.is_offline).count();
+            match (replicas.len(), behind) {
+                (0, _) => server_name(leader),
+                (all, 0) => format!("{} +{all}", server_name(leader)),
+                (all, behind) => format!("{} +{all}, {behind} behind", server_name(leader)),
+            }
+        }
+    }
+}

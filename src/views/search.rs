@@ -1,0 +1,199 @@
+//! What is looked for in a list: a part of its address, so that every state of a list can be sent to somebody.
+
+use std::fmt;
+
+use url::form_urlencoded;
+
+use crate::snapshot::{Label, Severity};
+
+/// Longest text that is searched for; what is longer is cut.
+const TEXT_MOST: usize = 256;
+
+/// A search in a list, an order of its rows, and the stretch of them that is shown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Search {
+    /// A text that a row has somewhere in its names; empty for all.
+    pub q: String,
+    /// The verdict, of consumers.
+    pub label: Option<Label>,
+    /// How much it matters, of findings.
+    pub severity: Option<Severity>,
+    /// The account; empty for all.
+    pub account: String,
+    /// The stream; empty for all.
+    pub stream: String,
+    /// The order of the rows.
+    pub sort: Sort,
+    /// Which stretch of the rows, counted from 0.
+    pub page: usize,
+}
+
+/// An order of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Sort {
+    /// What needs somebody first, then the longest lag.
+    #[default]
+    Worst,
+    /// Most messages not processed first.
+    Lag,
+    /// Most messages in flight first.
+    AckPending,
+    /// The oldest unprocessed message first.
+    Age,
+    /// Most deliveries a second first; of streams, most messages stored.
+    Rate,
+    /// By name.
+    Name,
+    /// The largest first, of streams.
+    Size,
+}
+
+impl Sort {
+    const ALL: [Self; 7] = [Self::Worst, Self::Lag, Self::AckPending, Self::Age, Self::Rate, Self::Name, Self::Size];
+
+    /// As one word, for addresses.
+    pub(super) fn token(self) -> &'static str {
+        match self {
+            Self::Worst => "worst",
+            Self::Lag => "lag",
+            Self::AckPending => "ack_pending",
+            Self::Age => "age",
+            Self::Rate => "rate",
+            Self::Name => "name",
+            Self::Size => "size",
+        }
+    }
+}
+
+impl Search {
+    /// Reads the query of an address. What makes no sense in it is left out.
+    pub(super) fn of_query(query: &str) -> Self {
+        let mut search = Self::default();
+        for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            let value = value.trim();
+            match &*name {
+                "q" => search.q = cut(value),
+                "label" => search.label = Label::ALL.into_iter().find(|label| label.token() == value),
+                "severity" => search.severity = severity(value),
+                "account" => search.account = cut(value),
+                "stream" => search.stream = cut(value),
+                "sort" => search.sort = Sort::ALL.into_iter().find(|sort| sort.token() == value).unwrap_or_default(),
+                "page" => search.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
+                _ => {}
+            }
+        }
+        search
+    }
+
+    /// The same with another verdict, from the first row on.
+    pub(super) fn with_label(&self, label: Option<Label>) -> Self {
+        Self { label, page: 0, ..self.clone() }
+    }
+
+    /// The same in another order, from the first row on.
+    pub(super) fn sorted(&self, sort: Sort) -> Self {
+        Self { sort, page: 0, ..self.clone() }
+    }
+
+    /// The same of another severity, from the first row on.
+    pub(super) fn with_severity(&self, severity: Option<Severity>) -> Self {
+        Self { severity, page: 0, ..self.clone() }
+    }
+
+    /// Another stretch of the same rows.
+    pub(super) fn at_page(&self, page: usize) -> Self {
+        Self { page, ..self.clone() }
+    }
+
+    /// All that a stream has.
+    pub(super) fn of_stream(account: &str, stream: &str) -> Self {
+        Self { account: account.to_owned(), stream: stream.to_owned(), ..Self::default() }
+    }
+
+    /// Whether one of the texts has what is searched for, letters of either case taken alike.
+    pub(super) fn finds(&self, texts: &[&str]) -> bool {
+        self.q.is_empty() || texts.iter().any(|text| has(text, &self.q))
+    }
+
+    /// Whether anything is left out by it.
+    pub(super) fn is_narrow(&self) -> bool {
+        let Self { q, label, severity, account, stream, .. } = self;
+        !q.is_empty() || label.is_some() || severity.is_some() || !account.is_empty() || !stream.is_empty()
+    }
+
+    /// Whether a row of this account and stream may be among what is searched for.
+    pub(super) fn is_of(&self, account: &str, stream: &str) -> bool {
+        let may = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        may(&self.account, account) && may(&self.stream, stream)
+    }
+}
+
+fn has(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part))
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(TEXT_MOST).collect()
+}
+
+fn severity(token: &str) -> Option<Severity> {
+    [Severity::Notice, Severity::Warning, Severity::Critical].into_iter().find(|severity| severity.word() == token)
+}
+
+/// The query with its question mark, in one way of writing; nothing for a list that is shown whole.
+impl fmt::Display for Search {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let page = (self.page + 1).to_string();
+        let parts = [
+            ("q", self.q.as_str()),
+            ("label", self.label.map_or("", Label::token)),
+            ("severity", self.severity.map_or("", Severity::word)),
+            ("account", &self.account),
+            ("stream", &self.stream),
+            ("sort", if self.sort == Sort::default() { "" } else { self.sort.token() }),
+            ("page", if self.page == 0 { "" } else { &page }),
+        ];
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(parts.into_iter().filter(|(_, value)| !value.is_empty()));
+        match query.finish().as_str() {
+            "" => Ok(()),
+            query => write!(f, "?{query}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(query: &str, expected: &str) {
+        let search = Search::of_query(query);
+        assert_eq!(search.to_string(), expected, "{query}");
+        assert_eq!(Search::of_query(expected.trim_start_matches('?')), search);
+    }
+
+    #[test]
+    fn a_search_is_written_in_one_way() {
+        check("", "");
+        check("page=3&q=mail+me&sort=lag", "?q=mail+me&sort=lag&page=3");
+        check("label=no_workers&account=%24G&stream=A", "?label=no_workers&account=%24G&stream=A");
+        check("label=nonsense&sort=nonsense&page=-1&severity=ok&x=y", "");
+        check("page=1&sort=worst", "");
+        check("q=%00%0Aa", "?q=a");
+        check(&format!("q={}", "x".repeat(300)), &format!("?q={}", "x".repeat(256)));
+    }
+
+    #[test]
+    fn a_text_is_found_anywhere_and_in_either_case() {
+        let check = |q: &str, expected| {
+            let search = Search { q: q.to_owned(), ..Search::default() };
+            assert_eq!(search.finds(&["ORDERS", "mail-sender"]), expected, "{q}");
+        };
+        check("", true);
+        check("orders", true);
+        check("MAIL", true);
+        check("senders", false);
+        check("ordersmail", false);
+    }
+}

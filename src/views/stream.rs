@@ -1,0 +1,169 @@
+//! One stream: what it holds against its limits and when it will be full, its consumers, where its messages come from, who holds it.
+
+use askama::Template;
+
+use super::{
+    Look,
+    consumer::Crumb,
+    consumers::ConsumerTable,
+    equivalent::Equivalents,
+    findings::FindingRow,
+    format,
+    limits::Fill,
+    page::Page,
+    pieces::{Gap, Moment, Number, Stamp},
+    replicas::{ReplicaTable, leader},
+    search::Search,
+    streams::{subjects, tag},
+};
+use crate::{
+    clock::Age,
+    name::StreamName,
+    snapshot::{Discard, Held, Retention, Storage, Stream, limit},
+};
+
+/// The page of one stream.
+#[derive(Template)]
+#[template(path = "pages/stream.html")]
+pub(super) struct StreamPage {
+    name: String,
+    pub(super) is_there: bool,
+    crumbs: Vec<Crumb>,
+    gap: Option<Gap>,
+    body: Option<Body>,
+}
+
+struct Body {
+    tag: Option<&'static str>,
+    description: Option<String>,
+    subjects: String,
+    findings: Vec<FindingRow>,
+    figures: Vec<(&'static str, Number)>,
+    stamp: Option<Stamp>,
+    limits: Vec<Fill>,
+    kept: String,
+    consumers_gap: Option<Gap>,
+    consumers_stamp: Option<Stamp>,
+    consumers: ConsumerTable,
+    consumers_more: usize,
+    consumers_href: String,
+    missing: Vec<String>,
+    config: Vec<(&'static str, String, Option<String>)>,
+    last: Option<Moment>,
+    replicas: Option<ReplicaTable>,
+    equivalents: Equivalents,
+}
+
+impl StreamPage {
+    pub(super) fn of(account: &str, name: &StreamName, look: &Look<'_>) -> Self {
+        let stream = look.snapshot.stream(account, name);
+        let unknown = stream.is_none().then(|| Gap::of(&look.snapshot.streams, "streams")).flatten();
+        let is_there = stream.is_some() || unknown.is_some();
+        let gone = format!("There is no stream {name} in account {account} any more.");
+        Self {
+            name: name.to_string(),
+            is_there,
+            crumbs: vec![Crumb { text: "Streams".to_owned(), href: look.link(&Page::Streams(Search::default())) }],
+            gap: unknown.or_else(|| stream.is_none().then(|| Gap::empty(&gone))),
+            body: stream.map(|stream| Body::of(stream, look)),
+        }
+    }
+}
+
+impl Body {
+    fn of(stream: &Stream, look: &Look<'_>) -> Self {
+        let (consumers, consumers_more) = ConsumerTable::of_stream(stream, look);
+        let list = stream.consumers.value();
+        let missing = list.map(|list| list.missing.clone()).unwrap_or_default();
+        let is_empty = consumers.is_empty() && missing.is_empty();
+        let what = match stream.held() {
+            Held::Messages => "stream",
+            Held::KeyValue | Held::Objects => "bucket",
+        };
+        let name = stream.name.as_str();
+        let called = name.strip_prefix("KV_").or_else(|| name.strip_prefix("OBJ_")).unwrap_or(name);
+        Self {
+            tag: tag(stream),
+            description: Some(format::cut(&stream.config.description)).filter(|text| !text.is_empty()),
+            subjects: subjects(stream),
+            findings: FindingRow::about(&format!("{what} {called}"), look),
+            figures: figures(stream),
+            stamp: Stamp::of(&stream.state, look),
+            limits: Fill::all(stream, look.now),
+            kept: kept(stream),
+            consumers_gap: Gap::of(&stream.consumers, "consumers")
+                .or_else(|| is_empty.then(|| Gap::empty("Nobody has made a consumer on it."))),
+            consumers_stamp: Stamp::of(&stream.consumers, look),
+            consumers,
+            consumers_more,
+            consumers_href: look.link(&Page::Consumers(Search::of_stream(&stream.account, name))),
+            missing,
+            config: config(stream, look),
+            last: stream.state.value().and_then(|state| state.last_stored).map(|at| Moment::ago(at, look)),
+            replicas: ReplicaTable::of(&stream.state, |state| state.cluster.as_ref()),
+            equivalents: Equivalents::of_stream(stream),
+        }
+    }
+}
+
+fn figures(stream: &Stream) -> Vec<(&'static str, Number)> {
+    let state = &stream.state;
+    vec![
+        ("Messages", Number::of(state, |state| format::count(state.messages))),
+        ("Size", Number::of(state, |state| format::bytes(state.bytes))),
+        ("Stored", Number::rate(stream.trend.map(|trend| trend.stored_per_second()))),
+        ("Subjects held", Number::of(state, |state| format::count(state.subjects))),
+        ("Deleted between", Number::of(state, |state| format::count(state.deleted))),
+    ]
+}
+
+/// How long messages stay: `for 1 d, up to 500 MB`.
+fn kept(stream: &Stream) -> String {
+    let retention = match stream.config.retention {
+        Retention::Limits => None,
+        Retention::Interest => Some("until every consumer has acked".to_owned()),
+        Retention::WorkQueue => Some("until one consumer has acked".to_owned()),
+    };
+    let limits = [
+        retention,
+        stream.config.age_limit().map(|age| format!("for {}", Age(age))),
+        stream.config.byte_limit().map(|most| format!("up to {}", format::bytes(most))),
+        stream.config.message_limit().map(|most| format!("up to {}", format::counted_u64(most, "message"))),
+    ];
+    let limits: Vec<String> = limits.into_iter().flatten().collect();
+    if limits.is_empty() { "as long as there is room".to_owned() } else { limits.join(", ") }
+}
+
+/// How it is set up, and where its messages come from. A stream of the same account is a link.
+fn config(stream: &Stream, look: &Look<'_>) -> Vec<(&'static str, String, Option<String>)> {
+    let config = &stream.config;
+    let place = if config.storage == Storage::Memory { "in memory" } else { "on disk" };
+    let full = if config.discard == Discard::New { "refuses new messages" } else { "lets its oldest go" };
+    let mut lines = vec![
+        ("Kept", kept(stream), None),
+        ("When full it", full.to_owned(), None),
+        ("Held", format!("{} {place}", format::counted(config.num_replicas as usize, "copy")), None),
+        ("Leader", leader(&stream.state, |state| state.cluster.as_ref()), None),
+    ];
+    if let Some(state) = stream.state.value() {
+        let sequences = format!("{} to {}", format::count(state.first_sequence), format::count(state.last_sequence));
+        lines.push(("Sequences", sequences, None));
+    }
+    let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text, None)));
+    add("Messages a subject", limit(config.max_msgs_per_subject).map(format::count));
+    let window = config.duplicate_window;
+    add("Knows message ids again for", (!window.is_zero()).then(|| Age(window).to_string()));
+    add("Single messages", Some(if config.allow_direct { "from any replica" } else { "from the leader" }.to_owned()));
+    add("Sealed", config.sealed.then(|| "it takes no more messages".to_owned()));
+    let noted = config.metadata.iter().filter(|(name, _)| !name.starts_with("_nats."));
+    let noted: Vec<String> = noted.map(|(name, value)| format!("{name}={value}")).collect();
+    add("Metadata", Some(format::cut(&noted.join(" "))).filter(|text| !text.is_empty()));
+    let from = config.mirror.iter().map(|origin| ("Mirrors", origin));
+    let from = from.chain(config.sources.iter().map(|origin| ("Gathers from", origin)));
+    lines.extend(from.map(|(what, origin)| {
+        let known = origin.name.parse().ok().filter(|name| look.snapshot.stream(&stream.account, name).is_some());
+        let href = known.map(|name| look.link(&Page::Stream(stream.account.to_string(), name)));
+        (what, format::cut(&origin.name), href)
+    }));
+    lines
+}

@@ -1,0 +1,214 @@
+//! The page of consumers, and that of one.
+
+use std::{sync::Arc, time::Duration};
+
+use streamgauge::{
+    presence::Worker,
+    snapshot::{
+        AgeBy, Ages, Cluster, Consumer, Failures, Finding, Label, Oldest, Reading, Replica, Severity, Snapshot,
+    },
+};
+
+use super::{
+    facts::{consumer, count, now, presence, snapshot, stream, verdict},
+    page_of,
+};
+
+/// Ten streams of twelve consumers: a few in trouble, the last stream in another account.
+fn many() -> Snapshot {
+    let streams = (0..10).map(|number| {
+        let name = format!("S{number}");
+        let mut stream = stream(&name, (0..12).map(|of| consumer(&name, &format!("c{of:02}"))).collect());
+        if let Reading::Known(list) = &mut stream.consumers {
+            let rows = &mut list.value.rows;
+            if number == 3 {
+                rows[5].verdict = verdict(Label::Stopped, Severity::Critical, "Nothing moves.");
+                rows[6].verdict = verdict(Label::NoWorkers, Severity::Warning, "Nobody pulls.");
+            }
+            if number == 9 {
+                rows.iter_mut().for_each(|row| row.account = "B".into());
+            }
+        }
+        if number == 9 {
+            stream.account = "B".into();
+        }
+        stream
+    });
+    Snapshot { streams: count(streams.collect()), ..snapshot() }
+}
+
+#[tokio::test]
+async fn the_worst_come_first_fifty_a_page() {
+    let page = page_of(many(), "/consumers").await;
+    let names = page.texts("#consumers tbody th");
+    assert_eq!((names.len(), &*names[0], &*names[1]), (50, "c05", "c06"));
+    assert_eq!(page.text("#consumer\\.A\\.S3\\.c05 .state"), "stopped for 0 s");
+    assert_eq!(page.text("#consumer\\.A\\.S3\\.c05\\.why"), "Nothing moves");
+    assert_eq!(page.texts(".choices a"), ["all 120", "stopped 1", "no workers 1", "ok 118"]);
+    assert_eq!(page.text(".pager"), "1 to 50 of 120 consumers Next");
+    let last = page_of(many(), "/consumers?page=3").await;
+    assert_eq!(
+        (last.count("#consumers tbody th"), last.text(".pager")),
+        (20, "101 to 120 of 120 consumers Before".to_owned())
+    );
+    let behind = page_of(many(), "/consumers?page=99").await;
+    assert_eq!(behind.text(".pager"), last.text(".pager"), "behind the last page there is the last");
+}
+
+async fn check(address: &str, rows: usize, first: &str) {
+    let page = page_of(many(), address).await;
+    let found = page.texts("#consumers tbody tr th, #consumers tbody .reads");
+    let first_row = found.iter().take(2).map(String::as_str).collect::<Vec<_>>().join(" ");
+    let said = page.text(".pager span");
+    assert!(first_row.starts_with(first), "{address}: {first_row}");
+    let all = said.rsplit_once(" of ").map_or(said.as_str(), |(_, all)| all);
+    assert_eq!(all.split(' ').next(), Some(&*rows.to_string()), "{address}: {said}");
+}
+
+#[tokio::test]
+async fn a_list_is_narrowed_and_sorted_by_its_address() {
+    check("/consumers?label=no_workers", 1, "c06 S3").await;
+    check("/consumers?q=s3", 12, "c05 S3").await;
+    check("/consumers?q=S3&sort=name", 12, "c00 S3").await;
+    check("/consumers?account=B", 12, "c00 S9").await;
+    check("/consumers?account=A&stream=S9", 0, "").await;
+    check("/consumers?stream=S3&label=ok", 10, "c00 S3").await;
+    check("/consumers?sort=name", 120, "c00 S0").await;
+    let none = page_of(many(), "/consumers?q=nowhere").await;
+    assert_eq!(none.text("#consumers .gap"), "none No consumer is like that.");
+    assert_eq!(none.attributes("#q", "value"), ["nowhere"]);
+    let labels = page_of(many(), "/consumers?q=S3&label=ok").await;
+    assert_eq!(labels.texts(".choices a"), ["all 12", "stopped 1", "no workers 1", "ok 10"]);
+    assert_eq!(labels.texts(".choices [aria-current]"), ["ok 10"]);
+    assert!(labels.attributes(".choices a", "href").contains(&"/consumers?q=S3&label=stopped".to_owned()));
+}
+
+/// A consumer with all there is to tell of one.
+fn told() -> Snapshot {
+    let mut one = consumer("ORDERS", "reserve");
+    one.verdict = verdict(Label::Stuck, Severity::Critical, "Message 43 is delivered again and again.");
+    one.verdict.evidence = vec!["the ack floor stands at 42".to_owned()];
+    one.verdict.next_step = "Look at message 43.".into();
+    one.verdict.since = now().before(Duration::from_secs(90));
+    let oldest = Oldest { sequence: Some(43), stored: now().before(Duration::from_secs(120)), by: AgeBy::Message };
+    let ages = Ages { unprocessed: Some(oldest), undelivered: None };
+    one.ages = Reading::known(ages, "n2", now());
+    let failures = Failures { exhausted: 2, terminated: 1, sequences: vec![41, 40], ..Failures::default() };
+    one.failures = Reading::known(failures, "stream ADVISORIES", now());
+    let replica = Replica {
+        name: "n3".to_owned(),
+        is_current: false,
+        is_offline: false,
+        heard_ago: Duration::from_secs(1),
+        behind: 7,
+    };
+    if let Reading::Known(fact) = &mut one.state {
+        fact.value.cluster = Some(Cluster { leader: Some("n2".to_owned()), replicas: vec![replica] });
+    }
+    let mut all = snapshot();
+    all.streams = count(vec![stream("ORDERS", vec![one])]);
+    let mut instances = presence(true);
+    instances.entries[0].value.workers = vec![Worker {
+        stream: "ORDERS".parse().unwrap(),
+        consumer: "reserve".parse().unwrap(),
+        concurrency: 8,
+        running: 3,
+        handled: 1_000,
+        failed: 2,
+        p50_seconds: Some(0.012),
+        p99_seconds: Some(45.0),
+        breaker: Some("open".to_owned()),
+        kill_switch: None,
+    }];
+    all.presence = Reading::known(instances, "bucket presence", now());
+    all.findings = vec![Finding {
+        check: "ack_wait_under_p99",
+        severity: Severity::Warning,
+        about: "consumer reserve of stream ORDERS".to_owned(),
+        sentence: "Handlers take longer than ack_wait".to_owned(),
+        evidence: "99 of 100 handlers take up to 45 s".to_owned(),
+        next_step: "raise ack_wait".to_owned(),
+    }];
+    all
+}
+
+#[tokio::test]
+async fn a_consumer_says_what_is_wrong_since_when_how_we_know_and_what_to_do() {
+    let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;
+    assert_eq!(page.text("h1"), "reserve");
+    assert_eq!(page.text("#verdict .sentence"), "stuck for 1 min 30 s. Message 43 is delivered again and again.");
+    assert_eq!(page.texts("#verdict li"), ["the ack floor stands at 42"]);
+    assert_eq!(page.text("#verdict .next"), "What to do Look at message 43.");
+    assert_eq!(page.text("#figure-lag dd"), "5 pending and ack pending");
+    assert_eq!(page.text("#figure-ack-pending dd"), "2 of 100 delivered, not yet acked");
+    assert_eq!(page.text("#figure-oldest dd"), "2 min age of the message");
+    assert_eq!(page.text(".sources"), "Counts read just now from n1. Ages read just now from n2.");
+    assert!(page.text("#failures").contains("3 messages given up: 2 after the last delivery allowed, 1 terminated"));
+    assert_eq!(page.text("#config .findings b"), "Handlers take longer than ack_wait");
+    assert_eq!(page.texts("#replicas td")[..2], ["behind", "7 operations"]);
+}
+
+#[tokio::test]
+async fn a_consumers_workers_are_held_against_its_ack_wait() {
+    let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;
+    let cells = page.texts("#workers tbody td");
+    assert_eq!(cells[..5], ["3 of 8", "1,000", "2", "12 ms", "45.0 s"]);
+    assert_eq!(cells[5], "over ack wait of 30 s breaker open");
+    let nobody = page_of(snapshot(), "/consumers/A/ORDERS/reserve").await;
+    assert!(nobody.text("#workers .gap").starts_with("none No instance says of itself"), "{}", nobody.html);
+}
+
+#[tokio::test]
+async fn a_number_can_be_asked_for_by_other_means() {
+    let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;
+    let texts = page.texts("#equivalents code[data-copy]");
+    for expected in [
+        "nats consumer info ORDERS reserve",
+        "nats request '$JS.API.CONSUMER.INFO.ORDERS.reserve' ''",
+        r#"nats_consumer_num_pending{account="A", stream_name="ORDERS", consumer_name="reserve"}"#,
+    ] {
+        assert!(texts.iter().any(|text| text == expected), "{expected} in {texts:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_gone_is_not_found_and_one_that_is_unknown_is_not_gone() {
+    let gone = page_of(snapshot(), "/consumers/A/ORDERS/nobody").await;
+    assert_eq!((gone.status.as_u16(), gone.text("h1")), (404, "nobody".to_owned()));
+    assert!(gone.text(".gap").contains("There is no consumer nobody on stream ORDERS"), "{}", gone.html);
+    assert_eq!(page_of(snapshot(), "/consumers/B/ORDERS/reserve").await.status, 404, "another account");
+    let mut unread = snapshot();
+    unread.streams = super::failed();
+    let page = page_of(unread, "/consumers/A/ORDERS/reserve").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text(".gap").contains("the dog ate it"), "{}", page.html);
+}
+
+#[tokio::test]
+async fn the_overview_names_the_consumers_that_need_somebody() {
+    let page = page_of(told(), "/").await;
+    assert_eq!(page.text("h1"), "critical: 1 consumer needs you");
+    assert_eq!(page.text("title"), "1 consumer needs you · Streamgauge");
+    let [detail, finding] = page.texts("#headline .details li").try_into().unwrap();
+    assert!(detail.starts_with("reserve on ORDERS stuck for 1 min 30 s Message 43"), "{detail}");
+    assert!(detail.contains("Look at message 43.") && detail.contains("the ack floor stands at 42"), "{detail}");
+    assert!(finding.starts_with("consumer reserve of stream ORDERS Handlers take longer"), "{finding}");
+    let links = page.attributes("#headline a", "href");
+    assert_eq!(links, ["/consumers/A/ORDERS/reserve", "/findings"]);
+}
+
+#[tokio::test]
+async fn ten_thousand_consumers_are_a_page_like_any_other() {
+    let streams = (0..1_000).map(|number| {
+        let name = format!("S{number}");
+        stream(&name, (0..10).map(|of| consumer(&name, &format!("c{of}"))).collect::<Vec<Consumer>>())
+    });
+    let all = Arc::new(Snapshot { streams: count(streams.collect()), ..snapshot() });
+    let (_sender, snapshots) = tokio::sync::watch::channel(all);
+    let router = super::router(snapshots, None);
+    for address in ["/", "/consumers", "/consumers?q=S99&sort=lag", "/streams"] {
+        let page = crate::support::page::Page::of(&router, address).await;
+        assert_eq!(page.status, 200, "{address}");
+        assert!(page.html.len() < 200_000, "{address}: {} bytes", page.html.len());
+    }
+}
