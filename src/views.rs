@@ -1,5 +1,6 @@
 //! Pages as HTML: pure functions of the facts. A page and its live updates are drawn by the same templates.
 
+mod chart;
 mod consumer;
 mod consumers;
 mod equivalent;
@@ -11,6 +12,7 @@ mod limits;
 mod lists;
 mod overview;
 mod page;
+mod past;
 mod pieces;
 mod records;
 mod replicas;
@@ -28,6 +30,7 @@ use crate::{clock::Timestamp, config::TraceUrl, snapshot::Snapshot};
 
 pub use layout::{Frame, failure};
 pub use page::Page;
+pub use past::Past;
 pub use search::{Search, Sort};
 
 /// What all pages share and the program decides once.
@@ -56,12 +59,12 @@ pub struct Main {
     pub is_there: bool,
 }
 
-/// Draws what `page` shows of `snapshot`.
+/// Draws what `page` shows of `snapshot`, and of the past of what it is about.
 ///
 /// # Errors
 /// When a template fails, which is a defect in it.
-pub fn draw(page: &Page, snapshot: &Snapshot, site: &Site, now: Timestamp) -> Result<Main, askama::Error> {
-    let look = Look { snapshot, site, now };
+pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Timestamp) -> Result<Main, askama::Error> {
+    let look = Look { snapshot, past, site, now };
     let mut is_there = true;
     let (title, html) = match page {
         Page::Overview => {
@@ -69,14 +72,14 @@ pub fn draw(page: &Page, snapshot: &Snapshot, site: &Site, now: Timestamp) -> Re
             (page.headline.title(), page.render()?)
         }
         Page::Streams(search) => ("Streams".to_owned(), streams::StreamsPage::of(search, &look).render()?),
-        Page::Stream(account, stream) => {
-            let page = stream::StreamPage::of(account, stream, &look);
+        Page::Stream(account, stream, _) => {
+            let page = stream::StreamPage::of(page, account, stream, &look);
             is_there = page.is_there;
             (stream.to_string(), page.render()?)
         }
         Page::Consumers(search) => ("Consumers".to_owned(), consumers::ConsumersPage::of(search, &look).render()?),
-        Page::Consumer(account, stream, consumer) => {
-            let page = consumer::ConsumerPage::of(account, stream, consumer, &look);
+        Page::Consumer(account, stream, consumer, _) => {
+            let page = consumer::ConsumerPage::of(page, account, stream, consumer, &look);
             is_there = page.is_there;
             (page.title.clone(), page.render()?)
         }
@@ -94,6 +97,7 @@ pub fn draw(page: &Page, snapshot: &Snapshot, site: &Site, now: Timestamp) -> Re
 /// The facts, and the moment from which their ages are told.
 struct Look<'a> {
     snapshot: &'a Snapshot,
+    past: &'a Past,
     site: &'a Site,
     now: Timestamp,
 }

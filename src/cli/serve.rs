@@ -46,7 +46,12 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
         Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
         None => History::default(),
     };
-    let settings = collector::Settings { interval: observer.interval, system: system.over(&nats), app: nats, history };
+    let settings = collector::Settings {
+        interval: observer.interval,
+        system: system.over(&nats),
+        app: nats,
+        history: history.clone(),
+    };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
 
     let health = Arc::new(Health::new(clock.clone()));
@@ -59,7 +64,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let settings = web::Settings { trace_url: observer.trace_url, base_path: observer.base_path };
     let home = format!("http://{address}{}/", settings.base_path);
-    let pages = web::Web::new(snapshots, settings, clock, stop.clone());
+    let pages = web::Web::new(snapshots, history, settings, clock, stop.clone());
     let router = web::router(pages, probes::router(health.clone(), telemetry.metrics().clone()));
     tracing::info!("the pages are at {home}");
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };

@@ -91,6 +91,11 @@ impl History {
         self.inner().since
     }
 
+    /// Whether it outlives the program.
+    pub fn is_on_disk(&self) -> bool {
+        self.inner().store.is_some()
+    }
+
     /// What is known of `whose` over `span`, up to `now`; `None` when it was never seen.
     pub fn of(&self, whose: &Whose, span: Span, now: Timestamp) -> Option<Series> {
         let inner = self.inner();
@@ -101,7 +106,7 @@ impl History {
     ///
     /// # Errors
     /// When the folder cannot be written to.
-    pub(super) fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    pub fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let now = snapshot.taken;
         let mut inner = self.inner();
         inner.since.get_or_insert(now);

@@ -9,6 +9,7 @@ use super::{
     findings::FindingRow,
     format,
     page::Page,
+    past::PastView,
     pieces::{Gap, Level, Moment, Number, Sign, Stamp},
     replicas::ReplicaTable,
     search::Search,
@@ -49,6 +50,7 @@ struct Body {
     figures: Vec<Figure>,
     stamp: Option<Stamp>,
     ages_stamp: Option<Stamp>,
+    past: PastView,
     position: Vec<Line>,
     failures: FailuresView,
     workers: WorkerTable,
@@ -99,7 +101,7 @@ struct FailuresView {
 }
 
 impl ConsumerPage {
-    pub(super) fn of(account: &str, stream: &StreamName, name: &ConsumerName, look: &Look<'_>) -> Self {
+    pub(super) fn of(page: &Page, account: &str, stream: &StreamName, name: &ConsumerName, look: &Look<'_>) -> Self {
         let found = look.snapshot.stream(account, stream);
         let consumer = found.and_then(|stream| stream.consumers.value()?.rows.iter().find(|row| row.name == *name));
         let gap = match (found, consumer) {
@@ -121,7 +123,7 @@ impl ConsumerPage {
                 let gone = format!("There is no consumer {name} on stream {stream} in account {account} any more.");
                 consumer.is_none().then(|| Gap::empty(&gone))
             }),
-            body: found.zip(consumer).map(|(stream, consumer)| Body::of(consumer, stream, look)),
+            body: found.zip(consumer).map(|(stream, consumer)| Body::of(page, consumer, stream, look)),
         }
     }
 
@@ -131,7 +133,7 @@ impl ConsumerPage {
 }
 
 impl Body {
-    fn of(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Self {
+    fn of(page: &Page, consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Self {
         let state = &consumer.state;
         Self {
             tags: tags(consumer, state.value()),
@@ -140,6 +142,7 @@ impl Body {
             figures: figures(consumer, stream, look),
             stamp: Stamp::of(state, look),
             ages_stamp: Stamp::of(&consumer.ages, look),
+            past: PastView::of_consumer(page, look),
             position: position(consumer, look),
             failures: FailuresView::of(consumer, look),
             workers: WorkerTable::of(consumer, look),

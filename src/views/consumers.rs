@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::{Age, Timestamp},
-    snapshot::{AgeBy, Consumer, Label, Mode, Reading, Stream},
+    snapshot::{AgeBy, Consumer, Label, Mode, Reading, Span, Stream},
 };
 
 /// A table of consumers.
@@ -265,7 +265,11 @@ impl ConsumerRow {
             href: look.link(&page_of(consumer)),
             account: consumer.account.to_string(),
             stream: consumer.stream.to_string(),
-            stream_href: look.link(&Page::Stream(consumer.account.to_string(), consumer.stream.clone())),
+            stream_href: look.link(&Page::Stream(
+                consumer.account.to_string(),
+                consumer.stream.clone(),
+                Span::default(),
+            )),
             is_ephemeral: !consumer.config.is_durable(),
             filters: filters(consumer),
             since: standing.is_trouble().then(|| Moment::length(consumer.verdict.since, look)),
@@ -290,7 +294,7 @@ impl ConsumerRow {
 
 /// The page of a consumer.
 pub(super) fn page_of(consumer: &Consumer) -> Page {
-    Page::Consumer(consumer.account.to_string(), consumer.stream.clone(), consumer.name.clone())
+    Page::Consumer(consumer.account.to_string(), consumer.stream.clone(), consumer.name.clone(), Span::default())
 }
 
 /// Pull requests that wait, or whether the server has anybody to send to.

@@ -5,7 +5,11 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::search::Search;
-use crate::name::{ConsumerName, StreamName};
+use crate::{
+    collector::Whose,
+    name::{ConsumerName, StreamName},
+    snapshot::Span,
+};
 
 /// A page that exists.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -14,12 +18,12 @@ pub enum Page {
     Overview,
     /// The streams of all accounts.
     Streams(Search),
-    /// One stream, in an account.
-    Stream(String, StreamName),
+    /// One stream, in an account, with its past over a span.
+    Stream(String, StreamName, Span),
     /// The consumers of all accounts, the worst first.
     Consumers(Search),
-    /// One consumer of a stream, in an account.
-    Consumer(String, StreamName, ConsumerName),
+    /// One consumer of a stream, in an account, with its past over a span.
+    Consumer(String, StreamName, ConsumerName, Span),
     /// The servers.
     Servers,
     /// Instances of services with their probes and workers.
@@ -49,11 +53,13 @@ impl Page {
         match parts.as_slice() {
             [""] => Some(Self::Overview),
             ["streams"] => Some(Self::Streams(search())),
-            ["streams", account, stream] => Some(Self::Stream(text(account, ACCOUNT_MOST)?, stream.parse().ok()?)),
+            ["streams", account, stream] => {
+                Some(Self::Stream(text(account, ACCOUNT_MOST)?, stream.parse().ok()?, span_of(query)))
+            }
             ["consumers"] => Some(Self::Consumers(search())),
             ["consumers", account, stream, consumer] => {
                 let account = text(account, ACCOUNT_MOST)?;
-                Some(Self::Consumer(account, stream.parse().ok()?, consumer.parse().ok()?))
+                Some(Self::Consumer(account, stream.parse().ok()?, consumer.parse().ok()?, span_of(query)))
             }
             ["servers"] => Some(Self::Servers),
             ["services"] => Some(Self::Services),
@@ -77,6 +83,29 @@ impl Page {
         }
     }
 
+    /// Whose past it shows, and over which span.
+    pub fn past(&self) -> Option<(Whose, Span)> {
+        let whose = |account: &String, stream: &StreamName, consumer: Option<&ConsumerName>| Whose {
+            account: account.clone(),
+            stream: stream.to_string(),
+            consumer: consumer.map(ToString::to_string),
+        };
+        match self {
+            Self::Stream(account, stream, span) => Some((whose(account, stream, None), *span)),
+            Self::Consumer(account, stream, consumer, span) => Some((whose(account, stream, Some(consumer)), *span)),
+            _ => None,
+        }
+    }
+
+    /// The same page with its past over another span.
+    pub(super) fn over(&self, span: Span) -> Self {
+        match self.clone() {
+            Self::Stream(account, stream, _) => Self::Stream(account, stream, span),
+            Self::Consumer(account, stream, consumer, _) => Self::Consumer(account, stream, consumer, span),
+            other => other,
+        }
+    }
+
     /// What is searched for on it, where it is a list that can be searched.
     pub(super) fn search(&self) -> Option<&Search> {
         match self {
@@ -84,6 +113,15 @@ impl Page {
             _ => None,
         }
     }
+}
+
+/// The span that an address asks for with `over=2h`; anything else is the finest.
+fn span_of(query: &str) -> Span {
+    query.split('&').find_map(|pair| Span::of_token(pair.strip_prefix("over=")?)).unwrap_or_default()
+}
+
+fn write_span(span: Span, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if span == Span::default() { Ok(()) } else { write!(f, "?over={}", span.token()) }
 }
 
 /// A part of a path in letters.
@@ -107,9 +145,13 @@ impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.list())?;
         match self {
-            Self::Stream(account, stream) => write!(f, "/{}/{}", encoded(account), encoded(stream.as_str())),
-            Self::Consumer(account, stream, consumer) => {
-                write!(f, "/{}/{}/{}", encoded(account), encoded(stream.as_str()), encoded(consumer.as_str()))
+            Self::Stream(account, stream, span) => {
+                write!(f, "/{}/{}", encoded(account), encoded(stream.as_str()))?;
+                write_span(*span, f)
+            }
+            Self::Consumer(account, stream, consumer, span) => {
+                write!(f, "/{}/{}/{}", encoded(account), encoded(stream.as_str()), encoded(consumer.as_str()))?;
+                write_span(*span, f)
             }
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
             Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => search.fmt(f),
@@ -139,6 +181,10 @@ mod tests {
         check("/consumers/A/ORDERS/mail", Some("/consumers/A/ORDERS/mail"));
         check("/consumers/A/ORDERS/%3Cimg%3E", Some("/consumers/A/ORDERS/%3Cimg%3E"));
         check("/records/dead%20end", Some("/records/dead%20end"));
+        check("/consumers/A/ORDERS/mail?over=24h", Some("/consumers/A/ORDERS/mail?over=24h"));
+        check("/streams/A/ORDERS?x=1&over=2h", Some("/streams/A/ORDERS?over=2h"));
+        check("/streams/A/ORDERS?over=10m", Some("/streams/A/ORDERS"));
+        check("/streams/A/ORDERS?over=for+ever", Some("/streams/A/ORDERS"));
     }
 
     #[test]

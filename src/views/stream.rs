@@ -11,6 +11,7 @@ use super::{
     format,
     limits::Fill,
     page::Page,
+    past::PastView,
     pieces::{Gap, Moment, Number, Stamp},
     replicas::{ReplicaTable, leader},
     search::Search,
@@ -19,7 +20,7 @@ use super::{
 use crate::{
     clock::Age,
     name::StreamName,
-    snapshot::{Discard, Held, Retention, Storage, Stream, limit},
+    snapshot::{Discard, Held, Retention, Span, Storage, Stream, limit},
 };
 
 /// The page of one stream.
@@ -42,6 +43,7 @@ struct Body {
     stamp: Option<Stamp>,
     limits: Vec<Fill>,
     kept: String,
+    past: PastView,
     consumers_gap: Option<Gap>,
     consumers_stamp: Option<Stamp>,
     consumers: ConsumerTable,
@@ -55,7 +57,7 @@ struct Body {
 }
 
 impl StreamPage {
-    pub(super) fn of(account: &str, name: &StreamName, look: &Look<'_>) -> Self {
+    pub(super) fn of(page: &Page, account: &str, name: &StreamName, look: &Look<'_>) -> Self {
         let stream = look.snapshot.stream(account, name);
         let unknown = stream.is_none().then(|| Gap::of(&look.snapshot.streams, "streams")).flatten();
         let is_there = stream.is_some() || unknown.is_some();
@@ -65,13 +67,13 @@ impl StreamPage {
             is_there,
             crumbs: vec![Crumb { text: "Streams".to_owned(), href: look.link(&Page::Streams(Search::default())) }],
             gap: unknown.or_else(|| stream.is_none().then(|| Gap::empty(&gone))),
-            body: stream.map(|stream| Body::of(stream, look)),
+            body: stream.map(|stream| Body::of(page, stream, look)),
         }
     }
 }
 
 impl Body {
-    fn of(stream: &Stream, look: &Look<'_>) -> Self {
+    fn of(page: &Page, stream: &Stream, look: &Look<'_>) -> Self {
         let (consumers, consumers_more) = ConsumerTable::of_stream(stream, look);
         let list = stream.consumers.value();
         let missing = list.map(|list| list.missing.clone()).unwrap_or_default();
@@ -91,6 +93,7 @@ impl Body {
             stamp: Stamp::of(&stream.state, look),
             limits: Fill::all(stream, look.now),
             kept: kept(stream),
+            past: PastView::of_stream(page, look),
             consumers_gap: Gap::of(&stream.consumers, "consumers")
                 .or_else(|| is_empty.then(|| Gap::empty("Nobody has made a consumer on it."))),
             consumers_stamp: Stamp::of(&stream.consumers, look),
@@ -162,7 +165,7 @@ fn config(stream: &Stream, look: &Look<'_>) -> Vec<(&'static str, String, Option
     let from = from.chain(config.sources.iter().map(|origin| ("Gathers from", origin)));
     lines.extend(from.map(|(what, origin)| {
         let known = origin.name.parse().ok().filter(|name| look.snapshot.stream(&stream.account, name).is_some());
-        let href = known.map(|name| look.link(&Page::Stream(stream.account.to_string(), name)));
+        let href = known.map(|name| look.link(&Page::Stream(stream.account.to_string(), name, Span::default())));
         (what, format::cut(&origin.name), href)
     }));
     lines

@@ -14,7 +14,7 @@ use super::{
     search::{Search, Sort},
     standing,
 };
-use crate::snapshot::{Held, Stream};
+use crate::snapshot::{Held, Span, Stream};
 
 /// A table of streams.
 #[derive(Template)]
@@ -145,7 +145,7 @@ impl StreamRow {
         Self {
             key: format!("{}.{}", stream.account, stream.name),
             name: stream.name.to_string(),
-            href: look.link(&Page::Stream(stream.account.to_string(), stream.name.clone())),
+            href: look.link(&Page::Stream(stream.account.to_string(), stream.name.clone(), Span::default())),
             account: stream.account.to_string(),
             tag: tag(stream),
             subjects: subjects(stream),

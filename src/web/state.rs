@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 use super::assets;
 use crate::{
     clock::{Clock, Timestamp},
-    collector::Snapshots,
+    collector::{History, Snapshots},
     config::{BasePath, TraceUrl},
-    views::{self, Main, Page, Site},
+    views::{self, Main, Page, Past, Site},
 };
 
 /// Streams of updates that may be open at once: one for each visible tab.
@@ -42,6 +42,7 @@ pub struct Web(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     snapshots: Snapshots,
+    history: History,
     site: Site,
     clock: Clock,
     stop: CancellationToken,
@@ -61,11 +62,18 @@ pub(super) struct Drawing {
 }
 
 impl Web {
-    /// A web server that shows `snapshots`. Its streams of updates end when `stop` is cancelled.
-    pub fn new(snapshots: Snapshots, settings: Settings, clock: Clock, stop: CancellationToken) -> Self {
+    /// A web server that shows `snapshots` and what was before them. Its streams of updates end when `stop` is cancelled.
+    pub fn new(
+        snapshots: Snapshots,
+        history: History,
+        settings: Settings,
+        clock: Clock,
+        stop: CancellationToken,
+    ) -> Self {
         let run = format!("{:x}", clock.now().0.unix_timestamp_nanos());
         Self(Arc::new(Shared {
             snapshots,
+            history,
             site: assets::site(settings),
             clock,
             stop,
@@ -99,10 +107,16 @@ impl Web {
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let main = Arc::new(views::draw(page, &snapshot, &self.0.site, now)?);
+        let main = Arc::new(views::draw(page, &snapshot, &self.past(page, now), &self.0.site, now)?);
         let drawing = Drawing { event, main, drawn: now };
         self.keep(page, drawing.clone());
         Ok(drawing)
+    }
+
+    fn past(&self, page: &Page, now: Timestamp) -> Past {
+        let history = &self.0.history;
+        let series = page.past().and_then(|(whose, span)| history.of(&whose, span, now));
+        Past { series, since: history.since(), is_on_disk: history.is_on_disk() }
     }
 
     fn kept(&self, page: &Page, event: &str, now: Timestamp) -> Option<Drawing> {

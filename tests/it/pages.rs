@@ -3,6 +3,7 @@
 mod consumers;
 mod facts;
 mod live;
+mod past;
 mod streams;
 
 use std::{collections::HashSet, sync::Arc};
@@ -10,6 +11,7 @@ use std::{collections::HashSet, sync::Arc};
 use axum::{Router, body::Body, http::Request};
 use streamgauge::{
     clock::Clock,
+    collector::History,
     config::TraceUrl,
     snapshot::{Bucket, Consumer, Failures, Finding, Label, Listing, Origin, Reading, Severity, Snapshot, Why},
     web::{self, Settings, Web},
@@ -40,8 +42,12 @@ pub(crate) fn router(snapshots: watch::Receiver<Arc<Snapshot>>, trace_url: Optio
 }
 
 fn router_with(snapshots: watch::Receiver<Arc<Snapshot>>, settings: Settings) -> Router {
+    router_over(snapshots, History::default(), settings)
+}
+
+fn router_over(snapshots: watch::Receiver<Arc<Snapshot>>, history: History, settings: Settings) -> Router {
     let clock = Clock::standing_at(now());
-    web::router(Web::new(snapshots, settings, clock, CancellationToken::new()), Router::new())
+    web::router(Web::new(snapshots, history, settings, clock, CancellationToken::new()), Router::new())
 }
 
 async fn page_of(snapshot: Snapshot, path: &str) -> Page {

@@ -11,6 +11,7 @@ use axum::{
 use futures_util::StreamExt;
 use streamgauge::{
     clock::Clock,
+    collector::History,
     snapshot::Snapshot,
     web::{Settings, Web},
 };
@@ -107,7 +108,7 @@ async fn a_stream_without_news_says_that_it_is_there() {
 async fn streams_end_when_the_server_does() {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
     let stop = CancellationToken::new();
-    let web = Web::new(snapshots, Settings::default(), Clock::system(), stop.clone());
+    let web = Web::new(snapshots, History::default(), Settings::default(), Clock::system(), stop.clone());
     let router = streamgauge::web::router(web, Router::new());
     let request = Request::get("/live?page=/").body(Body::empty()).unwrap();
     let mut events = router.oneshot(request).await.unwrap().into_body().into_data_stream();
