@@ -221,3 +221,53 @@ impl Drop for Departure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::CorrelationId;
+
+    fn begun(telemetry: &Telemetry, cause: Option<&Cause>) -> Departure {
+        let subject = "orders.placed.7".try_into().unwrap();
+        let leaving = Leaving { subject: &subject, id: "m-1", correlation: "7", size: 2 };
+        telemetry.outlet("publish", &"orders.placed.*".try_into().unwrap()).begin(leaving, cause)
+    }
+
+    #[test]
+    fn a_message_stays_in_the_trace_of_its_cause_and_is_seen_as_that_is() {
+        let telemetry = Telemetry::unexported();
+        for flags in ["00", "01"] {
+            let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}").parse().unwrap();
+            let state = Some("vendor=1".to_owned());
+            let outside = Cause::outside(CorrelationId("7".into()), Some(parent));
+            let departure = begun(&telemetry, Some(&Cause { trace_state: state.clone(), ..outside }));
+            let this = departure.trace_parent();
+            assert_eq!((this.trace_id, this.flags), (parent.trace_id, parent.flags));
+            assert_ne!(this.span_id, parent.span_id);
+            assert_eq!(departure.trace_state(), state);
+        }
+    }
+
+    #[test]
+    fn a_span_that_is_current_is_nearer_than_a_cause_of_its_trace_and_farther_than_one_of_another() {
+        let telemetry = Telemetry::unexported();
+        let current = telemetry.serving_http("GET", "/", None);
+        let here = current.trace_parent().unwrap();
+        let cause = |trace| Cause::outside(CorrelationId("7".into()), Some(trace));
+        let earlier = cause(TraceParent { span_id: [9; 8], ..here });
+        let other = cause(TraceParent { trace_id: [9; 16], ..here });
+        let above = |cause: &Cause| current.inside(|| Above::find(Some(cause)).parent);
+        assert_eq!(above(&earlier), Some(here));
+        assert_eq!(above(&other), other.trace);
+        assert_eq!(Above::find(None).parent, None);
+    }
+
+    #[test]
+    fn what_begins_a_trace_is_seen_unless_telemetry_is_suppressed() {
+        let telemetry = Telemetry::unexported();
+        let first = begun(&telemetry, None).trace_parent();
+        assert!(first.is_sampled() && first.trace_id != begun(&telemetry, None).trace_parent().trace_id);
+        let _quiet = Context::enter_telemetry_suppressed_scope();
+        assert!(!begun(&telemetry, None).trace_parent().is_sampled());
+    }
+}
