@@ -14,7 +14,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use streamgauge::{
     bus::Bus,
     clock::Clock,
-    consumer::{self, Worker},
+    consumer::{self, Status, Worker},
     handler,
     message::MessageId,
     nats::Connection,
@@ -84,7 +84,7 @@ async fn ours(bus: &Bus, connection: &Connection) -> anyhow::Result<f64> {
     let worker = Worker::new(format!("ours-{}", MessageId::new())).concurrency(CREDITS).on(handler);
     let began = Instant::now();
     let status = consumer::start(worker, bus, connection, &tasks, Duration::from_secs(1))?;
-    while handled.load(Relaxed) < MESSAGES || status.running() > 0 {
+    while handled.load(Relaxed) < MESSAGES || !is_settled(connection, &status).await? {
         anyhow::ensure!(began.elapsed() < RUN_LIMIT, "{} of {MESSAGES} handled", handled.load(Relaxed));
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -92,6 +92,13 @@ async fn ours(bus: &Bus, connection: &Connection) -> anyhow::Result<f64> {
     anyhow::ensure!(tasks.stop(Duration::from_secs(5)).await, "the worker does not end");
     connection.jetstream.delete_consumer_from_stream(status.consumer.as_str(), measured::STREAM).await?;
     Ok(rate)
+}
+
+/// Whether the server knows of each ack, as the other side does when it ends.
+async fn is_settled(connection: &Connection, status: &Status) -> anyhow::Result<bool> {
+    let stream = connection.jetstream.get_stream_no_info(measured::STREAM).await?;
+    let info = stream.consumer_info(status.consumer.as_str()).await?;
+    Ok(info.num_pending == 0 && info.num_ack_pending == 0)
 }
 
 async fn theirs(connection: &Connection) -> anyhow::Result<f64> {
