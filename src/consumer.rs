@@ -11,16 +11,20 @@ mod credits;
 pub mod dead_letter;
 mod declare;
 mod drain;
+mod ending;
 mod fate;
 mod flight;
 mod gate;
+mod held;
 mod later;
 mod lease;
 mod outstanding;
 mod partition;
+mod pause;
 mod process;
 mod pull;
 mod route;
+mod runners;
 mod status;
 mod tally;
 mod turns;
@@ -291,6 +295,7 @@ pub fn start(
         part: None,
         later,
         worker: Arc::new(worker),
+        runners: runners::Runners::default(),
         handlers: Tasks::default(),
         grace,
     });

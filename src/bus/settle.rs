@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::{Client, Message, Request, Subject};
 use bytes::Bytes;
 
-pub(crate) use settler::Settler;
+pub(crate) use settler::{Ending, Settler};
 
 /// How long a settlement waits for the server's word.
 const CONFIRM_LIMIT: Duration = Duration::from_secs(2);

@@ -63,6 +63,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.free.len() == self.slots.len()
+    }
+
     /// Takes what has waited for too long.
     pub(super) fn expired(&mut self, now: Instant) -> Vec<T> {
         self.take_all(|until| until <= now)
@@ -108,6 +113,7 @@ mod tests {
     fn what_waited_too_long_is_taken_and_its_place_is_free_again() {
         let mut slots = Slots::default();
         let now = Instant::now();
+        assert!(slots.is_empty());
         let soon = slots.hold('a', now + Duration::from_secs(1));
         let later = slots.hold('b', now + Duration::from_secs(2));
         assert!(slots.expired(now).is_empty());
@@ -116,6 +122,8 @@ mod tests {
         slots.hold('c', now);
         assert_eq!(slots.slots.len(), 2);
         assert_eq!(slots.take(later), Some('b'));
+        assert!(!slots.is_empty());
         assert_eq!(slots.all(), ['c']);
+        assert!(slots.is_empty());
     }
 }

@@ -14,8 +14,10 @@ use super::{
     arrival::Arrived,
     attempts::Record,
     dead_letter,
-    fate::{Fate, fate, outlived, panicked},
+    ending::Ending,
+    fate::{Fate, fate, outlived, panicked, unredeemed},
     gate::{self, Kind},
+    held::Held,
     pull::Shared,
     route::{Choice, Route},
     tally::{Exhausted, Tally},
@@ -26,7 +28,7 @@ use crate::{
     errors::ErrorChain,
     handler::{Context, Outcome, class},
     message::{Delivery, Message, header},
-    name::{Subject, SubjectPattern},
+    name::SubjectPattern,
     telemetry::{
         Span,
         events::{self, Done, GivenUp, Processed, Settled, Tripped},
@@ -46,6 +48,8 @@ pub(super) struct Work<'a> {
     pub(super) delivery: Arc<Delivery>,
     /// What is known of one that came back after a long wait; its place is the original's.
     pub(super) returned: Option<Record>,
+    /// `None` once the message was let go.
+    held: Option<Held>,
     choice: Choice<'a>,
     stop: &'a CancellationToken,
 }
@@ -63,18 +67,19 @@ impl<'a> Work<'a> {
         shared: &'a Shared,
         reply: &'a async_nats::Subject,
         (message, delivery, returned): Arrived,
+        held: Held,
         stop: &'a CancellationToken,
     ) -> Self {
         let choice = shared.worker.routes.of(&message);
         match &choice {
             Choice::Route { index, .. } => shared.route_metrics[*index].count_delivery(),
             Choice::Nobody { .. } => {
-                let template = template(&choice, &message.subject);
+                let template = choice.template(&message.subject);
                 let metrics = shared.bus.telemetry().metrics();
                 metrics.count_delivery(template.as_str(), shared.status.consumer.as_str());
             }
         }
-        Self { shared, reply, message, delivery, returned, choice, stop }
+        Self { shared, reply, message, delivery, returned, held: Some(held), choice, stop }
     }
 
     /// Settles a message that another durable is to process.
@@ -86,7 +91,7 @@ impl<'a> Work<'a> {
     }
 
     /// Starts the handler once and settles what it returns, unless the message is to be tried again here.
-    pub(super) async fn attempt(&self, tally: &mut Tally) -> Next {
+    pub(super) async fn attempt(&mut self, tally: &mut Tally) -> Next {
         if let Some(exhausted) = tally.exhausted(&self.shared.worker.retry) {
             return Box::pin(self.give_up(tally, &exhausted)).await;
         }
@@ -98,9 +103,31 @@ impl<'a> Work<'a> {
         };
         let span = self.span();
         span.set("streamgauge.attempt", i64::from(number));
-        let next = span.around(self.run(&span, tally, number)).await;
+        let outcome = span.around(self.run(&span, number)).await;
+        let (span, outcome) = match self.let_go(span, tally, outcome).await {
+            Ok(()) => return Next::Settled,
+            Err(kept) => kept,
+        };
+        // What is rare is boxed here and elsewhere: the work on every message would be as large as the largest of its ways.
+        let next = Box::pin(span.around(self.conclude(&span, tally, &outcome))).await;
         span.end();
         next
+    }
+
+    /// Acks the message and waits for nothing, if nothing is to happen after it: what is known of its attempts is nowhere but here, and
+    /// no other message waits for its end.
+    async fn let_go(&mut self, span: Span, tally: &Tally, outcome: Outcome) -> Result<(), (Span, Outcome)> {
+        let Shared { worker, part, .. } = self.shared;
+        let waits = tally.is_stored() || worker.serial.is_some() || part.is_some() || self.returned.is_some();
+        let (Outcome::Done, false, &Choice::Route { index, .. }) = (&outcome, waits, &self.choice) else {
+            return Err((span, outcome));
+        };
+        let Some(held) = self.held.take() else { return Err((span, outcome)) };
+        let unheard = Ending::new(held, span, index).ack(self.shared, self.reply).await;
+        unheard.map_err(|(held, span)| {
+            self.held = Some(held);
+            (span, outcome)
+        })
     }
 
     async fn give_up(&self, tally: &mut Tally, exhausted: &Exhausted) -> Next {
@@ -124,7 +151,7 @@ impl<'a> Work<'a> {
         span.with_ids(telemetry.ids_of(&self.message))
     }
 
-    async fn run(&self, span: &Span, tally: &mut Tally, number: u32) -> Next {
+    async fn run(&self, span: &Span, number: u32) -> Outcome {
         let status = &self.shared.status;
         let running = status.started();
         let began = Instant::now();
@@ -134,9 +161,10 @@ impl<'a> Work<'a> {
         };
         let took = began.elapsed();
         status.ended(took, outcome == Outcome::Done);
+        self.shared.runners.took(took);
         self.tell(span, &outcome, took, number);
         self.learn(span, &outcome, took, running);
-        self.conclude(span, tally, &outcome).await
+        outcome
     }
 
     /// Runs the handler. One that panics has failed like any other, as has one that outlives its limit; one that outlives the grace is
@@ -199,7 +227,7 @@ impl<'a> Work<'a> {
 
     /// The pattern that the message's subject is one of, or the subject itself where nobody reads it.
     fn template(&self) -> Cow<'_, SubjectPattern> {
-        template(&self.choice, &self.message.subject)
+        self.choice.template(&self.message.subject)
     }
 
     fn route_metrics(&self) -> Option<&RouteMetrics> {
@@ -243,23 +271,16 @@ impl<'a> Work<'a> {
         Tripped { consumer, kind: kind.name(), phase }.emit(self.shared.bus.telemetry().metrics());
     }
 
-    /// What is rare is boxed here and elsewhere: the task of every message would be as large as the largest of its ways.
     async fn conclude(&self, span: &Span, tally: &mut Tally, outcome: &Outcome) -> Next {
-        let attempts = &self.shared.attempts;
-        if *outcome != Outcome::Done {
-            return Box::pin(self.conclude_failed(span, tally, outcome)).await;
-        }
-        if self.settle(span, Settlement::Ack).await && tally.is_stored() {
-            Box::pin(tally.forget(attempts, &self.delivery)).await;
-        }
-        Next::Settled
-    }
-
-    async fn conclude_failed(&self, span: &Span, tally: &mut Tally, outcome: &Outcome) -> Next {
         let Shared { attempts, worker, bus, .. } = self.shared;
         let since_first = tally.first_started().map(|at| at.age(bus.clock().now()).0).unwrap_or_default();
         match fate(&worker.retry, outcome, tally.attempts(), since_first, fastrand::f64()) {
-            Fate::Done => Next::Settled,
+            Fate::Done => {
+                if self.settle(span, Settlement::Ack).await {
+                    tally.forget(attempts, &self.delivery).await;
+                }
+                Next::Settled
+            }
             Fate::HandedBack(after) => {
                 tally.take_back(attempts, &self.delivery).await;
                 // What a worker keeps in order waits here: handed back, those behind it would overtake it.
@@ -369,21 +390,4 @@ impl<'a> Work<'a> {
         settled.emit(telemetry.metrics());
         is_confirmed
     }
-}
-
-fn template<'a>(choice: &Choice<'a>, subject: &Subject) -> Cow<'a, SubjectPattern> {
-    match choice {
-        Choice::Route { route, .. } => Cow::Borrowed(&route.pattern),
-        Choice::Nobody { pattern: Some(pattern), .. } => Cow::Borrowed(pattern),
-        Choice::Nobody { pattern: None, .. } => Cow::Owned(literal(subject)),
-    }
-}
-
-fn literal(subject: &Subject) -> SubjectPattern {
-    SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
-}
-
-fn unredeemed(error: &ClaimError) -> Outcome {
-    let words = ErrorChain(error).to_string();
-    if error.is_transient() { Outcome::retry(words) } else { Outcome::reject(words).classed(class::UNREADABLE) }
 }

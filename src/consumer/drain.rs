@@ -5,14 +5,15 @@ use std::sync::Arc;
 use async_nats::{Message, Subscriber};
 use futures_util::StreamExt;
 
-use super::{flight::Flight, gate::Intake, process, pull::Shared};
+use super::{flight::Flight, gate::Intake, process, pull::Shared, runners};
 use crate::bus::settle;
 
 /// How long emptying the subscription may take, and how long a cancelled handler to settle its message: with the grace between them
 /// they fit into what a service gives its work.
 const SETTLE_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// Empties the subscription before anything is handed back, then lets what waits for its turn go back too, then waits for what runs.
+/// Empties the subscription before anything is handed back, then lets what waits for its turn go back too, then waits for what runs and for
+/// what is acked and not confirmed.
 pub(super) async fn drain(shared: &Arc<Shared>, subscriber: Option<Subscriber>) {
     let consumer = &shared.status.consumer;
     shared.status.pulled(false, "draining");
@@ -22,6 +23,8 @@ pub(super) async fn drain(shared: &Arc<Shared>, subscriber: Option<Subscriber>) 
         tracing::warn!(%consumer, running = shared.status.running(), "handlers outlived the grace; their messages go back");
         shared.handlers.stop(SETTLE_LIMIT).await;
     }
+    // What is not confirmed by then is given up, and said, when the inbox is closed.
+    drop(tokio::time::timeout(SETTLE_LIMIT, shared.settler.idle()).await);
     shared.status.pulled(false, "drained");
 }
 
@@ -38,12 +41,13 @@ pub(super) async fn shut(shared: &Arc<Shared>, subscriber: Option<Subscriber>) -
     for message in unstarted {
         match (&shared.worker.serial, &message.reply) {
             // It goes back behind those of its key that came before it and are still here.
-            (Some(_), _) => process::start(shared, message, flight.clone()),
+            (Some(_), _) => process::take(shared, message, &flight),
             // What the server misses comes again after `ack_wait`.
             (None, Some(reply)) => drop(settle::hand_back(&shared.connection.client, reply).await),
             (None, None) => {}
         }
     }
+    runners::see_to_all(shared);
     count
 }
 

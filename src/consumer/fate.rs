@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::{
+    bus::ClaimError,
+    errors::ErrorChain,
     handler::{Outcome, class},
     resilience::{Decision, Failure, RetryPolicy},
 };
@@ -50,6 +52,12 @@ pub(super) fn outlived(limit: Duration) -> Outcome {
 /// How a handler ended that panicked.
 pub(super) fn panicked(panic: &(dyn std::any::Any + Send)) -> Outcome {
     Outcome::retry(format!("the handler panicked: {}", words(panic))).classed(class::PANIC)
+}
+
+/// How a handler ended whose message's payload lies elsewhere and did not come.
+pub(super) fn unredeemed(error: &ClaimError) -> Outcome {
+    let words = ErrorChain(error).to_string();
+    if error.is_transient() { Outcome::retry(words) } else { Outcome::reject(words).classed(class::UNREADABLE) }
 }
 
 fn words(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -12,6 +12,7 @@ use super::{
     gate::Gate,
     lease::Leases,
     pull::{self, Shared},
+    runners::Runners,
     turns::Turns,
 };
 use crate::{
@@ -147,6 +148,7 @@ impl Partitioned {
             route_metrics: self.worker.routes.metrics(metrics, consumer.as_str()),
             status: self.status.part(consumer, gate.clone()),
             gate,
+            runners: Runners::default(),
             handlers: Tasks::default(),
             grace: self.grace,
         })

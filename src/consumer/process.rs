@@ -14,6 +14,7 @@ use super::{
     arrival::{self, Arrival},
     attempt::{Next, Work},
     flight::Flight,
+    held::Held,
     pull::Shared,
     tally::Tally,
     turns::Turn,
@@ -25,45 +26,23 @@ use crate::{
     resilience::Phase,
 };
 
-/// A message in work. Dropping it, however the handler ended, gives the credit back and tells the pull loop.
-struct Credit {
-    shared: Arc<Shared>,
-    flight: Arc<Flight>,
-    is_late: bool,
+/// A held message that waits for a runner.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    reply: async_nats::Subject,
+    /// A message that takes turns was read already: turns are in the order of delivery.
+    read: Result<(Arrival, Option<Turn>), Delivered>,
+    held: Held,
 }
 
-impl Credit {
-    fn take(shared: &Arc<Shared>, flight: Arc<Flight>, is_late: bool) -> Self {
-        shared.status.taken();
-        flight.taken(is_late);
-        if let Some(later) = shared.later.as_ref().filter(|_| is_late) {
-            later.taken();
-        }
-        Self { shared: shared.clone(), flight, is_late }
-    }
-}
-
-impl Drop for Credit {
-    fn drop(&mut self) {
-        if let Some(later) = self.shared.later.as_ref().filter(|_| self.is_late) {
-            later.freed();
-        }
-        self.shared.status.freed();
-        self.flight.freed(self.is_late);
-    }
-}
-
-/// Takes a delivered message, which is held from here on, and starts its handler or has it wait for its turn.
-pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flight>) {
+/// Takes a delivered message, which is held from here on, and has it wait for a runner.
+pub(super) fn take(shared: &Arc<Shared>, delivered: Delivered, flight: &Arc<Flight>) {
     let Some(reply) = delivered.reply.clone() else {
         tracing::warn!(subject = %delivered.subject, "ignored a message that did not come from a stream");
         return;
     };
-    let lease = shared.leases.hold(reply.clone());
-    let is_late = shared.is_late(&delivered.subject);
-    let credit = Credit::take(shared, flight, is_late);
-    // Turns are in the order of delivery, so they are taken here and not in the task.
-    let arrived = match &shared.worker.serial {
+    let held = Held::take(shared, flight, reply.clone(), shared.is_late(&delivered.subject));
+    let read = match &shared.worker.serial {
         None => Err(delivered),
         Some(key_of) => {
             let read = arrival::read(shared, delivered);
@@ -71,28 +50,24 @@ pub(super) fn start(shared: &Arc<Shared>, delivered: Delivered, flight: Arc<Flig
             Ok((read, turn))
         }
     };
-    shared.handlers.spawn(move |stop| async move {
-        let shared = &credit.shared;
-        let (arrival, turn) = arrived.unwrap_or_else(|delivered| (arrival::read(shared, delivered), None));
-        match &shared.part {
-            None => hold(shared, &reply, arrival, turn, &stop).await,
-            Some(part) => Box::pin(part.unless_lost(hold(shared, &reply, arrival, turn, &stop))).await,
-        }
-        drop(lease);
-        drop(credit);
-    });
+    shared.runners.queue(Waiting { reply, read, held });
 }
 
-async fn hold(
-    shared: &Shared,
-    reply: &async_nats::Subject,
-    arrival: Arrival,
-    turn: Option<Turn>,
-    stop: &CancellationToken,
-) {
-    match arrival {
-        Ok(arrived) => process(&Work::new(shared, reply, arrived, stop), turn).await,
-        Err(why) => Box::pin(refuse(shared, reply, why)).await,
+/// Processes a held message: runs its handler when it may, and settles it.
+pub(super) async fn process(shared: &Shared, waiting: Waiting, stop: &CancellationToken) {
+    let Waiting { reply, read, held } = waiting;
+    let (arrival, turn) = read.unwrap_or_else(|delivered| (arrival::read(shared, delivered), None));
+    let arrived = match arrival {
+        Ok(arrived) => arrived,
+        Err(why) => {
+            Box::pin(refuse(shared, &reply, why)).await;
+            return drop(held);
+        }
+    };
+    let work = Work::new(shared, &reply, arrived, held, stop);
+    match &shared.part {
+        None => attempted(work, turn).await,
+        Some(part) => Box::pin(part.unless_lost(attempted(work, turn))).await,
     }
 }
 
@@ -103,8 +78,8 @@ async fn refuse(shared: &Shared, reply: &async_nats::Subject, why: String) {
     drop(settled);
 }
 
-async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
-    if is_for_another(work) {
+async fn attempted(mut work: Work<'_>, mut turn: Option<Turn>) {
+    if is_for_another(&work) {
         return Box::pin(work.settle_unrun()).await;
     }
     let shared = work.shared;
@@ -120,7 +95,7 @@ async fn process(work: &Work<'_>, mut turn: Option<Turn>) {
             Next::Again(_) => break,
         }
     }
-    Box::pin(hand_back(work, tally)).await;
+    Box::pin(hand_back(&work, tally)).await;
 }
 
 async fn hand_back(work: &Work<'_>, mut tally: Tally) {

@@ -19,13 +19,15 @@ use super::{
     credits::Credits,
     declare::{self, Asked},
     drain,
+    ending::Ending,
     flight::Flight,
-    gate::{self, Gate, Intake},
+    gate::{Gate, Intake},
     later::{self, Later},
     lease::Leases,
     outstanding::Outstanding,
     partition::Part,
-    process,
+    pause, process,
+    runners::{self, Runners},
     status::Status,
     turns::Turns,
 };
@@ -35,7 +37,7 @@ use crate::{
     nats::{Connection, LinkState},
     resilience::{Backoff, Phase},
     tasks::Tasks,
-    telemetry::{events::Tripped, metrics::RouteMetrics},
+    telemetry::metrics::RouteMetrics,
 };
 
 /// How long the server keeps a pull request.
@@ -45,7 +47,7 @@ const EXPIRES: Duration = Duration::from_secs(30);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
 /// How often the loop looks around with nothing to do.
-const TICK: Duration = Duration::from_secs(1);
+pub(super) const TICK: Duration = Duration::from_secs(1);
 
 /// A refusal comes at once. A request that was not refused for this long was taken, although the server does not say so.
 const TAKEN: Duration = Duration::from_millis(200);
@@ -66,12 +68,13 @@ pub(super) struct Shared {
     pub(super) later: Option<Arc<Later>>,
     pub(super) status: Arc<Status>,
     pub(super) leases: Leases,
-    pub(super) settler: Settler,
+    pub(super) settler: Settler<Ending>,
     pub(super) attempts: Attempts,
     pub(super) turns: Turns,
     pub(super) gate: Gate,
     pub(super) credits: Credits,
     pub(super) route_metrics: Vec<RouteMetrics>,
+    pub(super) runners: Runners,
     pub(super) handlers: Tasks,
     pub(super) grace: Duration,
 }
@@ -128,7 +131,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 
 async fn pull_until(shared: &Arc<Shared>, stop: &CancellationToken) -> Option<Subscriber> {
     let mut failures = 0;
-    while gate_opens(shared, stop).await {
+    while pause::gate_opens(shared, stop).await {
         let begun = tokio::select! {
             begun = Pulling::begin(shared) => begun,
             () = relinked(&shared.connection) => Err("the connection changed under the first requests".to_owned()),
@@ -166,38 +169,6 @@ async fn relinked(connection: &Connection) {
     let before = connection.link.state().since;
     // The link lives as long as the connection.
     drop(connection.link.watch().wait_for(|link| link.since != before).await);
-}
-
-/// Waits while a breaker or a kill switch lets nothing through; `false` if it was asked to stop.
-async fn gate_opens(shared: &Shared, stop: &CancellationToken) -> bool {
-    let mut was_paused = false;
-    loop {
-        let now = Instant::now();
-        show_gate(shared, now);
-        let Phase::Open { until } = shared.gate.phase(now) else {
-            if was_paused {
-                tracing::info!(consumer = %shared.status.consumer, "worker tries one message");
-            }
-            return true;
-        };
-        was_paused = true;
-        if let Some(why) = shared.gate.why(now) {
-            shared.status.paused(&why);
-        }
-        shared.status.ticked();
-        tokio::select! {
-            () = tokio::time::sleep(until.saturating_duration_since(now).min(TICK)) => {}
-            () = stop.cancelled() => return false,
-        }
-    }
-}
-
-fn show_gate(shared: &Shared, now: Instant) {
-    for (kind, phase) in shared.gate.phases(now) {
-        let (kind, phase) = (kind.name(), gate::phase_name(phase));
-        let tripped = Tripped { consumer: shared.status.consumer.as_str(), kind, phase };
-        tripped.set(shared.bus.telemetry().metrics());
-    }
 }
 
 struct Pulling<'a> {
@@ -270,16 +241,22 @@ impl<'a> Pulling<'a> {
 
     /// Asks for what free credits allow: the stream's messages, and those that came back after a long wait.
     async fn ask(&mut self) -> Result<(), PullError> {
+        let freed = self.flight.freed_so_far();
         let (credits, held) = self.credits();
         let later = self.shared.later.clone().filter(|later| later.intake() == later::Intake::Flows);
         let Some(later) = later else {
-            return self.ask_for(credits, held).await;
+            let more = self.ask_for(credits, held).await?;
+            let is_steady = !self.shared.gate.is_guarded() && self.shared.worker.adaptive.is_none();
+            self.flight.wake_after(freed, if is_steady { more } else { 1 });
+            return Ok(());
         };
         let is_closed = self.shared.gate.phase(Instant::now()) == Phase::Closed;
         let held_late = if is_closed { later.held() } else { self.flight.held_late() };
         let (credits, credits_later) = later::shares(credits);
         self.ask_for_later(&later, credits_later.saturating_sub(held_late)).await?;
-        self.ask_for(credits, held.saturating_sub(held_late)).await
+        self.ask_for(credits, held.saturating_sub(held_late)).await?;
+        self.flight.wake_after(freed, 1);
+        Ok(())
     }
 
     async fn ask_for_later(&mut self, later: &Later, free: u32) -> Result<(), PullError> {
@@ -292,19 +269,21 @@ impl<'a> Pulling<'a> {
     }
 
     /// Not for every single free credit while the server still owes us messages: a request for each message would cost as much as the
-    /// message.
-    async fn ask_for(&mut self, credits: u32, held: u32) -> Result<(), PullError> {
+    /// message. Says how many more credits have to be free for the next request.
+    async fn ask_for(&mut self, credits: u32, held: u32) -> Result<u32, PullError> {
         let owed = self.outstanding.messages();
         let wanted = credits.saturating_sub(held.saturating_add(owed));
-        if wanted == 0 || (owed > 0 && wanted < credits.div_ceil(2)) {
-            return Ok(());
+        let worth_asking = if owed == 0 { 1 } else { credits.div_ceil(2).max(1) };
+        if wanted < worth_asking {
+            return Ok(worth_asking - wanted);
         }
         if owed == 0 {
             self.last_heard = Instant::now();
         }
         let id = self.outstanding.ask(wanted, Instant::now() + EXPIRES + HEARTBEAT);
         let status = &self.shared.status;
-        self.request(status.stream.as_str(), status.consumer.as_str(), wanted, format!("{}.{id}", self.inbox)).await
+        self.request(status.stream.as_str(), status.consumer.as_str(), wanted, format!("{}.{id}", self.inbox)).await?;
+        Ok(credits.div_ceil(2))
     }
 
     async fn request(&self, stream: &str, consumer: &str, wanted: u32, reply: String) -> Result<(), PullError> {
@@ -317,6 +296,12 @@ impl<'a> Pulling<'a> {
 
     /// What came, and what came with it.
     fn received_all(&mut self, first: Option<Delivered>, failures: &mut u32) -> Result<(), PullError> {
+        let received = self.received_ready(first, failures);
+        runners::see_to(self.shared);
+        received
+    }
+
+    fn received_ready(&mut self, first: Option<Delivered>, failures: &mut u32) -> Result<(), PullError> {
         self.received(first, failures)?;
         for _ in 1..STARTED_AT_ONCE {
             let Some(message) = self.subscriber.next().now_or_never() else { break };
@@ -335,7 +320,7 @@ impl<'a> Pulling<'a> {
             Some(code) => return self.heard(code, &message, failures),
         }
         self.works(failures);
-        process::start(self.shared, message, self.flight.clone());
+        process::take(self.shared, message, &self.flight);
         Ok(())
     }
 
@@ -373,10 +358,11 @@ impl<'a> Pulling<'a> {
     fn looked_around(&mut self, failures: &mut u32) -> Result<(), PullError> {
         let status = &self.shared.status;
         status.ticked();
+        runners::see_to_all(self.shared);
         let metrics = self.shared.bus.telemetry().metrics();
         metrics.set_running(status.consumer.as_str(), status.running(), status.concurrency());
         let now = Instant::now();
-        show_gate(self.shared, now);
+        pause::show_gate(self.shared, now);
         self.outstanding.expire(now);
         self.outstanding_later.expire(now);
         if self.outstanding.messages() > 0 && now - self.last_heard > HEARTBEAT * 2 {

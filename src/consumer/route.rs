@@ -1,13 +1,13 @@
 //! Which handler a message goes to: by its subject, and where several handlers read that subject, by the version that it says it is.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::WorkerError;
 use crate::{
     bus::{CodecError, Payload, codec},
     handler::{Context, Handler, Outcome, class},
     message::{Message, Schema},
-    name::SubjectPattern,
+    name::{Subject, SubjectPattern},
     telemetry::{Metrics, metrics::RouteMetrics},
 };
 
@@ -52,6 +52,21 @@ pub(super) enum Choice<'a> {
     Nobody { outcome: Outcome, pattern: Option<&'a SubjectPattern> },
 }
 
+impl<'a> Choice<'a> {
+    /// The pattern that `subject`, the message's, is one of, or the subject itself where nobody reads it.
+    pub(super) fn template(&self, subject: &Subject) -> Cow<'a, SubjectPattern> {
+        match self {
+            Self::Route { route, .. } => Cow::Borrowed(&route.pattern),
+            Self::Nobody { pattern: Some(pattern), .. } => Cow::Borrowed(pattern),
+            Self::Nobody { pattern: None, .. } => Cow::Owned(literal(subject)),
+        }
+    }
+}
+
+fn literal(subject: &Subject) -> SubjectPattern {
+    SubjectPattern::try_from(subject.as_str()).expect("a subject is a pattern without wildcards")
+}
+
 impl Routes {
     pub(super) fn add<P: Payload>(&mut self, pattern: SubjectPattern, stream: &'static str, handler: impl Handler<P>) {
         let handler = Arc::new(handler);
@@ -65,6 +80,11 @@ impl Routes {
             })
         };
         self.0.push(Route { pattern, schema: P::schema(), stream, partitions: P::PARTITIONS, run: Box::new(run) });
+    }
+
+    /// The pattern of the handler at `index`.
+    pub(super) fn pattern(&self, index: usize) -> &SubjectPattern {
+        &self.0[index].pattern
     }
 
     /// The stream that all handlers read.

@@ -13,6 +13,7 @@ mod publisher;
 mod pubsub;
 mod requests;
 mod retry;
+mod runners;
 mod schedule;
 mod serial;
 mod service;

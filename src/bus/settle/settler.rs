@@ -1,13 +1,14 @@
 //! One inbox for the server's words about all that a worker settles: a request of the client's for each would cost a timer and more.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use async_nats::{Client, Message, RequestError, RequestErrorKind, StatusCode, Subject};
 use futures_util::StreamExt;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{CONFIRM_LIMIT, Settlement, Unconfirmed, confirmed};
@@ -19,24 +20,55 @@ const SWEEP: Duration = Duration::from_millis(100);
 /// Words of the server that are taken at once when that many have come.
 const TAKEN_AT_ONCE: usize = 256;
 
+/// What is left to do when the server's word about a settlement is there, and what is let go of only then.
+pub(crate) trait Ending: Send + 'static {
+    /// Does it. The word came at `now`.
+    fn heard(self, word: Result<(), Unconfirmed>, now: Instant);
+}
+
 /// Settles messages; clones are the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Settler(Arc<Inner>);
+#[derive(Debug)]
+pub(crate) struct Settler<E>(Arc<Inner<E>>);
+
+impl<E> Clone for Settler<E> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
 
 #[derive(Debug)]
-struct Inner {
+struct Inner<E> {
     client: Client,
     inbox: String,
     /// `None` while nobody reads the inbox.
-    waiting: Mutex<Option<Slots<Asker>>>,
+    waiting: Mutex<Option<Slots<Waiting<E>>>>,
+    /// Whenever nobody waits any more.
+    idle: Notify,
 }
 
-type Asker = oneshot::Sender<Result<(), Unconfirmed>>;
+/// Who is told the server's word.
+#[derive(Debug)]
+enum Waiting<E> {
+    /// A task that waits for it.
+    Asker(oneshot::Sender<Result<(), Unconfirmed>>),
+    /// Nobody waits; this is to be done.
+    Ending(E),
+}
 
-impl Settler {
+impl<E: Ending> Waiting<E> {
+    /// Whoever asked may have gone; then nobody is told.
+    fn tell(self, word: Result<(), Unconfirmed>, now: Instant) {
+        match self {
+            Self::Asker(asker) => drop(asker.send(word)),
+            Self::Ending(ending) => ending.heard(word, now),
+        }
+    }
+}
+
+impl<E: Ending> Settler<E> {
     pub(crate) fn new(client: &Client) -> Self {
         let inbox = client.new_inbox();
-        Self(Arc::new(Inner { client: client.clone(), inbox, waiting: Mutex::default() }))
+        Self(Arc::new(Inner { client: client.clone(), inbox, waiting: Mutex::default(), idle: Notify::new() }))
     }
 
     /// Opens the inbox and hands out the server's words as they come, until `stop` or the client's end. Before and after it, and where
@@ -64,56 +96,107 @@ impl Settler {
     /// # Errors
     /// When the server did not confirm it in time, or nobody listens to `reply`.
     pub(crate) async fn settle(&self, reply: &Subject, settlement: &Settlement) -> Result<(), Unconfirmed> {
-        let Some((ticket, word)) = self.expect() else {
+        let (asker, word) = oneshot::channel();
+        let Ok(ticket) = self.expect(Waiting::Asker(asker), Instant::now()) else {
             return Box::pin(super::settle(&self.0.client, reply, settlement)).await;
         };
-        let inbox = format!("{}.{}", self.0.inbox, ticket.0);
-        if let Err(error) = self.0.client.publish_with_reply(reply.clone(), inbox, settlement.payload()).await {
-            self.waiting().as_mut().and_then(|waiting| waiting.take(ticket));
-            return Err(silent(RequestError::with_source(RequestErrorKind::Other, error)));
-        }
+        self.send(reply, settlement, ticket).await;
         let closed = |closed| Err(silent(RequestError::with_source(RequestErrorKind::Other, closed)));
         word.await.unwrap_or_else(closed)
     }
 
-    fn expect(&self) -> Option<(Ticket, oneshot::Receiver<Result<(), Unconfirmed>>)> {
-        let (asker, word) = oneshot::channel();
-        let until = Instant::now() + CONFIRM_LIMIT;
-        let ticket = self.waiting().as_mut()?.hold(asker, until);
-        Some((ticket, word))
+    /// Settles the message whose reply subject is `reply` at `now` and goes on: `ending` hears the server's word. It is given back if
+    /// nobody reads the inbox; then nothing was sent.
+    pub(crate) async fn settle_and_go_on(
+        &self,
+        reply: &Subject,
+        settlement: &Settlement,
+        ending: E,
+        now: Instant,
+    ) -> Result<(), E> {
+        match self.expect(Waiting::Ending(ending), now) {
+            Ok(ticket) => self.send(reply, settlement, ticket).await,
+            Err(Waiting::Ending(ending)) => return Err(ending),
+            Err(Waiting::Asker(_)) => {}
+        }
+        Ok(())
     }
 
-    /// Whoever asked may have gone; then nobody is told.
-    fn take(&self, messages: &[Message]) {
-        let Some(waiting) = &mut *self.waiting() else { return };
-        for message in messages {
-            let token = message.subject.rsplit('.').next().and_then(|token| token.parse().ok());
-            if let Some(asker) = token.and_then(|token| waiting.take(Ticket(token))) {
-                drop(asker.send(word_of(message)));
+    /// Resolves when nobody waits for a word: each that was settled was confirmed or given up.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let mut idle = pin!(self.0.idle.notified());
+            idle.as_mut().enable();
+            if self.waiting().as_ref().is_none_or(Slots::is_empty) {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    fn expect(&self, who: Waiting<E>, now: Instant) -> Result<Ticket, Waiting<E>> {
+        match &mut *self.waiting() {
+            Some(waiting) => Ok(waiting.hold(who, now + CONFIRM_LIMIT)),
+            None => Err(who),
+        }
+    }
+
+    async fn send(&self, reply: &Subject, settlement: &Settlement, ticket: Ticket) {
+        let inbox = format!("{}.{}", self.0.inbox, ticket.0);
+        if let Err(error) = self.0.client.publish_with_reply(reply.clone(), inbox, settlement.payload()).await {
+            let who = self.waiting().as_mut().and_then(|waiting| waiting.take(ticket));
+            if let Some(who) = who {
+                let error = RequestError::with_source(RequestErrorKind::Other, error);
+                self.tell([(who, Err(silent(error)))]);
             }
         }
     }
 
+    fn take(&self, messages: &[Message]) {
+        let told: Vec<_> = {
+            let mut waiting = self.waiting();
+            let Some(waiting) = &mut *waiting else { return };
+            let taken = |message| Some((waiting.take(ticket_of(message)?)?, word_of(message)));
+            messages.iter().filter_map(taken).collect()
+        };
+        self.tell(told);
+    }
+
     fn sweep(&self, now: Instant) {
         let expired = self.waiting().as_mut().map(|waiting| waiting.expired(now)).unwrap_or_default();
-        for asker in expired {
-            drop(asker.send(Err(silent(RequestError::new(RequestErrorKind::TimedOut)))));
+        let late = |who| (who, Err(silent(RequestError::new(RequestErrorKind::TimedOut))));
+        self.tell(expired.into_iter().map(late));
+    }
+
+    /// Never with the lock held: an ending does what it likes.
+    fn tell(&self, told: impl IntoIterator<Item = (Waiting<E>, Result<(), Unconfirmed>)>) {
+        let now = Instant::now();
+        for (who, word) in told {
+            who.tell(word, now);
+        }
+        if self.waiting().as_ref().is_none_or(Slots::is_empty) {
+            self.0.idle.notify_waiters();
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Option<Slots<Asker>>> {
+    fn waiting(&self) -> MutexGuard<'_, Option<Slots<Waiting<E>>>> {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// However reading ends: nobody is left waiting.
-struct Over<'a>(&'a Settler);
+struct Over<'a, E: Ending>(&'a Settler<E>);
 
-impl Drop for Over<'_> {
+impl<E: Ending> Drop for Over<'_, E> {
     fn drop(&mut self) {
-        let left = self.0.waiting().take();
-        drop(left);
+        let left = self.0.waiting().take().map(|mut left| left.all()).unwrap_or_default();
+        let unheard = |who| (who, Err(silent(RequestError::new(RequestErrorKind::Other))));
+        self.0.tell(left.into_iter().map(unheard));
     }
+}
+
+fn ticket_of(message: &Message) -> Option<Ticket> {
+    message.subject.rsplit('.').next()?.parse().ok().map(Ticket)
 }
 
 fn word_of(message: &Message) -> Result<(), Unconfirmed> {

@@ -1,0 +1,161 @@
+//! Runners: tasks that process held messages, one after the other where they need not wait.
+//!
+//! A task for each message would cost more than many handlers do. A runner whose message waits for something stands aside and another
+//! goes on, so that as many messages are in work at once as there are credits; and where handlers compute instead of waiting, there are
+//! as many runners as the runtime has threads.
+
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    pin::pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{runtime::Handle, task};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    process::{self, Waiting},
+    pull::Shared,
+};
+
+/// A handler that ends sooner leaves its runner to take the next message: waking another thread would take longer.
+const SOON: Duration = Duration::from_micros(20);
+
+/// So many messages of such handlers are worth a runner of their own.
+const WORTH_ANOTHER: usize = 64;
+
+/// The runners of a worker, and what waits for them: no more than the worker has credits.
+#[derive(Debug, Default)]
+pub(super) struct Runners {
+    state: Mutex<State>,
+    is_slow: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: VecDeque<Waiting>,
+    /// Runners that are not waiting for anything but a thread.
+    active: usize,
+    /// Those of them that have not taken a message yet.
+    starting: usize,
+}
+
+impl Runners {
+    /// Has a message wait for a runner; [`see_to`] starts one.
+    pub(super) fn queue(&self, message: Waiting) {
+        self.lock().waiting.push_back(message);
+    }
+
+    /// Notes how long a handler took.
+    pub(super) fn took(&self, took: Duration) {
+        let is_slow = took > SOON;
+        if self.is_slow.load(Relaxed) != is_slow {
+            self.is_slow.store(is_slow, Relaxed);
+        }
+    }
+
+    /// The next message, or the end of the runner that asks.
+    fn next(&self, is_starting: bool) -> Option<Waiting> {
+        let mut state = self.lock();
+        state.starting -= usize::from(is_starting);
+        let next = state.waiting.pop_front();
+        if next.is_none() {
+            state.active -= 1;
+        }
+        next
+    }
+
+    /// Whether one more runner is needed; it counts from here on. Those that are at slow handlers take nothing else soon.
+    fn wants(&self, is_slow: bool, threads: usize) -> bool {
+        let mut state = self.lock();
+        let waiting = state.waiting.len();
+        let wanted = match is_slow {
+            true => state.active - state.starting + waiting,
+            false => waiting.div_ceil(WORTH_ANOTHER),
+        };
+        let is_wanted = state.active < wanted.min(threads);
+        state.active += usize::from(is_wanted);
+        state.starting += usize::from(is_wanted);
+        is_wanted
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts as many runners as what waits is worth.
+pub(super) fn see_to(shared: &Arc<Shared>) {
+    start(shared, shared.runners.is_slow.load(Relaxed));
+}
+
+/// Starts runners for whatever waits: the handlers of those that there are may block their threads.
+pub(super) fn see_to_all(shared: &Arc<Shared>) {
+    start(shared, true);
+}
+
+fn start(shared: &Arc<Shared>, is_slow: bool) {
+    let threads = Handle::current().metrics().num_workers();
+    while shared.runners.wants(is_slow, threads) {
+        let active = Active { shared: shared.clone(), is_active: true, is_starting: true };
+        shared.handlers.spawn(|stop| run(active, stop));
+    }
+}
+
+async fn run(mut active: Active, stop: CancellationToken) {
+    let shared = active.shared.clone();
+    while let Some(message) = shared.runners.next(std::mem::take(&mut active.is_starting)) {
+        {
+            let mut processed = pin!(process::process(&shared, message, &stop));
+            poll_fn(|context| {
+                active.resume();
+                let polled = processed.as_mut().poll(context);
+                if polled.is_pending() {
+                    active.stand_aside();
+                }
+                polled
+            })
+            .await;
+        }
+        if !task::coop::has_budget_remaining() {
+            task::yield_now().await;
+        }
+    }
+    active.is_active = false;
+}
+
+/// A runner, as it is counted.
+struct Active {
+    shared: Arc<Shared>,
+    is_active: bool,
+    is_starting: bool,
+}
+
+impl Active {
+    fn resume(&mut self) {
+        if !self.is_active {
+            self.shared.runners.lock().active += 1;
+            self.is_active = true;
+        }
+    }
+
+    fn stand_aside(&mut self) {
+        self.shared.runners.lock().active -= 1;
+        self.is_active = false;
+        see_to(&self.shared);
+    }
+}
+
+impl Drop for Active {
+    /// However a runner ends, it is not counted any more.
+    fn drop(&mut self) {
+        let mut state = self.shared.runners.lock();
+        state.active -= usize::from(self.is_active);
+        state.starting -= usize::from(self.is_starting);
+    }
+}
