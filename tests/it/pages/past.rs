@@ -28,7 +28,7 @@ async fn how_far_back_it_goes_has_an_address() {
     assert_eq!(page.text("#past .spans [aria-current]"), "24 hours");
     let links = page.attributes("#past .spans a", "href");
     assert_eq!(links, ["/streams/A/ORDERS", "/streams/A/ORDERS?over=2h", "/streams/A/ORDERS?over=24h"]);
-    assert_eq!(page.texts("#chart-messages .key"), ["messages 1 234"]);
+    assert_eq!(page.texts("#chart-messages .key"), ["messages 1,234"]);
 }
 
 #[tokio::test]
