@@ -59,6 +59,8 @@ pub mod config;
 pub mod consumer;
 pub mod dead_letter;
 pub mod errors;
+#[cfg(feature = "dashboard")]
+pub mod exporter;
 pub mod handler;
 #[cfg(feature = "mesh")]
 pub mod mesh;

@@ -4,6 +4,7 @@ mod assets;
 mod failure;
 mod headers;
 mod live;
+pub mod metrics;
 mod pages;
 mod state;
 

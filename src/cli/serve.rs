@@ -64,8 +64,10 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let settings = web::Settings { trace_url: observer.trace_url, base_path: observer.base_path };
     let home = format!("http://{address}{}/", settings.base_path);
-    let pages = web::Web::new(snapshots, history, settings, clock, stop.clone());
-    let router = web::router(pages, probes::router(health.clone(), telemetry.metrics().clone()));
+    let facts = snapshots.clone();
+    let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());
+    let metrics = web::metrics::router(facts, telemetry.metrics().clone(), clock, observer.metrics_consumers);
+    let router = web::router(pages, probes::without_metrics(health.clone()).merge(metrics));
     tracing::info!("the pages are at {home}");
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
     let looking = async {

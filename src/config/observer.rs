@@ -24,6 +24,10 @@ pub struct ObserverConfig {
     #[arg(long, env = "STREAMGAUGE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
 
+    /// Durable consumers that have series of their own at /metrics: those with the greatest lag
+    #[arg(long, env = "STREAMGAUGE_METRICS_CONSUMERS", value_name = "N", default_value_t = 2_000)]
+    pub metrics_consumers: usize,
+
     /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
     #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
     pub trace_url: Option<TraceUrl>,
@@ -179,6 +183,7 @@ mod tests {
             insecure,
             interval: Duration::from_secs(1),
             data: None,
+            metrics_consumers: 2_000,
             trace_url: None,
             base_path: BasePath::default(),
         };

@@ -22,6 +22,12 @@ use crate::{
 
 /// Routes `/livez`, `/readyz`, `/startupz` and `/metrics`.
 pub fn router(health: Arc<Health>, metrics: Metrics) -> Router {
+    let probes = without_metrics(health.clone());
+    probes.route("/metrics", get(move || async move { exposition(&health, &metrics) }))
+}
+
+/// Routes `/livez`, `/readyz` and `/startupz`, for a process that has more to say at `/metrics`.
+pub fn without_metrics(health: Arc<Health>) -> Router {
     let probe = |name: &'static str, pick: fn(Probes) -> Probe| {
         get(move |State(health): State<Arc<Health>>, query: RawQuery, headers: HeaderMap| async move {
             answer(name, &pick(health.probes()), &query, &headers)
@@ -31,8 +37,7 @@ pub fn router(health: Arc<Health>, metrics: Metrics) -> Router {
         .route("/livez", probe("live", |probes| probes.live))
         .route("/readyz", probe("ready", |probes| probes.ready))
         .route("/startupz", probe("started", |probes| probes.startup))
-        .with_state(health.clone())
-        .route("/metrics", get(move || async move { exposition(&health, &metrics) }))
+        .with_state(health)
 }
 
 fn answer(name: &str, probe: &Probe, RawQuery(query): &RawQuery, headers: &HeaderMap) -> Response {

@@ -10,7 +10,10 @@ use std::{
 };
 
 use serde_json::Value;
-use streamgauge::telemetry::metrics::{FAMILIES, Kind};
+use streamgauge::{
+    exporter,
+    telemetry::metrics::{FAMILIES, Kind},
+};
 
 use crate::support::{process::run, tool::tool};
 
@@ -45,10 +48,11 @@ fn expressions(panel: &Value) -> impl Iterator<Item = &str> {
 fn faults(expression: &str) -> Vec<String> {
     let names = promql::names(expression);
     let own = process_families();
+    let families = [FAMILIES, &exporter::families()].concat();
     let labels_of = |metric: &str| {
         let histogram = ["_bucket", "_sum", "_count"].iter().find_map(|end| metric.strip_suffix(end));
         let exposed = |kind| if kind == Kind::Histogram { histogram } else { Some(metric) };
-        let family = FAMILIES.iter().find(|family| exposed(family.kind) == Some(family.name));
+        let family = families.iter().find(|family| exposed(family.kind) == Some(family.name));
         family.map(|family| family.labels).or_else(|| own.contains(metric).then_some(&[]))
     };
     let unknown = names.metrics.iter().filter(|metric| labels_of(metric).is_none());

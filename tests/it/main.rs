@@ -7,6 +7,7 @@ mod demo;
 mod deploy;
 mod dlq_command;
 mod examples;
+mod exporter;
 mod faults;
 mod grafana;
 mod guarantees;

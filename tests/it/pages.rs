@@ -1,7 +1,7 @@
 //! The observer's pages, asked for through its router and read as a reader reads them, scripts off.
 
 mod consumers;
-mod facts;
+pub(crate) mod facts;
 mod live;
 mod past;
 mod streams;

@@ -3,7 +3,12 @@
 use std::{fmt::Write, fs, path::Path};
 
 use clap::{Arg, Command, CommandFactory};
-use streamgauge::{checks::LINTS, cli::Cli, mesh, telemetry::metrics::FAMILIES};
+use streamgauge::{
+    checks::LINTS,
+    cli::Cli,
+    exporter, mesh,
+    telemetry::metrics::{FAMILIES, Family},
+};
 
 /// Set, it has the pages written instead of compared.
 const UPDATE: &str = "UPDATE_REFERENCE";
@@ -26,12 +31,20 @@ fn the_metrics_page_is_what_a_process_exposes() {
         "# Metrics\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. Every process exposes \
          these at `/metrics`, beside\nthe `process_*` metrics of the Prometheus client libraries.\n\n| metric | kind | labels | what it says |\n|---|---|---|---|\n",
     );
-    for family in FAMILIES {
-        let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
-        let kind = format!("{:?}", family.kind).to_lowercase();
-        writeln!(text, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
-    }
+    FAMILIES.iter().for_each(|family| metric(&mut text, family));
+    text.push_str(
+        "\n## The observer\n\n`streamgauge serve` exposes these too. Names that begin with `nats_` and their labels are those of \
+         nats-surveyor and of prometheus-nats-exporter (`-prefix nats`).\nWhat is not known, or was not told in the last round, is absent.\n\n\
+         | metric | kind | labels | what it says |\n|---|---|---|---|\n",
+    );
+    exporter::families().iter().for_each(|family| metric(&mut text, family));
     compare("docs/reference/metrics.md", &text);
+}
+
+fn metric(text: &mut String, family: &Family) {
+    let labels: Vec<String> = family.labels.iter().map(|label| format!("`{label}`")).collect();
+    let kind = format!("{:?}", family.kind).to_lowercase();
+    writeln!(text, "| `{}` | {kind} | {} | {} |", family.name, labels.join(" "), family.help).unwrap();
 }
 
 #[test]

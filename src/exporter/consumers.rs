@@ -1,0 +1,275 @@
+//! Series of durable consumers, those with the greatest lag first, as many as may be.
+
+use std::{cmp::Reverse, collections::HashMap};
+
+use super::{
+    streams,
+    text::{Text, Value, labels},
+};
+use crate::{
+    clock::Timestamp,
+    snapshot::{Ages, Consumer, ConsumerState, Label, Oldest, Snapshot},
+    telemetry::metrics::{Family, Kind},
+};
+
+/// The labels that other exporters give to a consumer.
+const KNOWN: &[&str] = &[
+    "account",
+    "server_name",
+    "stream_name",
+    "stream_leader",
+    "consumer_name",
+    "consumer_leader",
+    "is_consumer_leader",
+];
+
+/// What names a consumer.
+const KEY: &[&str] = &["account", "stream_name", "consumer_name"];
+
+/// A family and how its value is read; `None` where it is not known or there is none.
+struct Column {
+    family: Family,
+    value: fn(&Consumer, Timestamp) -> Option<Value>,
+}
+
+const fn known(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, labels: KNOWN, help }
+}
+
+const fn ours(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, labels: KEY, help }
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        family: known("nats_consumer_num_pending", "Messages not yet delivered, by the word of the consumer's leader."),
+        value: |consumer, _| count(consumer, |state| state.pending),
+    },
+    Column {
+        family: known("nats_consumer_num_ack_pending", "Messages delivered and not yet acked."),
+        value: |consumer, _| count(consumer, |state| state.ack_pending),
+    },
+    Column {
+        family: known("nats_consumer_num_redelivered", "Messages that are being delivered again now."),
+        value: |consumer, _| count(consumer, |state| state.redelivered),
+    },
+    Column {
+        family: known("nats_consumer_num_waiting", "Pull requests that wait for messages."),
+        value: |consumer, _| count(consumer, |state| state.waiting),
+    },
+    Column {
+        family: known("nats_consumer_delivered_consumer_seq", "Deliveries ever made."),
+        value: |consumer, _| count(consumer, |state| state.delivered),
+    },
+    Column {
+        family: known(
+            "nats_consumer_delivered_stream_seq",
+            "The last message delivered, by its sequence in the stream.",
+        ),
+        value: |consumer, _| count(consumer, |state| state.delivered_stream_sequence),
+    },
+    Column {
+        family: known("nats_consumer_ack_floor_consumer_seq", "Deliveries up to which all is acked."),
+        value: |consumer, _| count(consumer, |state| state.ack_floor),
+    },
+    Column {
+        family: known(
+            "nats_consumer_ack_floor_stream_seq",
+            "The message up to which all is acked, by its sequence in the stream.",
+        ),
+        value: |consumer, _| count(consumer, |state| state.ack_floor_stream_sequence),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_lag",
+            "Messages not processed: not yet delivered, or delivered and not yet acked.",
+        ),
+        value: |consumer, _| count(consumer, ConsumerState::lag),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_lag_age_seconds",
+            "Age of the oldest message that the consumer has not processed; 0 where there is none.",
+        ),
+        value: |consumer, now| age(consumer, |ages| ages.unprocessed, now),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_undelivered_age_seconds",
+            "Age of the oldest message that the consumer was not delivered; 0 where there is none.",
+        ),
+        value: |consumer, now| age(consumer, |ages| ages.undelivered, now),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_eta_seconds",
+            "When nothing will be pending at the pace of the last round; absent where pending does not shrink.",
+        ),
+        value: |consumer, _| eta(consumer),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_max_ack_pending",
+            "Messages that may be in flight at once; absent where there is no such limit.",
+        ),
+        value: |consumer, _| consumer.config.ack_pending_limit().map(Value::from),
+    },
+    Column {
+        family: ours("streamgauge_consumer_paused", "1 while somebody paused the consumer, else 0."),
+        value: |consumer, _| Some(consumer.state.fresh()?.is_paused.into()),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_exhausted_messages",
+            "Messages given up after as many deliveries as the consumer allows, as far as advisories tell.",
+        ),
+        value: |consumer, _| Some(consumer.failures.fresh()?.exhausted.into()),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_terminated_messages",
+            "Messages that workers of the consumer terminated, as far as advisories tell.",
+        ),
+        value: |consumer, _| Some(consumer.failures.fresh()?.terminated.into()),
+    },
+    Column {
+        family: ours("streamgauge_consumer_verdict_age_seconds", "How long the consumer has had its verdict."),
+        value: |consumer, now| Some(consumer.verdict.since.age(now).0.as_secs_f64().into()),
+    },
+];
+
+const VERDICT: Family = Family {
+    name: "streamgauge_consumer_verdict",
+    kind: Kind::Gauge,
+    labels: &["account", "stream_name", "consumer_name", "label"],
+    help: "1 for the label of the consumer's verdict, 0 for all others.",
+};
+const CONSUMERS: Family = Family {
+    name: "streamgauge_consumers",
+    kind: Kind::Gauge,
+    labels: &["label"],
+    help: "Consumers by the label of their verdict: all of them, also those without series of their own.",
+};
+const LIMIT: Family = Family {
+    name: "streamgauge_exporter_consumers_max",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Durable consumers that may have series of their own; those with the greatest lag do.",
+};
+const LEFT_OUT: Family = Family {
+    name: "streamgauge_exporter_consumers_left_out",
+    kind: Kind::Gauge,
+    labels: &[],
+    help: "Durable consumers without series of their own, because there are more than may have them.",
+};
+
+pub(super) fn families() -> Vec<Family> {
+    let columns = COLUMNS.iter().map(|column| column.family);
+    columns.chain([VERDICT, CONSUMERS, LIMIT, LEFT_OUT]).collect()
+}
+
+/// The families of consumers. Returns how many durable consumers were left out for want of room.
+pub(super) fn write(text: &mut Text, snapshot: &Snapshot, most: usize, now: Timestamp) -> usize {
+    let (rows, left_out) = rows(snapshot, most);
+    for Column { family, value } in COLUMNS {
+        let series = rows.iter().filter_map(|row| Some((row.labels(family), value(row.consumer, now)?)));
+        text.family(family, series);
+    }
+    text.family(&VERDICT, rows.iter().flat_map(Row::verdicts));
+    if snapshot.round > 0 {
+        text.family(&CONSUMERS, by_label(snapshot).into_iter());
+    }
+    left_out
+}
+
+/// How many consumers may have series, and how many have none therefore.
+pub(super) fn write_bounds(text: &mut Text, most: usize, left_out: usize) {
+    text.single(&LIMIT, Some(most.into()));
+    text.single(&LEFT_OUT, Some(left_out.into()));
+}
+
+/// A consumer and its labels.
+struct Row<'a> {
+    consumer: &'a Consumer,
+    known: String,
+    key: String,
+}
+
+/// The durable consumers with the greatest lag, and how many more there are. Of equal lag, the worse verdict comes first.
+fn rows(snapshot: &Snapshot, most: usize) -> (Vec<Row<'_>>, usize) {
+    let durable = |consumer: &&Consumer| consumer.config.is_durable();
+    let mut consumers: Vec<&Consumer> = snapshot.known_consumers().filter(durable).collect();
+    let lag = |consumer: &Consumer| consumer.state.value().map_or(0, ConsumerState::lag);
+    consumers.sort_by_cached_key(|consumer| (Reverse(lag(consumer)), Reverse(consumer.verdict.severity)));
+    let left_out = consumers.len().saturating_sub(most);
+    let streams = snapshot.known_streams().iter();
+    let leaders: HashMap<_, _> = streams
+        .map(|stream| {
+            let source = stream.state.fact().map(|fact| fact.source.as_ref());
+            ((&stream.account, &stream.name), streams::leader(stream).or(source).unwrap_or_default())
+        })
+        .collect();
+    let leader_of =
+        |consumer: &Consumer| leaders.get(&(&consumer.account, &consumer.stream)).copied().unwrap_or_default();
+    let rows = consumers.into_iter().take(most).map(|consumer| Row::of(consumer, leader_of(consumer)));
+    (rows.collect(), left_out)
+}
+
+impl<'a> Row<'a> {
+    fn of(consumer: &'a Consumer, stream_leader: &str) -> Self {
+        let (account, stream, name) = (consumer.account.as_ref(), consumer.stream.as_str(), consumer.name.as_str());
+        let server = consumer.state.fact().map_or("", |fact| fact.source.as_ref());
+        let known = labels(&[
+            ("account", account),
+            ("server_name", server),
+            ("stream_name", stream),
+            ("stream_leader", stream_leader),
+            ("consumer_name", name),
+            ("consumer_leader", leader(consumer).unwrap_or(server)),
+            ("is_consumer_leader", "true"),
+        ]);
+        let key = labels(&[("account", account), ("stream_name", stream), ("consumer_name", name)]);
+        Self { consumer, known, key }
+    }
+
+    fn labels(&self, family: &Family) -> &str {
+        if family.labels == KNOWN { &self.known } else { &self.key }
+    }
+
+    fn verdicts(&self) -> impl Iterator<Item = (String, Value)> {
+        Label::ALL.into_iter().map(|label| {
+            let labels = format!("{},label=\"{}\"", self.key, label.token());
+            (labels, (self.consumer.verdict.label == label).into())
+        })
+    }
+}
+
+/// The server that leads the consumer; `None` without a cluster.
+fn leader(consumer: &Consumer) -> Option<&str> {
+    consumer.state.value()?.cluster.as_ref()?.leader.as_deref()
+}
+
+fn by_label(snapshot: &Snapshot) -> Vec<(String, Value)> {
+    let mut counts = [0_usize; Label::ALL.len()];
+    for consumer in snapshot.known_consumers() {
+        counts[consumer.verdict.label as usize] += 1;
+    }
+    Label::ALL.into_iter().map(|label| (labels(&[("label", label.token())]), counts[label as usize].into())).collect()
+}
+
+fn count(consumer: &Consumer, of: fn(&ConsumerState) -> u64) -> Option<Value> {
+    consumer.state.fresh().map(|state| of(state).into())
+}
+
+fn age(consumer: &Consumer, of: fn(&Ages) -> Option<Oldest>, now: Timestamp) -> Option<Value> {
+    let oldest = of(consumer.ages.fresh()?);
+    Some(oldest.map_or(0.0, |oldest| oldest.stored.age(now).0.as_secs_f64()).into())
+}
+
+fn eta(consumer: &Consumer) -> Option<Value> {
+    let (state, trend) = (consumer.state.fresh()?, consumer.trend?);
+    let shrunk = trend.pending_before.checked_sub(state.pending).filter(|shrunk| *shrunk > 0)?;
+    #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more than 52 bits")]
+    let rounds = state.pending as f64 / shrunk as f64;
+    Some((rounds * trend.over.as_secs_f64()).into())
+}

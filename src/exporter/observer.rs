@@ -1,0 +1,77 @@
+//! Series of the observer's own work: its rounds, what it found, and what it has no fresh word of.
+
+use std::collections::BTreeMap;
+
+use super::text::{Text, Value, labels};
+use crate::{
+    clock::Timestamp,
+    snapshot::{Severity, Snapshot},
+    telemetry::metrics::{Family, Kind},
+};
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, labels, help }
+}
+
+const FINDINGS: Family = gauge(
+    "streamgauge_findings",
+    &["severity"],
+    "What was found of everything but the state of consumers, by severity.",
+);
+const CHECK_FINDINGS: Family = gauge(
+    "streamgauge_check_findings",
+    &["check", "severity"],
+    "The same by check; a check that finds nothing is absent.",
+);
+const STALE: Family = gauge(
+    "streamgauge_stale",
+    &["kind"],
+    "Streams and consumers that are known and of which the last round brought no word; they have no counts here.",
+);
+const ROUNDS: Family = Family {
+    name: "streamgauge_rounds_total",
+    kind: Kind::Counter,
+    labels: &[],
+    help: "Rounds of looking at NATS that have ended.",
+};
+const ROUND_AGE: Family = gauge("streamgauge_round_age_seconds", &[], "How long ago the last round ended.");
+const ROUND_INTERVAL: Family =
+    gauge("streamgauge_round_interval_seconds", &[], "From the end of a round to the start of the next.");
+
+pub(super) fn families() -> Vec<Family> {
+    vec![FINDINGS, CHECK_FINDINGS, STALE, ROUNDS, ROUND_AGE, ROUND_INTERVAL]
+}
+
+pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
+    text.single(&ROUNDS, Some(snapshot.round.into()));
+    text.single(&ROUND_INTERVAL, Some(snapshot.interval.as_secs_f64().into()));
+    if snapshot.round == 0 {
+        return;
+    }
+    text.single(&ROUND_AGE, Some(snapshot.taken.age(now).0.as_secs_f64().into()));
+    text.family(&FINDINGS, by_severity(snapshot).into_iter());
+    text.family(&CHECK_FINDINGS, by_check(snapshot).into_iter());
+    text.family(&STALE, stale(snapshot).into_iter());
+}
+
+fn by_severity(snapshot: &Snapshot) -> Vec<(String, Value)> {
+    let count = |severity| snapshot.findings.iter().filter(|finding| finding.severity == severity).count();
+    let severities = [Severity::Notice, Severity::Warning, Severity::Critical];
+    severities.into_iter().map(|severity| (labels(&[("severity", severity.word())]), count(severity).into())).collect()
+}
+
+fn by_check(snapshot: &Snapshot) -> Vec<(String, Value)> {
+    let mut counts = BTreeMap::<_, usize>::new();
+    for finding in &snapshot.findings {
+        *counts.entry((finding.check, finding.severity)).or_default() += 1;
+    }
+    let labels = |check, severity: Severity| labels(&[("check", check), ("severity", severity.word())]);
+    counts.into_iter().map(|((check, severity), count)| (labels(check, severity), count.into())).collect()
+}
+
+fn stale(snapshot: &Snapshot) -> Vec<(String, Value)> {
+    let streams = snapshot.known_streams().iter().filter(|stream| stream.state.fresh().is_none()).count();
+    let consumers = snapshot.known_consumers().filter(|consumer| consumer.state.fresh().is_none()).count();
+    let kinds = [("stream", streams), ("consumer", consumers)];
+    kinds.into_iter().map(|(kind, count)| (labels(&[("kind", kind)]), count.into())).collect()
+}

@@ -1,0 +1,24 @@
+//! `/metrics` of the observer: what it knows of NATS, and what it knows of itself, as one text.
+
+use axum::{
+    Router,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+
+use crate::{clock::Clock, collector::Snapshots, exporter, telemetry::Metrics};
+
+/// Serves `/metrics`. At most `consumers_most` durable consumers have series of their own.
+pub fn router(snapshots: Snapshots, metrics: Metrics, clock: Clock, consumers_most: usize) -> Router {
+    let answer = move || async move { exposition(&snapshots, &metrics, &clock, consumers_most) };
+    Router::new().route("/metrics", get(answer))
+}
+
+fn exposition(snapshots: &Snapshots, metrics: &Metrics, clock: &Clock, consumers_most: usize) -> Response {
+    let snapshot = snapshots.borrow().clone();
+    metrics.set_connected(snapshot.app.is_connected);
+    let mut text = exporter::exposition(&snapshot, consumers_most, clock.now());
+    text.push_str(&metrics.exposition());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
