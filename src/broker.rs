@@ -4,6 +4,7 @@ mod ask;
 mod bucket;
 mod consumers;
 mod get;
+mod letters;
 mod servers;
 mod streams;
 mod wire;
@@ -12,10 +13,11 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
+    dead_letter,
     nats::Connection,
     presence::{self, Presence},
     record::{self, Record},
-    snapshot::{Bucket, Consumer, Contact, Entry, Listing, Reading, Server, Stream, Why},
+    snapshot::{Bucket, Consumer, Contact, Entry, Letters, Listing, Reading, Server, Stream, Why},
 };
 
 use ask::Deadline;
@@ -41,6 +43,7 @@ pub struct Broker {
     /// The account of `app`.
     account: Arc<str>,
     system: Option<Connection>,
+    letters: letters::Kept,
     clock: Clock,
 }
 
@@ -55,12 +58,14 @@ pub struct Answers {
     pub presence: Reading<Bucket<Presence>>,
     /// The records bucket.
     pub records: Reading<Bucket<Record>>,
+    /// The newest dead letters.
+    pub letters: Reading<Arc<Letters>>,
 }
 
 impl Broker {
     /// Asks over `app`, whose account is the one that is watched.
     pub fn new(app: Connection, clock: Clock) -> Self {
-        Self { app, account: UNNAMED.into(), system: None, clock }
+        Self { app, account: UNNAMED.into(), system: None, letters: letters::Kept::default(), clock }
     }
 
     /// The connection to the watched account.
@@ -99,20 +104,21 @@ impl Broker {
             let mut streams = self.streams(deadline).await;
             let listed = streams.fresh();
             // Buckets wait for no consumer list, which may stay unanswered until the round ends.
-            let (consumers, presence, records) = tokio::join!(
+            let (consumers, presence, records, letters) = tokio::join!(
                 self.consumers(listed, deadline),
                 self.presence(listed, deadline),
-                self.records(listed, deadline)
+                self.records(listed, deadline),
+                self.letters(listed, deadline)
             );
             if let Reading::Known(fact) = &mut streams {
                 for (place, reading) in consumers {
                     fact.value.rows[place].consumers = reading;
                 }
             }
-            (streams, presence, records)
+            (streams, presence, records, letters)
         };
-        let ((streams, presence, records), servers) = tokio::join!(account, self.servers(deadline));
-        Answers { servers, streams, presence, records }
+        let ((streams, presence, records, letters), servers) = tokio::join!(account, self.servers(deadline));
+        Answers { servers, streams, presence, records, letters }
     }
 
     async fn streams(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
@@ -152,6 +158,25 @@ impl Broker {
     async fn records(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Reading<Bucket<Record>> {
         let reading = self.bucket(streams, record::BUCKET, RECORDS_READ, deadline).await;
         reading.map(|bucket| Bucket { entries: newest_of_each_kind(bucket.entries), ..bucket })
+    }
+
+    async fn letters(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Reading<Arc<Letters>> {
+        let Some(streams) = streams else {
+            return Reading::unknown(Why::Failed, "the streams could not be listed");
+        };
+        let found =
+            streams.rows.iter().find(|row| row.name.as_str() == dead_letter::STREAM && row.account == self.account);
+        let Some(stream) = found else {
+            let reason = format!(
+                "there is no stream `{}`, which workers of this library make when they start",
+                dead_letter::STREAM
+            );
+            return Reading::unknown(Why::Absent, reason);
+        };
+        match deadline.wait("the dead letters", self.letters.newest(&self.app.client, stream)).await {
+            Ok(letters) => Reading::known(letters, format!("stream {}", dead_letter::STREAM), self.clock.now()),
+            Err(error) => error.into_reading(),
+        }
     }
 
     async fn bucket<T: serde::de::DeserializeOwned>(

@@ -7,6 +7,7 @@ mod contact;
 mod entry;
 mod failures;
 mod finding;
+mod letters;
 mod listing;
 mod reading;
 mod sample;
@@ -15,7 +16,7 @@ mod server;
 mod stream;
 mod verdict;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Timestamp, name::StreamName, presence::Presence, record::Record};
 
@@ -26,6 +27,7 @@ pub use contact::Contact;
 pub use entry::{Bucket, Entry};
 pub use failures::Failures;
 pub use finding::{Finding, Severity};
+pub use letters::{Letter, Letters};
 pub use listing::Listing;
 pub use reading::{Fact, Reading, Why};
 pub use sample::Sample;
@@ -55,6 +57,8 @@ pub struct Snapshot {
     pub gone: Vec<Entry<Presence>>,
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
+    /// Messages that workers gave up, the newest first.
+    pub letters: Reading<Arc<Letters>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Finding>,
 }
@@ -72,6 +76,7 @@ impl Snapshot {
             presence: Reading::not_yet(),
             gone: Vec::new(),
             records: Reading::not_yet(),
+            letters: Reading::not_yet(),
             findings: Vec::new(),
         }
     }

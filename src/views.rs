@@ -3,6 +3,7 @@
 mod chart;
 mod consumer;
 mod consumers;
+mod dead_letters;
 mod equivalent;
 mod findings;
 mod format;
@@ -87,6 +88,12 @@ pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Tim
         Page::Records(kind) => {
             let page = records::RecordsPage::of(kind.as_deref(), &look);
             (page.title.clone(), page.render()?)
+        }
+        Page::DeadLetters => ("Dead letters".to_owned(), dead_letters::DeadLettersPage::of(&look).render()?),
+        Page::DeadLetter(place) => {
+            let page = dead_letters::DeadLetterPage::of(place, &look);
+            is_there = page.is_there;
+            (format!("Dead letter {place}"), page.render()?)
         }
         Page::Servers => ("Servers".to_owned(), servers::ServersPage::of(&look).render()?),
         Page::Findings(search) => ("Findings".to_owned(), findings::FindingsPage::of(search, &look).render()?),

@@ -21,6 +21,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
         records: answers.records.or_last(&last.records),
+        letters: answers.letters.or_last(&last.letters),
         findings: Vec::new(),
     }
 }
@@ -183,7 +184,13 @@ mod tests {
     }
 
     fn answers(streams: Reading<Listing<Stream>>) -> Answers {
-        Answers { servers: Reading::not_yet(), streams, presence: Reading::not_yet(), records: Reading::not_yet() }
+        Answers {
+            servers: Reading::not_yet(),
+            streams,
+            presence: Reading::not_yet(),
+            records: Reading::not_yet(),
+            letters: Reading::not_yet(),
+        }
     }
 
     fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {

@@ -1,10 +1,13 @@
 //! One consumer: its verdict in a sentence with evidence and next step, then the numbers, who works on it, and how it is set up.
 
+use std::time::Duration;
+
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look,
     consumers::{filters, oldest, waiting},
+    dead_letters,
     equivalent::Equivalents,
     findings::FindingRow,
     format,
@@ -18,9 +21,13 @@ use super::{
 };
 use crate::{
     clock::Age,
+    dead_letter::Place,
     name::{ConsumerName, StreamName},
     snapshot::{Acks, AgeBy, Consumer, ConsumerState, Mode, Oldest, Stream, limit},
 };
+
+/// What takes longer than this to drain does not drain.
+const FOREVER: Duration = Duration::from_secs(100 * 86_400);
 
 /// Messages named that it gave up.
 const SEQUENCES_MOST: usize = 20;
@@ -94,7 +101,7 @@ struct FailuresView {
     stamp: Option<Stamp>,
     sentence: String,
     sign: Sign,
-    sequences: Vec<String>,
+    sequences: Vec<(String, Option<String>)>,
     reason: String,
     last: Option<Moment>,
     since: Option<Moment>,
@@ -200,6 +207,7 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
             count(|state| state.ack_pending).with_note(most.unwrap_or_default()),
             "delivered, not yet acked",
         ),
+        figure("drained", "Drained in", drained(consumer), "if it goes on like this"),
         figure("oldest", "Oldest unprocessed", oldest(consumer, look.now), "age of the message"),
         figure("undelivered", "Oldest undelivered", undelivered(consumer, look), "age of the message"),
         figure("redelivered", "Redelivered", count(|state| state.redelivered), "being delivered again now"),
@@ -213,6 +221,24 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
         figure("delivered", "Delivered", Number::rate(trend.map(|trend| trend.delivered_per_second())), "to workers"),
         figure("acked", "Acked", Number::rate(trend.map(|trend| trend.acked_per_second())), "by the ack floor"),
     ]
+}
+
+/// The time until nothing is pending, at the rate of the last round.
+fn drained(consumer: &Consumer) -> Number {
+    let Some(state) = consumer.state.value() else {
+        return Number::unknown(consumer.state.reason().unwrap_or_default());
+    };
+    if state.pending == 0 {
+        return Number::known("none");
+    }
+    let Some(trend) = consumer.trend else { return Number::rate(None) };
+    let gone = trend.pending_before.saturating_sub(state.pending);
+    #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
+    let seconds = trend.over.as_secs_f64() * state.pending as f64 / gone as f64;
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(left) if gone > 0 && left < FOREVER => Number::known(Age(left).to_string()),
+        _ => Number::known("never"),
+    }
 }
 
 fn undelivered(consumer: &Consumer, look: &Look<'_>) -> Number {
@@ -289,7 +315,7 @@ fn config(consumer: &Consumer) -> Vec<(&'static str, String)> {
         Some(config.inactive_threshold).filter(|by| !by.is_zero()).map(|by| Age(by).to_string()),
     );
     add("Replicas", (config.num_replicas > 0).then(|| config.num_replicas.to_string()));
-    let waits = config.backoff.iter().map(|wait| Age(std::time::Duration::from_nanos(*wait)).to_string());
+    let waits = config.backoff.iter().map(|wait| Age(Duration::from_nanos(*wait)).to_string());
     add("Backoff", Some(waits.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty()));
     add("Priority", Some(config.priority_policy.replace('_', " ")).filter(|text| !text.is_empty()));
     let noted = config.metadata.iter().filter(|(name, _)| !name.starts_with("_nats."));
@@ -313,12 +339,16 @@ impl FailuresView {
                 format::count(failures.terminated)
             )
         };
+        let letter = |sequence: &u64| {
+            let place = Place { stream: consumer.stream.clone(), consumer: consumer.name.clone(), sequence: *sequence };
+            (format::count(*sequence), dead_letters::page_of(place, look))
+        };
         Self {
             gap: Gap::of(&consumer.failures, "messages that it gave up"),
             stamp: Stamp::of(&consumer.failures, look),
             sentence,
             sign,
-            sequences: failures.sequences.iter().take(SEQUENCES_MOST).copied().map(format::count).collect(),
+            sequences: failures.sequences.iter().take(SEQUENCES_MOST).map(letter).collect(),
             reason: format::cut(&failures.reason),
             last: failures.last.map(|at| Moment::ago(at, look)),
             since: failures.since.map(|at| Moment::length(at, look)),

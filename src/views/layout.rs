@@ -34,6 +34,7 @@ impl Frame<'_> {
             (Page::Consumers(search()), "Consumers"),
             (Page::Streams(search()), "Streams"),
             (Page::Findings(search()), "Findings"),
+            (Page::DeadLetters, "Dead letters"),
             (Page::Services, "Services"),
             (Page::Records(None), "Records"),
             (Page::Servers, "Servers"),

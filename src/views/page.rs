@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use super::search::Search;
 use crate::{
     collector::Whose,
+    dead_letter::Place,
     name::{ConsumerName, StreamName},
     snapshot::Span,
 };
@@ -24,6 +25,10 @@ pub enum Page {
     Consumers(Search),
     /// One consumer of a stream, in an account, with its past over a span.
     Consumer(String, StreamName, ConsumerName, Span),
+    /// Messages that nobody will try again.
+    DeadLetters,
+    /// One of them.
+    DeadLetter(Place),
     /// The servers.
     Servers,
     /// Instances of services with their probes and workers.
@@ -61,6 +66,11 @@ impl Page {
                 let account = text(account, ACCOUNT_MOST)?;
                 Some(Self::Consumer(account, stream.parse().ok()?, consumer.parse().ok()?, span_of(query)))
             }
+            ["dead-letters"] => Some(Self::DeadLetters),
+            ["dead-letters", stream, consumer, sequence] => {
+                let (stream, consumer) = (stream.parse().ok()?, consumer.parse().ok()?);
+                Some(Self::DeadLetter(Place { stream, consumer, sequence: sequence.parse().ok()? }))
+            }
             ["servers"] => Some(Self::Servers),
             ["services"] => Some(Self::Services),
             ["records"] => Some(Self::Records(None)),
@@ -76,6 +86,7 @@ impl Page {
             Self::Overview => "/",
             Self::Streams(_) | Self::Stream(..) => "/streams",
             Self::Consumers(_) | Self::Consumer(..) => "/consumers",
+            Self::DeadLetters | Self::DeadLetter(_) => "/dead-letters",
             Self::Servers => "/servers",
             Self::Services => "/services",
             Self::Records(_) => "/records",
@@ -153,6 +164,9 @@ impl fmt::Display for Page {
                 write!(f, "/{}/{}/{}", encoded(account), encoded(stream.as_str()), encoded(consumer.as_str()))?;
                 write_span(*span, f)
             }
+            Self::DeadLetter(Place { stream, consumer, sequence }) => {
+                write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))
+            }
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
             Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => search.fmt(f),
             _ => Ok(()),
@@ -173,13 +187,16 @@ mod tests {
 
     #[test]
     fn every_page_has_one_address_and_every_address_at_most_one_page() {
-        for address in ["/", "/streams", "/consumers", "/servers", "/services", "/records", "/findings"] {
+        for address in
+            ["/", "/streams", "/consumers", "/dead-letters", "/servers", "/services", "/records", "/findings"]
+        {
             check(address, Some(address));
         }
         check("/streams/$G/ORDERS", Some("/streams/$G/ORDERS"));
         check("/streams/a%20b%2Fc/ORDERS", Some("/streams/a%20b%2Fc/ORDERS"));
         check("/consumers/A/ORDERS/mail", Some("/consumers/A/ORDERS/mail"));
         check("/consumers/A/ORDERS/%3Cimg%3E", Some("/consumers/A/ORDERS/%3Cimg%3E"));
+        check("/dead-letters/ORDERS/mail/42", Some("/dead-letters/ORDERS/mail/42"));
         check("/records/dead%20end", Some("/records/dead%20end"));
         check("/consumers/A/ORDERS/mail?over=24h", Some("/consumers/A/ORDERS/mail?over=24h"));
         check("/streams/A/ORDERS?x=1&over=2h", Some("/streams/A/ORDERS?over=2h"));
@@ -207,6 +224,7 @@ mod tests {
             "/streams/A/ORDERS/x",
             "/streams//ORDERS",
             "/consumers/A/ORDERS/a.b",
+            "/dead-letters/ORDERS/mail/x",
             "/records/%00",
             "/records/%ff",
             "/records/a/b",

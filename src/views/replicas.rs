@@ -41,17 +41,21 @@ impl ReplicaTable {
 
 impl ReplicaRow {
     fn of(replica: &Replica) -> Self {
-        let sign = match (replica.is_offline, replica.is_current) {
-            (true, _) => Sign::new(Level::Critical, "offline"),
-            (false, false) => Sign::new(Level::Warning, "behind"),
-            (false, true) => Sign::new(Level::Ok, "current"),
-        };
         Self {
             name: server_name(&replica.name),
-            sign,
+            sign: sign(replica),
             behind: format::counted_u64(replica.behind, "operation"),
             heard: format!("{} ago", Age(replica.heard_ago)),
         }
+    }
+}
+
+/// How a follower is.
+pub(super) fn sign(replica: &Replica) -> Sign {
+    match (replica.is_offline, replica.is_current) {
+        (true, _) => Sign::new(Level::Critical, "offline"),
+        (false, false) => Sign::new(Level::Warning, "behind"),
+        (false, true) => Sign::new(Level::Ok, "current"),
     }
 }
 

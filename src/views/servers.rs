@@ -1,12 +1,16 @@
-//! The servers, as far as somebody who may see them has looked.
+//! The servers, as far as somebody who may see them has looked, what each of them leads, and replicas that lag behind.
+
+use std::collections::BTreeMap;
 
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
-    pieces::{Gap, Moment, Number, Stamp, server_name},
+    Look, consumers, format,
+    page::Page,
+    pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
+    replicas,
 };
-use crate::snapshot::Server;
+use crate::snapshot::{Cluster, Reading, Server, Snapshot};
 
 /// Rows of the table; a note says how many more there are.
 const ROWS_MOST: usize = 100;
@@ -36,6 +40,24 @@ struct ServerRow {
     storage: Number,
     connections: Number,
     slow: Number,
+    leads: Leads,
+}
+
+/// Streams and consumers that a server leads.
+#[derive(Debug, Clone, Copy, Default)]
+struct Leads {
+    streams: usize,
+    consumers: usize,
+}
+
+/// A stream or consumer one of whose replicas is not current.
+struct Lagging {
+    what: String,
+    href: String,
+    replica: String,
+    sign: Sign,
+    behind: String,
+    heard: String,
 }
 
 /// The page of servers.
@@ -43,30 +65,112 @@ struct ServerRow {
 #[template(path = "pages/servers.html")]
 pub(super) struct ServersPage {
     servers: ServerTable,
+    /// Leaders as the streams name them, where the servers themselves are not visible.
+    leaders: Vec<(String, Leads)>,
+    /// Streams that have no leader at the moment.
+    leaderless: Vec<(String, String)>,
+    lagging: Vec<Lagging>,
+    lagging_more: usize,
+    is_clustered: bool,
 }
 
 impl ServersPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        Self { servers: ServerTable::of(look) }
+        let mut lagging = lagging(look);
+        let more = lagging.len().saturating_sub(ROWS_MOST);
+        lagging.truncate(ROWS_MOST);
+        let leaders = leads(look.snapshot).into_iter().map(|(name, leads)| (server_name(name), leads));
+        let hides = look.snapshot.servers.value().is_none();
+        let cluster = |stream: &crate::snapshot::Stream| stream.state.value().and_then(|state| state.cluster.clone());
+        let streams = look.snapshot.known_streams();
+        let leaderless = streams.iter().filter(|row| cluster(row).is_some_and(|cluster| cluster.leader.is_none()));
+        Self {
+            servers: ServerTable::of(look),
+            leaders: if hides { leaders.collect() } else { Vec::new() },
+            leaderless: leaderless
+                .take(ROWS_MOST)
+                .map(|row| (row.name.to_string(), look.link(&Page::Stream(row.account.to_string(), row.name.clone()))))
+                .collect(),
+            lagging,
+            lagging_more: more,
+            is_clustered: streams.iter().any(|row| cluster(row).is_some()),
+        }
     }
+}
+
+/// What each server leads, by its name.
+fn leads(snapshot: &Snapshot) -> BTreeMap<&str, Leads> {
+    let mut all = BTreeMap::<&str, Leads>::new();
+    for stream in snapshot.known_streams() {
+        if let Some(name) = leader(&stream.state, |state| state.cluster.as_ref()) {
+            all.entry(name).or_default().streams += 1;
+        }
+    }
+    for consumer in snapshot.known_consumers() {
+        if let Some(name) = leader(&consumer.state, |state| state.cluster.as_ref()) {
+            all.entry(name).or_default().consumers += 1;
+        }
+    }
+    all
+}
+
+/// Who leads; without a cluster the server that answered.
+fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> Option<&str> {
+    let fact = state.fact()?;
+    match cluster(&fact.value) {
+        None => Some(&fact.source),
+        Some(cluster) => cluster.leader.as_deref(),
+    }
+}
+
+fn lagging(look: &Look<'_>) -> Vec<Lagging> {
+    let streams = look.snapshot.known_streams().iter().flat_map(|row| {
+        let href = look.link(&Page::Stream(row.account.to_string(), row.name.clone()));
+        let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
+        behind(cluster, format!("stream {}", row.name), href)
+    });
+    let consumers = look.snapshot.known_consumers().flat_map(|row| {
+        let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
+        behind(cluster, format!("{} on {}", row.name, row.stream), look.link(&consumers::page_of(row)))
+    });
+    streams.chain(consumers).collect()
+}
+
+fn behind(cluster: Option<&Cluster>, what: String, href: String) -> Vec<Lagging> {
+    let followers = cluster.into_iter().flat_map(|cluster| &cluster.replicas);
+    let late = followers.filter(|replica| replica.is_offline || !replica.is_current);
+    late.map(|replica| Lagging {
+        what: what.clone(),
+        href: href.clone(),
+        replica: server_name(&replica.name),
+        sign: replicas::sign(replica),
+        behind: format::counted_u64(replica.behind, "operation"),
+        heard: format!("{} ago", crate::clock::Age(replica.heard_ago)),
+    })
+    .collect()
 }
 
 impl ServerTable {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let reading = &look.snapshot.servers;
         let servers = reading.value().map(Vec::as_slice).unwrap_or_default();
+        let leads = leads(look.snapshot);
+        let row = |server: &Server| {
+            let leads = leads.get(server.name.as_str()).copied().unwrap_or_default();
+            ServerRow::of(server, leads, look)
+        };
         Self {
             gap: Gap::of(reading, "servers"),
             stamp: Stamp::of(reading, look),
             missing: Vec::new(),
-            rows: servers.iter().take(ROWS_MOST).map(|server| ServerRow::of(server, look)).collect(),
+            rows: servers.iter().take(ROWS_MOST).map(row).collect(),
             more: servers.len().saturating_sub(ROWS_MOST),
         }
     }
 }
 
 impl ServerRow {
-    fn of(server: &Server, look: &Look<'_>) -> Self {
+    fn of(server: &Server, leads: Leads, look: &Look<'_>) -> Self {
         let storage = match server.storage_bytes {
             Some(bytes) => Number::known(format::bytes(bytes)),
             None => Number::unknown("it runs no JetStream"),
@@ -83,6 +187,7 @@ impl ServerRow {
             storage,
             connections: Number::known(format::count(server.connections)),
             slow: Number::known(format::count(server.slow_consumers)),
+            leads,
         }
     }
 }

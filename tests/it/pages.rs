@@ -1,9 +1,11 @@
 //! The observer's pages, asked for through its router and read as a reader reads them, scripts off.
 
 mod consumers;
+mod dead_letters;
 pub(crate) mod facts;
 mod live;
 mod past;
+mod servers;
 mod streams;
 
 use std::{collections::HashSet, sync::Arc};
@@ -22,12 +24,14 @@ use tokio_util::sync::CancellationToken;
 use crate::support::page::Page;
 use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream, verdict};
 
-const PAGES: [&str; 10] = [
+const PAGES: [&str; 12] = [
     "/",
     "/streams",
     "/streams/A/ORDERS",
     "/consumers",
     "/consumers/A/ORDERS/reserve",
+    "/dead-letters",
+    "/dead-letters/ORDERS/reserve/42",
     "/services",
     "/records",
     "/records/order",
@@ -100,6 +104,7 @@ async fn unknown_is_never_zero() {
         let mut unknown = snapshot();
         (unknown.servers, unknown.streams) = (failed(), failed());
         (unknown.presence, unknown.records) = (failed(), failed());
+        unknown.letters = failed();
         let page = page_of(unknown, path).await;
         assert_eq!(page.status, 200, "{path}");
         let numbers = page.texts(".number");
@@ -169,7 +174,7 @@ async fn hostile_names_stay_text() {
         let name = "%3Cimg%22'%26%3Dx";
         let of_them =
             [format!("/streams/{HOSTILE_ACCOUNT}/{name}"), format!("/consumers/{HOSTILE_ACCOUNT}/{name}/{name}")];
-        let others = PAGES.into_iter().filter(|path| !path.contains("ORDERS")).map(str::to_owned);
+        let others = PAGES.into_iter().filter(|path| !path.contains("/A/ORDERS")).map(str::to_owned);
         let searched = "/consumers?q=%3Cimg&sort=%3Cscript%3E&page=99".to_owned();
         for path in others.chain(of_them).chain([searched]) {
             let (_sender, snapshots) = watch::channel(Arc::new(hostile()));
@@ -252,6 +257,13 @@ fn hostile() -> Snapshot {
     record.value.trace_id = Some(HOSTILE.to_owned());
     let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true, lacks_newest: false };
     hostile.records = Reading::known(bucket, HOSTILE, now());
+    let mut letters = facts::letters();
+    let letter = &mut letters.rows[0];
+    (letter.reason, letter.class, letter.subject) = (HOSTILE.repeat(10_000), HOSTILE.to_owned(), HOSTILE.to_owned());
+    letter.headers = vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
+    letter.trace_id = Some(HOSTILE.to_owned());
+    letter.head = [HOSTILE.as_bytes(), b"\xff\xfe"].concat();
+    hostile.letters = Reading::known(Arc::new(letters), HOSTILE, now());
     hostile
 }
 

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use streamgauge::{
     presence::Worker,
     snapshot::{
-        AgeBy, Ages, Cluster, Consumer, Failures, Finding, Label, Oldest, Reading, Replica, Severity, Snapshot,
+        AgeBy, Ages, Cluster, Consumer, ConsumerTrend, Failures, Finding, Label, Oldest, Reading, Replica, Severity,
+        Snapshot,
     },
 };
 
@@ -146,6 +147,20 @@ async fn a_consumer_says_what_is_wrong_since_when_how_we_know_and_what_to_do() {
     assert!(page.text("#failures").contains("3 messages given up: 2 after the last delivery allowed, 1 terminated"));
     assert_eq!(page.text("#config .findings b"), "Handlers take longer than ack_wait");
     assert_eq!(page.texts("#replicas td")[..2], ["behind", "7 operations"]);
+}
+
+#[tokio::test]
+async fn a_lag_that_shrinks_says_when_it_is_gone() {
+    for (before, expected) in [(13, "600 ms"), (4, "6 s"), (3, "never"), (0, "never")] {
+        let mut one = consumer("ORDERS", "reserve");
+        one.trend = one.trend.map(|trend| ConsumerTrend { pending_before: before, ..trend });
+        let page = page_of(
+            Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() },
+            "/consumers/A/ORDERS/reserve",
+        )
+        .await;
+        assert_eq!(page.text("#figure-drained .number"), expected, "from {before} to 3 in 2 s");
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use streamgauge::{
     clock::Timestamp,
+    dead_letter::Repeat,
     presence::{Presence, Probe, ProbePart, Probes},
     record::{Phase, Record, Step},
     snapshot::{
-        Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Listing, Reading,
-        Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
+        Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Letter, Letters,
+        Listing, Reading, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
     },
 };
 
@@ -52,6 +53,7 @@ pub fn snapshot() -> Snapshot {
             "bucket records",
             now(),
         ),
+        letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
         findings: Vec::new(),
     }
 }
@@ -173,4 +175,26 @@ pub fn order(id: &str) -> Entry<Record> {
         steps: vec![step("OrderPlaced", "storefront", 0), step("OrderCompleted", "orders", 350)],
     };
     Entry { key: format!("order.{id}"), revision: 9, written: now(), value }
+}
+
+/// One message that died, came back and died again.
+pub fn letters() -> Letters {
+    let letter = Letter {
+        place: "ORDERS.reserve.42".parse().unwrap(),
+        subject: "orders.placed.7".to_owned(),
+        message_id: Some("m-42".to_owned()),
+        reason: "the warehouse does not know the item".to_owned(),
+        class: "rejected".to_owned(),
+        attempts: Some(5),
+        deliveries: Some(6),
+        published: Some(now().before(Duration::from_secs(60))),
+        died: now(),
+        repeat: Some(Repeat { first: "ORDERS.reserve.41".to_owned(), generation: 1 }),
+        trace_id: Some(TRACE.to_owned()),
+        headers: vec![("ce-type".to_owned(), "OrderPlaced".to_owned())],
+        size: 14,
+        head: br#"{"item":"soap"}"#.to_vec(),
+        is_elsewhere: false,
+    };
+    Letters { rows: vec![letter], total: 3, malformed: 0 }
 }

@@ -1,0 +1,231 @@
+//! Messages that nobody will try again: the newest as a list, each with a page of its own, and how to try one again after all.
+
+use askama::Template;
+
+use super::{
+    Look,
+    consumer::Crumb,
+    equivalent::shell,
+    format,
+    page::Page,
+    pieces::{Gap, Moment, Stamp, TraceLink},
+};
+use crate::{
+    clock::Age,
+    dead_letter::Place,
+    snapshot::{Letter, Letters, Reading},
+};
+
+/// The page of all.
+#[derive(Template)]
+#[template(path = "pages/dead_letters.html")]
+pub(super) struct DeadLettersPage {
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    said: String,
+    rows: Vec<LetterRow>,
+    malformed: Option<String>,
+}
+
+struct LetterRow {
+    key: String,
+    href: String,
+    place: String,
+    subject: String,
+    class: String,
+    reason: String,
+    attempts: String,
+    died: Moment,
+    repeat: Option<String>,
+}
+
+/// The page of one.
+#[derive(Template)]
+#[template(path = "pages/dead_letter.html")]
+pub(super) struct DeadLetterPage {
+    place: String,
+    pub(super) is_there: bool,
+    crumbs: Vec<Crumb>,
+    gap: Option<Gap>,
+    show: String,
+    body: Option<Body>,
+}
+
+struct Body {
+    reason: String,
+    class: String,
+    died: Moment,
+    repeat: Option<(String, Option<String>)>,
+    lines: Vec<(&'static str, String)>,
+    consumer_href: Option<String>,
+    trace: Option<TraceLink>,
+    headers: Vec<(String, String)>,
+    payload: String,
+    payload_note: String,
+    stamp: Option<Stamp>,
+    commands: Vec<(&'static str, String)>,
+}
+
+fn letters<'a>(look: &'a Look<'_>) -> Option<&'a Letters> {
+    look.snapshot.letters.value().map(AsRef::as_ref)
+}
+
+impl DeadLettersPage {
+    pub(super) fn of(look: &Look<'_>) -> Self {
+        let found = letters(look);
+        let rows: Vec<LetterRow> =
+            found.into_iter().flat_map(|all| &all.rows).map(|row| LetterRow::of(row, look)).collect();
+        let total = found.map_or(0, |all| all.total);
+        let gap = Gap::of(&look.snapshot.letters, "dead letters");
+        let malformed = found.map_or(0, |all| all.malformed);
+        Self {
+            gap: gap.or_else(|| {
+                (rows.is_empty() && malformed == 0)
+                    .then(|| Gap::empty("No worker has given up a message that is still kept."))
+            }),
+            stamp: Stamp::of(&look.snapshot.letters, look),
+            said: if total > rows.len() as u64 {
+                format!("the newest {} of {}", format::count(rows.len() as u64), format::count(total))
+            } else {
+                String::new()
+            },
+            malformed: (malformed > 0).then(|| {
+                format!(
+                    "{} could not be understood and is left out.",
+                    format::counted(malformed, "message of the stream")
+                )
+            }),
+            rows,
+        }
+    }
+}
+
+impl LetterRow {
+    fn of(letter: &Letter, look: &Look<'_>) -> Self {
+        Self {
+            key: letter.place.to_string(),
+            href: look.link(&Page::DeadLetter(letter.place.clone())),
+            place: letter.place.to_string(),
+            subject: format::cut(&letter.subject),
+            class: format::cut(&letter.class),
+            reason: format::cut(&letter.reason),
+            attempts: letter.attempts.map_or_else(|| "?".to_owned(), |attempts| format::count(attempts.into())),
+            died: Moment::ago(letter.died, look),
+            repeat: letter.repeat.as_ref().map(|repeat| format!("came back from replay {}", repeat.generation)),
+        }
+    }
+}
+
+impl DeadLetterPage {
+    pub(super) fn of(place: &Place, look: &Look<'_>) -> Self {
+        let letter = letters(look).and_then(|all| all.rows.iter().find(|letter| letter.place == *place));
+        let show = format!("streamgauge dlq show {}", shell(&place.to_string()));
+        let unknown = Gap::of(&look.snapshot.letters, "dead letters");
+        let is_there = letter.is_some() || matches!(look.snapshot.letters, Reading::Unknown { .. });
+        let not_here =
+            "It is not among the newest dead letters: it is older, or gone, or it was given up without leaving a copy.";
+        Self {
+            place: place.to_string(),
+            is_there,
+            crumbs: vec![Crumb { text: "Dead letters".to_owned(), href: look.link(&Page::DeadLetters) }],
+            gap: unknown.or_else(|| letter.is_none().then(|| Gap::empty(not_here))),
+            body: letter.map(|letter| Body::of(letter, look)),
+            show,
+        }
+    }
+}
+
+impl Body {
+    fn of(letter: &Letter, look: &Look<'_>) -> Self {
+        let place = shell(&letter.place.to_string());
+        let (payload, payload_note) = payload(letter);
+        let replay = |more: &str| format!("streamgauge dlq replay {place}{more}");
+        let repeat = letter.repeat.as_ref().map(|repeat| {
+            let said = format!("It was replayed as {}, replay {}, and died again.", repeat.first, repeat.generation);
+            (said, repeat.first.parse().ok().and_then(|first| page_of(first, look)))
+        });
+        Self {
+            reason: format::sentence(&letter.reason),
+            class: format::cut(&letter.class),
+            died: Moment::ago(letter.died, look),
+            repeat,
+            lines: lines(letter),
+            consumer_href: consumer(letter, look),
+            trace: letter.trace_id.as_deref().map(|id| TraceLink::of(id, look)),
+            headers: letter.headers.clone(),
+            payload,
+            payload_note,
+            stamp: Stamp::of(&look.snapshot.letters, look),
+            commands: vec![
+                ("See what a replay would do", replay(" --dry-run")),
+                ("Try it again", replay("")),
+                ("See all of it", format!("streamgauge dlq show {place}")),
+            ],
+        }
+    }
+}
+
+/// The page of a letter, if it is among those that were read.
+pub(super) fn page_of(place: Place, look: &Look<'_>) -> Option<String> {
+    letters(look)?.rows.iter().any(|letter| letter.place == place).then(|| look.link(&Page::DeadLetter(place)))
+}
+
+/// The page of the consumer that gave it up, in whatever account it is.
+fn consumer(letter: &Letter, look: &Look<'_>) -> Option<String> {
+    let Place { stream, consumer, .. } = &letter.place;
+    let known = look.snapshot.known_consumers();
+    let found = known.into_iter().find(|row| row.stream == *stream && row.name == *consumer)?;
+    Some(look.link(&super::consumers::page_of(found)))
+}
+
+fn lines(letter: &Letter) -> Vec<(&'static str, String)> {
+    let mut lines = vec![
+        ("Consumer", format!("{} on {}", letter.place.consumer, letter.place.stream)),
+        ("Message", format::count(letter.place.sequence)),
+        ("Subject", letter.subject.clone()),
+    ];
+    let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
+    add("Message id", letter.message_id.clone());
+    add("Attempts", letter.attempts.map(|attempts| format!("{attempts}, counted by its worker")));
+    add("Deliveries", letter.deliveries.map(|deliveries| format!("{deliveries}, counted by the server")));
+    add("Published", letter.published.map(|at| at.to_string()));
+    add("Age when it died", letter.published.map(|at| Age(at.age(letter.died).0).to_string()));
+    add("Size", Some(format::bytes(letter.size)));
+    lines
+}
+
+/// The beginning of the payload as text, or as hex digits where it is none, and what is to be said of it.
+fn payload(letter: &Letter) -> (String, String) {
+    if letter.is_elsewhere {
+        return (
+            String::new(),
+            "The copy had no room for the payload, which lies elsewhere; `dlq show` finds it.".to_owned(),
+        );
+    }
+    let text = match std::str::from_utf8(&letter.head) {
+        Ok(text) => Some(text),
+        // A letter of several bytes may have been cut in two.
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&letter.head[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    };
+    let is_text =
+        text.is_some_and(|text| !text.contains(|letter: char| letter.is_control() && !letter.is_whitespace()));
+    let shown = match text.filter(|_| is_text) {
+        Some(text) => text.to_owned(),
+        None => letter.head.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
+    };
+    let note = match (letter.size > letter.head.len() as u64, is_text) {
+        (_, _) if letter.size == 0 => "It is empty.".to_owned(),
+        (true, true) => {
+            format!("The first {} of {}.", format::bytes(letter.head.len() as u64), format::bytes(letter.size))
+        }
+        (true, false) => format!(
+            "No text; the first {} of {} as hex digits.",
+            format::bytes(letter.head.len() as u64),
+            format::bytes(letter.size)
+        ),
+        (false, true) => String::new(),
+        (false, false) => "No text; as hex digits.".to_owned(),
+    };
+    (shown, note)
+}

@@ -1,0 +1,75 @@
+//! The page of dead letters, and that of one.
+
+use std::sync::Arc;
+
+use streamgauge::snapshot::{Letters, Reading, Snapshot, Why};
+
+use super::{
+    facts::{letters, now, snapshot},
+    page_of,
+};
+
+fn with(letters: Letters) -> Snapshot {
+    Snapshot { letters: Reading::known(Arc::new(letters), "stream DEAD_LETTERS", now()), ..snapshot() }
+}
+
+#[tokio::test]
+async fn the_newest_are_listed_with_their_reason_and_what_came_back_is_marked() {
+    let page = page_of(snapshot(), "/dead-letters").await;
+    assert_eq!(page.text("header .note"), "the newest 1 of 3");
+    assert_eq!(page.text("#letter-ORDERS\\.reserve\\.42 th"), "ORDERS.reserve.42 orders.placed.7");
+    let cells = page.texts("#letter-ORDERS\\.reserve\\.42 td");
+    let why = "rejected came back from replay 1 the warehouse does not know the item";
+    assert_eq!(cells, [why, "5", "just now"]);
+    let none = page_of(with(Letters::default()), "/dead-letters").await;
+    assert_eq!(none.text("#letters .gap"), "none No worker has given up a message that is still kept.");
+    let absent = Reading::unknown(Why::Absent, "there is no stream `DEAD_LETTERS`");
+    let absent = page_of(Snapshot { letters: absent, ..snapshot() }, "/dead-letters").await;
+    assert_eq!(absent.text("#letters .gap"), "none here There is no stream `DEAD_LETTERS`.");
+}
+
+#[tokio::test]
+async fn one_says_what_it_died_of_and_how_to_try_it_again() {
+    let page = page_of(snapshot(), "/dead-letters/ORDERS/reserve/42").await;
+    assert_eq!(page.text("h1"), "ORDERS.reserve.42");
+    assert_eq!(
+        page.text("#verdict .sentence"),
+        "rejected, just now. the warehouse does not know the item.".replace(". the", ". The")
+    );
+    assert!(page.text("#verdict .reasons").contains("It was replayed as ORDERS.reserve.41, replay 1, and died again."));
+    let commands = page.texts("#commands code");
+    let expected = [
+        "streamgauge dlq replay ORDERS.reserve.42 --dry-run",
+        "streamgauge dlq replay ORDERS.reserve.42",
+        "streamgauge dlq show ORDERS.reserve.42",
+    ];
+    assert_eq!(commands, expected);
+    assert_eq!(page.texts("#headers dt, #headers dd"), ["ce-type", "OrderPlaced"]);
+    assert_eq!(page.text("#payload pre"), r#"{"item":"soap"}"#);
+    assert_eq!(page.attributes("#letter .more a", "href"), ["/consumers/A/ORDERS/reserve"]);
+}
+
+async fn check(head: &[u8], size: u64, is_elsewhere: bool, expected: &str) {
+    let mut all = letters();
+    (all.rows[0].head, all.rows[0].size, all.rows[0].is_elsewhere) = (head.to_vec(), size, is_elsewhere);
+    let page = page_of(with(all), "/dead-letters/ORDERS/reserve/42").await;
+    assert_eq!(page.text("#payload"), expected, "{head:?}");
+}
+
+#[tokio::test]
+async fn a_payload_is_shown_as_what_it_is() {
+    check(b"hello", 5, false, "Payload hello").await;
+    check(b"hello", 9_000, false, "Payload The first 5 B of 9.0 kB. hello").await;
+    check(&[0x00, 0xff, 0x10], 3, false, "Payload No text; as hex digits. 00 ff 10").await;
+    check("aé".as_bytes().split_last().unwrap().1, 9_000, false, "Payload The first 2 B of 9.0 kB. a").await;
+    check(b"", 0, false, "Payload It is empty.").await;
+    check(b"", 9_000, true, "Payload The copy had no room for the payload, which lies elsewhere; `dlq show` finds it.")
+        .await;
+}
+
+#[tokio::test]
+async fn one_that_is_not_among_the_newest_says_where_to_look() {
+    let page = page_of(snapshot(), "/dead-letters/ORDERS/reserve/7").await;
+    assert_eq!(page.status, 404);
+    assert!(page.text("main").contains("streamgauge dlq show ORDERS.reserve.7"), "{}", page.html);
+}
