@@ -59,7 +59,7 @@ pub struct Answers {
     /// The records bucket.
     pub records: Reading<Bucket<Record>>,
     /// The newest dead letters.
-    pub letters: Reading<Arc<Letters>>,
+    pub dead_letters: Reading<Arc<Letters>>,
 }
 
 impl Broker {
@@ -104,7 +104,7 @@ impl Broker {
             let mut streams = self.streams(deadline).await;
             let listed = streams.fresh();
             // Buckets wait for no consumer list, which may stay unanswered until the round ends.
-            let (consumers, presence, records, letters) = tokio::join!(
+            let (consumers, presence, records, dead_letters) = tokio::join!(
                 self.consumers(listed, deadline),
                 self.presence(listed, deadline),
                 self.records(listed, deadline),
@@ -115,10 +115,10 @@ impl Broker {
                     fact.value.rows[place].consumers = reading;
                 }
             }
-            (streams, presence, records, letters)
+            (streams, presence, records, dead_letters)
         };
-        let ((streams, presence, records, letters), servers) = tokio::join!(account, self.servers(deadline));
-        Answers { servers, streams, presence, records, letters }
+        let ((streams, presence, records, dead_letters), servers) = tokio::join!(account, self.servers(deadline));
+        Answers { servers, streams, presence, records, dead_letters }
     }
 
     async fn streams(&self, deadline: Deadline) -> Reading<Listing<Stream>> {

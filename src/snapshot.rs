@@ -58,7 +58,7 @@ pub struct Snapshot {
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
     /// Messages that workers gave up, the newest first.
-    pub letters: Reading<Arc<Letters>>,
+    pub dead_letters: Reading<Arc<Letters>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Finding>,
 }
@@ -76,7 +76,7 @@ impl Snapshot {
             presence: Reading::not_yet(),
             gone: Vec::new(),
             records: Reading::not_yet(),
-            letters: Reading::not_yet(),
+            dead_letters: Reading::not_yet(),
             findings: Vec::new(),
         }
     }

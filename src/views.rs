@@ -110,6 +110,12 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
+    /// Whether streams of several accounts are seen, so that it has to be said which one is meant.
+    fn has_accounts(&self) -> bool {
+        let streams = self.snapshot.known_streams();
+        streams.first().is_some_and(|first| streams.iter().any(|stream| stream.account != first.account))
+    }
+
     /// The address of a page, wherever the pages are served.
     fn link(&self, page: &Page) -> String {
         self.site.link(page)

@@ -142,6 +142,6 @@ fn nothing(reason: &str) -> Answers {
         streams: Reading::unknown(Why::Failed, reason),
         presence: Reading::unknown(Why::Failed, reason),
         records: Reading::unknown(Why::Failed, reason),
-        letters: Reading::unknown(Why::Failed, reason),
+        dead_letters: Reading::unknown(Why::Failed, reason),
     }
 }

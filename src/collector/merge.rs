@@ -21,7 +21,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
         records: answers.records.or_last(&last.records),
-        letters: answers.letters.or_last(&last.letters),
+        dead_letters: answers.dead_letters.or_last(&last.dead_letters),
         findings: Vec::new(),
     }
 }
@@ -189,7 +189,7 @@ mod tests {
             streams,
             presence: Reading::not_yet(),
             records: Reading::not_yet(),
-            letters: Reading::not_yet(),
+            dead_letters: Reading::not_yet(),
         }
     }
 

@@ -39,6 +39,8 @@ pub(super) struct ConsumerPage {
     pub(super) title: String,
     /// Whether there is such a consumer, as far as is known.
     pub(super) is_there: bool,
+    /// Its account, where there are several.
+    account: Option<String>,
     crumbs: Vec<Crumb>,
     gap: Option<Gap>,
     body: Option<Body>,
@@ -119,6 +121,7 @@ impl ConsumerPage {
         Self {
             title: format!("{name} on {stream}"),
             is_there: consumer.is_some() || gap.is_some(),
+            account: look.has_accounts().then(|| account.to_owned()),
             crumbs: vec![
                 Crumb { text: "Consumers".to_owned(), href: look.link(&Page::Consumers(Search::default())) },
                 Crumb {

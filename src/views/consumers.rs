@@ -134,7 +134,7 @@ pub(super) fn sorted(mut rows: Vec<&Consumer>, sort: Sort) -> Vec<&Consumer> {
                 (Reverse(trouble), row.verdict.label, Reverse(if trouble > 0 { state(row).0 } else { 0 }))
             });
         }
-        Sort::Lag | Sort::Size => rows.sort_by_cached_key(|row| Reverse(state(row).0)),
+        Sort::Lag | Sort::Size | Sort::Messages => rows.sort_by_cached_key(|row| Reverse(state(row).0)),
         Sort::AckPending => rows.sort_by_cached_key(|row| Reverse(state(row).1)),
         Sort::Age => rows.sort_by_cached_key(|row| {
             let oldest = row.ages.value().and_then(|ages| ages.unprocessed);

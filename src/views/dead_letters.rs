@@ -67,7 +67,7 @@ struct Body {
 }
 
 fn letters<'a>(look: &'a Look<'_>) -> Option<&'a Letters> {
-    look.snapshot.letters.value().map(AsRef::as_ref)
+    look.snapshot.dead_letters.value().map(AsRef::as_ref)
 }
 
 impl DeadLettersPage {
@@ -76,14 +76,14 @@ impl DeadLettersPage {
         let rows: Vec<LetterRow> =
             found.into_iter().flat_map(|all| &all.rows).map(|row| LetterRow::of(row, look)).collect();
         let total = found.map_or(0, |all| all.total);
-        let gap = Gap::of(&look.snapshot.letters, "dead letters");
+        let gap = Gap::of(&look.snapshot.dead_letters, "dead letters");
         let malformed = found.map_or(0, |all| all.malformed);
         Self {
             gap: gap.or_else(|| {
                 (rows.is_empty() && malformed == 0)
                     .then(|| Gap::empty("No worker has given up a message that is still kept."))
             }),
-            stamp: Stamp::of(&look.snapshot.letters, look),
+            stamp: Stamp::of(&look.snapshot.dead_letters, look),
             said: if total > rows.len() as u64 {
                 format!("the newest {} of {}", format::count(rows.len() as u64), format::count(total))
             } else {
@@ -120,8 +120,8 @@ impl DeadLetterPage {
     pub(super) fn of(place: &Place, look: &Look<'_>) -> Self {
         let letter = letters(look).and_then(|all| all.rows.iter().find(|letter| letter.place == *place));
         let show = format!("streamgauge dlq show {}", shell(&place.to_string()));
-        let unknown = Gap::of(&look.snapshot.letters, "dead letters");
-        let is_there = letter.is_some() || matches!(look.snapshot.letters, Reading::Unknown { .. });
+        let unknown = Gap::of(&look.snapshot.dead_letters, "dead letters");
+        let is_there = letter.is_some() || matches!(look.snapshot.dead_letters, Reading::Unknown { .. });
         let not_here =
             "It is not among the newest dead letters: it is older, or gone, or it was given up without leaving a copy.";
         Self {
@@ -155,7 +155,7 @@ impl Body {
             headers: letter.headers.clone(),
             payload,
             payload_note,
-            stamp: Stamp::of(&look.snapshot.letters, look),
+            stamp: Stamp::of(&look.snapshot.dead_letters, look),
             commands: vec![
                 ("See what a replay would do", replay(" --dry-run")),
                 ("Try it again", replay("")),

@@ -46,10 +46,13 @@ pub enum Sort {
     Name,
     /// The largest first, of streams.
     Size,
+    /// Those that hold most messages first, of streams.
+    Messages,
 }
 
 impl Sort {
-    const ALL: [Self; 7] = [Self::Worst, Self::Lag, Self::AckPending, Self::Age, Self::Rate, Self::Name, Self::Size];
+    const ALL: [Self; 8] =
+        [Self::Worst, Self::Lag, Self::AckPending, Self::Age, Self::Rate, Self::Name, Self::Size, Self::Messages];
 
     /// As one word, for addresses.
     pub(super) fn token(self) -> &'static str {
@@ -61,6 +64,7 @@ impl Sort {
             Self::Rate => "rate",
             Self::Name => "name",
             Self::Size => "size",
+            Self::Messages => "messages",
         }
     }
 }

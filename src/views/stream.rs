@@ -29,6 +29,8 @@ use crate::{
 pub(super) struct StreamPage {
     name: String,
     pub(super) is_there: bool,
+    /// Its account, where there are several.
+    account: Option<String>,
     crumbs: Vec<Crumb>,
     gap: Option<Gap>,
     body: Option<Body>,
@@ -65,6 +67,7 @@ impl StreamPage {
         Self {
             name: name.to_string(),
             is_there,
+            account: look.has_accounts().then(|| account.to_owned()),
             crumbs: vec![Crumb { text: "Streams".to_owned(), href: look.link(&Page::Streams(Search::default())) }],
             gap: unknown.or_else(|| stream.is_none().then(|| Gap::empty(&gone))),
             body: stream.map(|stream| Body::of(page, stream, look)),

@@ -106,10 +106,10 @@ impl StreamTable {
 pub(super) fn sorted(mut rows: Vec<&Stream>, sort: Sort) -> Vec<&Stream> {
     match sort {
         Sort::Size => rows.sort_by_cached_key(|row| Reverse(row.state.value().map_or(0, |state| state.bytes))),
-        Sort::Lag => rows.sort_by_cached_key(|row| Reverse(row.state.value().map_or(0, |state| state.messages))),
+        Sort::Messages => rows.sort_by_cached_key(|row| Reverse(row.state.value().map_or(0, |state| state.messages))),
         Sort::Rate => rows.sort_by_cached_key(|row| Reverse(row.trend.map_or(0, |trend| trend.stored))),
         Sort::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
-        Sort::Worst | Sort::AckPending | Sort::Age => rows.sort_by_cached_key(|row| {
+        Sort::Worst | Sort::Lag | Sort::AckPending | Sort::Age => rows.sort_by_cached_key(|row| {
             let worst = consumers(row).map(|consumer| standing::level_of(consumer).trouble()).max();
             (Reverse(worst.unwrap_or(0)), row.held() != Held::Messages)
         }),
@@ -125,7 +125,7 @@ fn sorts(chosen: Sort) -> Vec<Entry> {
     let all = [
         (Sort::Worst, "worst first"),
         (Sort::Size, "largest first"),
-        (Sort::Lag, "most messages first"),
+        (Sort::Messages, "most messages first"),
         (Sort::Rate, "busiest first"),
         (Sort::Name, "by name"),
     ];

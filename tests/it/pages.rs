@@ -104,7 +104,7 @@ async fn unknown_is_never_zero() {
         let mut unknown = snapshot();
         (unknown.servers, unknown.streams) = (failed(), failed());
         (unknown.presence, unknown.records) = (failed(), failed());
-        unknown.letters = failed();
+        unknown.dead_letters = failed();
         let page = page_of(unknown, path).await;
         assert_eq!(page.status, 200, "{path}");
         let numbers = page.texts(".number");
@@ -263,7 +263,7 @@ fn hostile() -> Snapshot {
     letter.headers = vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
     letter.trace_id = Some(HOSTILE.to_owned());
     letter.head = [HOSTILE.as_bytes(), b"\xff\xfe"].concat();
-    hostile.letters = Reading::known(Arc::new(letters), HOSTILE, now());
+    hostile.dead_letters = Reading::known(Arc::new(letters), HOSTILE, now());
     hostile
 }
 

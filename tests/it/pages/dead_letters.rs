@@ -10,7 +10,7 @@ use super::{
 };
 
 fn with(letters: Letters) -> Snapshot {
-    Snapshot { letters: Reading::known(Arc::new(letters), "stream DEAD_LETTERS", now()), ..snapshot() }
+    Snapshot { dead_letters: Reading::known(Arc::new(letters), "stream DEAD_LETTERS", now()), ..snapshot() }
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn the_newest_are_listed_with_their_reason_and_what_came_back_is_marked() 
     let none = page_of(with(Letters::default()), "/dead-letters").await;
     assert_eq!(none.text("#letters .gap"), "none No worker has given up a message that is still kept.");
     let absent = Reading::unknown(Why::Absent, "there is no stream `DEAD_LETTERS`");
-    let absent = page_of(Snapshot { letters: absent, ..snapshot() }, "/dead-letters").await;
+    let absent = page_of(Snapshot { dead_letters: absent, ..snapshot() }, "/dead-letters").await;
     assert_eq!(absent.text("#letters .gap"), "none here There is no stream `DEAD_LETTERS`.");
 }
 

@@ -53,7 +53,7 @@ pub fn snapshot() -> Snapshot {
             "bucket records",
             now(),
         ),
-        letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
+        dead_letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
         findings: Vec::new(),
     }
 }
