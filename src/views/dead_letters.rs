@@ -16,6 +16,9 @@ use crate::{
     snapshot::{Letter, Letters, Reading},
 };
 
+/// Letters of a reason that are shown on a page of its own.
+const REASON_MOST: usize = 1_000;
+
 /// The page of all.
 #[derive(Template)]
 #[template(path = "pages/dead_letters.html")]
@@ -145,7 +148,7 @@ impl Body {
             (said, repeat.first.parse().ok().and_then(|first| page_of(first, look)))
         });
         Self {
-            reason: format::sentence(&letter.reason),
+            reason: format::sentence(&format::cut_at(&letter.reason, REASON_MOST)),
             class: format::cut(&letter.class),
             died: Moment::ago(letter.died, look),
             repeat,

@@ -102,7 +102,12 @@ pub(super) fn length(at: Timestamp, now: Timestamp) -> String {
 /// A text that somebody else wrote, cut where it would take over the page.
 pub(super) fn cut(text: &str) -> String {
     const LETTERS: usize = 240;
-    match text.char_indices().nth(LETTERS) {
+    cut_at(text, LETTERS)
+}
+
+/// The same, where there is room for `letters`.
+pub(super) fn cut_at(text: &str, letters: usize) -> String {
+    match text.char_indices().nth(letters) {
         Some((at, _)) => format!("{}…", &text[..at]),
         None => text.to_owned(),
     }
