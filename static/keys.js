@@ -10,10 +10,10 @@ document.addEventListener('keydown', event => {
   field.select();
 });
 
-// Buttons stand beside the texts only while a fold is open.
+// Buttons stand beside texts that can be seen: what is folded away gets its own when it is opened.
 function buttons() {
-  for (const code of document.querySelectorAll('details[open] code[data-copy]')) {
-    if (code.nextElementSibling?.matches('.copy')) continue;
+  for (const code of document.querySelectorAll('code[data-copy]')) {
+    if (code.closest('details:not([open])') || code.nextElementSibling?.matches('.copy')) continue;
     const button = document.createElement('button');
     button.type = 'button';
     button.className = 'copy';

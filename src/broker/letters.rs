@@ -28,7 +28,14 @@ const VALUE_MOST: usize = 1_024;
 
 /// What was read last, so that nothing is read again while the stream stays as it is. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Kept(Arc<Mutex<Option<(Mark, Arc<Letters>)>>>);
+pub(super) struct Kept(Arc<Mutex<Option<Read>>>);
+
+/// The letters of a stream as it was then.
+#[derive(Debug, Clone)]
+struct Read {
+    of: Mark,
+    letters: Arc<Letters>,
+}
 
 /// What the stream was like: its newest message and how many it held.
 type Mark = (Timestamp, u64, u64);
@@ -50,13 +57,13 @@ impl Kept {
             Batch::NotKnown => one_by_one(&messages, from).await?,
         };
         let letters = Arc::new(understood(&read, state.messages));
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((mark, letters.clone()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Read { of: mark, letters: letters.clone() });
         Ok(letters)
     }
 
     fn of(&self, mark: Mark) -> Option<Arc<Letters>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|(of, _)| *of == mark).map(|(_, letters)| letters.clone())
+        kept.as_ref().filter(|read| read.of == mark).map(|read| read.letters.clone())
     }
 }
 

@@ -74,6 +74,8 @@ struct Body {
 #[template(path = "parts/verdict.html")]
 pub(super) struct VerdictView {
     pub(super) sign: Sign,
+    /// The word of the verdict, as a sentence begins.
+    pub(super) word: String,
     pub(super) sentence: String,
     pub(super) since: Moment,
     pub(super) evidence: Vec<String>,
@@ -174,10 +176,11 @@ impl VerdictView {
         };
         Self {
             sentence: format::sentence(&sentence),
+            word: format::capital(&standing.sign.word),
             sign: standing.sign,
             since: Moment::length(verdict.since, look),
             evidence: verdict.evidence.clone(),
-            next_step: verdict.next_step.to_string(),
+            next_step: if verdict.next_step.is_empty() { String::new() } else { format::sentence(&verdict.next_step) },
         }
     }
 }

@@ -8,7 +8,7 @@ use super::{
     Look, format,
     lists::{Choice, Entry, Pager, ROWS, accounts},
     page::Page,
-    pieces::{Gap, Moment, Number, Sign, Stamp},
+    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
     search::{Search, Sort},
     standing,
 };
@@ -155,7 +155,7 @@ pub(super) fn sorted(mut rows: Vec<&Consumer>, sort: Sort) -> Vec<&Consumer> {
 pub(super) fn choices(found: &[&Consumer], search: &Search, look: &Look<'_>) -> Vec<Choice> {
     let link = |label| look.link(&Page::Consumers(search.with_label(label)));
     let all = Choice {
-        sign: Sign::new(standing::worst_of(found.iter().copied()), "all"),
+        sign: Sign::new(Level::Idle, "all"),
         href: link(None),
         count: format::count(found.len() as u64),
         is_chosen: search.label.is_none(),

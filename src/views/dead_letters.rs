@@ -56,7 +56,7 @@ pub(super) struct DeadLetterPage {
 
 struct Body {
     reason: String,
-    class: String,
+    class_word: String,
     died: Moment,
     repeat: Option<(String, Option<String>)>,
     lines: Vec<(&'static str, String)>,
@@ -149,7 +149,7 @@ impl Body {
         });
         Self {
             reason: format::sentence(&format::cut_at(&letter.reason, REASON_MOST)),
-            class: format::cut(&letter.class),
+            class_word: format::capital(&format::cut(&letter.class)),
             died: Moment::ago(letter.died, look),
             repeat,
             lines: lines(letter),

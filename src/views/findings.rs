@@ -85,7 +85,7 @@ impl FindingRow {
             about: format::cut(&finding.about),
             sentence: format::cut(&finding.sentence),
             evidence: format::cut(&finding.evidence),
-            next_step: format::cut(&finding.next_step),
+            next_step: format::capital(&format::cut(&finding.next_step)),
         }
     }
 }

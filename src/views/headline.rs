@@ -191,13 +191,18 @@ fn in_trouble(consumer: &Consumer, look: &Look<'_>) -> Detail {
         sign: Some(standing::of_consumer(consumer).sign),
         since: Some(Moment::length(verdict.since, look)),
         evidence: format::cut(&verdict.evidence.join(", ")),
-        next_step: verdict.next_step.to_string(),
+        next_step: or_nothing(&verdict.next_step),
         ..Detail::new(
             format!("{} on {}", consumer.name, consumer.stream),
             format::sentence(&verdict.sentence),
             look.link(&page_of(consumer)),
         )
     }
+}
+
+/// A step as a sentence, where there is one.
+fn or_nothing(step: &str) -> String {
+    if step.is_empty() { String::new() } else { format::sentence(&format::cut(step)) }
 }
 
 /// What else the checks found that somebody should look at.
@@ -207,7 +212,7 @@ fn checks(look: &Look<'_>) -> Option<Finding> {
     let href = look.link(&Page::Findings(Search::default()));
     let detail = |finding: &crate::snapshot::Finding| Detail {
         evidence: format::cut(&finding.evidence),
-        next_step: format::cut(&finding.next_step),
+        next_step: or_nothing(&finding.next_step),
         ..Detail::new(format::cut(&finding.about), format::sentence(&format::cut(&finding.sentence)), href.clone())
     };
     let details: Vec<Detail> = findings.map(detail).collect();

@@ -24,7 +24,7 @@ pub(super) struct Fill {
     pub(super) name: &'static str,
     /// In percent, 100 at the most.
     percent: u64,
-    /// `1.2 MB of 5.0 MB`.
+    /// Of how much, such as `of 5.0 MB`, after the used part where that stands nowhere else.
     text: String,
     level: Level,
     /// What comes of it when it goes on like this.
@@ -54,16 +54,16 @@ impl Fill {
         ];
         let counts = counts.into_iter().filter_map(|(name, used, most, words, grown)| {
             let most = most?;
-            let fill = Self::new(name, used, most, format!("{} of {}", words(used), words(most)));
+            let fill = Self::new(name, used, most, format!("used, {} of {}", words(used), words(most)));
             Some(fill.forecast(config.discard, left(most.saturating_sub(used), a_second(grown))))
         });
         let age = config.age_limit().zip(state.first_stored).map(|(most, first)| {
             let used = first.age(now).0;
-            let text = format!("{} of {}", Age(used), Age(most));
+            let text = format!("used, {} of {}", Age(used), Age(most));
             Self::new("Age of the oldest", used.as_secs(), most.as_secs().max(1), text)
         });
         let consumers = limit(config.max_consumers).map(|most| {
-            let text = format!("{} of {}", format::count(state.consumers), format::count(most));
+            let text = format!("used, {} of {}", format::count(state.consumers), format::count(most));
             Self::new("Consumers", state.consumers, most, text)
         });
         counts.chain(age).chain(consumers).collect()
@@ -72,10 +72,9 @@ impl Fill {
     /// The limit on messages or bytes that is reached the furthest.
     pub(super) fn fullest(stream: &Stream) -> Option<Self> {
         let state = stream.state.value()?;
-        let messages = stream
-            .config
-            .message_limit()
-            .map(|most| Self::new("Messages", state.messages, most, format!("messages of {}", format::count(most))));
+        let messages = stream.config.message_limit().map(|most| {
+            Self::new("Messages", state.messages, most, format!("of {}", format::counted_u64(most, "message")))
+        });
         let bytes = stream
             .config
             .byte_limit()

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
+    Look,
+    consumers::page_of,
+    format,
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
     standing::{self, Standing},
 };
@@ -65,6 +67,8 @@ struct PartRow {
 
 struct WorkerRow {
     consumer: String,
+    /// The page of the consumer, if it is known.
+    href: Option<String>,
     stream: String,
     running: String,
     handled: String,
@@ -159,7 +163,7 @@ impl Instance {
                 ProbeView::of("ready", &probes.ready, is_heard),
                 ProbeView::of("startup", &probes.startup, is_heard),
             ],
-            workers: presence.workers.iter().take(ROWS_MOST).map(WorkerRow::of).collect(),
+            workers: presence.workers.iter().take(ROWS_MOST).map(|worker| WorkerRow::of(worker, look)).collect(),
         }
     }
 }
@@ -181,9 +185,13 @@ impl ProbeView {
 }
 
 impl WorkerRow {
-    fn of(worker: &Worker) -> Self {
+    fn of(worker: &Worker, look: &Look<'_>) -> Self {
+        let stream = look.snapshot.known_streams().iter().find(|stream| stream.name == worker.stream);
+        let rows = stream.and_then(|stream| stream.consumers.value()).map(|list| list.rows.as_slice());
+        let consumer = rows.unwrap_or_default().iter().find(|row| row.name == worker.consumer);
         let took = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), format::took);
         Self {
+            href: consumer.map(|consumer| look.link(&page_of(consumer))),
             consumer: worker.consumer.to_string(),
             stream: worker.stream.to_string(),
             running: format!("{} of {}", worker.running, worker.concurrency),

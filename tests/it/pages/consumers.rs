@@ -137,7 +137,7 @@ fn told() -> Snapshot {
 async fn a_consumer_says_what_is_wrong_since_when_how_we_know_and_what_to_do() {
     let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;
     assert_eq!(page.text("h1"), "reserve");
-    assert_eq!(page.text("#verdict .sentence"), "stuck for 1 min 30 s. Message 43 is delivered again and again.");
+    assert_eq!(page.text("#verdict .sentence"), "Stuck for 1 min 30 s. Message 43 is delivered again and again.");
     assert_eq!(page.texts("#verdict li"), ["the ack floor stands at 42"]);
     assert_eq!(page.text("#verdict .next"), "What to do Look at message 43.");
     assert_eq!(page.text("#figure-lag dd"), "5 pending and ack pending");

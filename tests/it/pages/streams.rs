@@ -46,9 +46,15 @@ async fn a_stream_shows_its_limits_and_when_it_will_be_full() {
     let page = page_of(world(vec![filling]), "/streams/A/ORDERS").await;
     assert_eq!(page.text("h1"), "ORDERS");
     let limits = page.texts("#limits dd");
-    assert_eq!(limits[0], "61 % 1,234 of 2,000 full in about 2 min 33 s at this rate, then it refuses new messages");
-    assert_eq!(limits[1], "5 % 56 kB of 1.0 MB full in about 3 min 20 s at this rate, then it refuses new messages");
-    assert_eq!(limits[2], "0 % 0 ms of 1 d");
+    assert_eq!(
+        limits[0],
+        "61 % used, 1,234 of 2,000, full in about 2 min 33 s at this rate, then it refuses new messages"
+    );
+    assert_eq!(
+        limits[1],
+        "5 % used, 56 kB of 1.0 MB, full in about 3 min 20 s at this rate, then it refuses new messages"
+    );
+    assert_eq!(limits[2], "0 % used, 0 ms of 1 d");
     assert!(page.text("#limits header").contains("kept for 1 d, up to 1.0 MB, up to 2,000 messages"));
     assert_eq!(page.texts("#consumers tbody th"), ["reserve"]);
 }
