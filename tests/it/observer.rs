@@ -1,6 +1,7 @@
 //! The observer against a real nats-server: what it says is what is there, it leaves nothing behind, and it outlives NATS.
 
 mod buckets;
+mod letters;
 
 use std::{sync::Arc, time::Duration};
 
