@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::{
     Look, format,
+    lists::Choice,
     page::Page,
     pieces::{Gap, Level, Sign},
     search::Search,
@@ -31,7 +32,7 @@ pub(super) struct FindingRow {
 #[template(path = "pages/findings.html")]
 pub(super) struct FindingsPage {
     gap: Option<Gap>,
-    choices: Vec<(Sign, String, String, bool)>,
+    choices: Vec<Choice>,
     findings: Vec<FindingRow>,
     search: Search,
     action: String,
@@ -44,14 +45,7 @@ impl FindingsPage {
         let all = &look.snapshot.findings;
         let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
         let found: Vec<&Finding> = all.iter().filter(is_found).collect();
-        let choices = [None, Some(Severity::Critical), Some(Severity::Warning), Some(Severity::Notice)];
-        let choice = |severity: Option<Severity>| {
-            let those = found.iter().filter(|finding| severity.is_none_or(|severity| finding.severity == severity));
-            let sign = severity
-                .map_or_else(|| Sign::new(Level::Idle, "all"), |severity| Sign::new(level(severity), severity.word()));
-            let href = look.link(&Page::Findings(search.with_severity(severity)));
-            (sign, href, format::count(those.count() as u64), search.severity == severity)
-        };
+        let choices = choices(&found, search, look);
         let shown = found.iter().filter(|finding| search.severity.is_none_or(|severity| finding.severity == severity));
         let rows: Vec<FindingRow> = shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding)).collect();
         let empty = if search.is_narrow() { "No finding is like that." } else { "The checks found nothing." };
@@ -61,7 +55,7 @@ impl FindingsPage {
             } else {
                 rows.is_empty().then(|| Gap::empty(empty))
             },
-            choices: choices.into_iter().map(choice).collect(),
+            choices,
             more: shown.count() - rows.len(),
             findings: rows,
             action: look.link(&Page::Findings(Search::default())),
@@ -69,6 +63,23 @@ impl FindingsPage {
             missing: Vec::new(),
         }
     }
+}
+
+/// How many there are of each severity, each a link to those.
+pub(super) fn choices(found: &[&Finding], search: &Search, look: &Look<'_>) -> Vec<Choice> {
+    let severities = [None, Some(Severity::Critical), Some(Severity::Warning), Some(Severity::Notice)];
+    let choice = |severity: Option<Severity>| {
+        let those = found.iter().filter(|finding| severity.is_none_or(|severity| finding.severity == severity));
+        let sign = severity
+            .map_or_else(|| Sign::new(Level::Idle, "all"), |severity| Sign::new(level(severity), severity.word()));
+        Choice {
+            sign,
+            href: look.link(&Page::Findings(search.with_severity(severity))),
+            count: format::count(those.count() as u64),
+            is_chosen: search.severity == severity,
+        }
+    };
+    severities.into_iter().map(choice).collect()
 }
 
 impl FindingRow {

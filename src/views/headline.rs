@@ -265,10 +265,9 @@ fn cut(mut details: Vec<Detail>, href: &str) -> Vec<Detail> {
 
 /// The sentence when nobody has to do anything.
 fn all_is_well(snapshot: &Snapshot) -> Finding {
-    let standings: Vec<_> =
-        snapshot.known_consumers().map(|consumer: &Consumer| standing::of_consumer(consumer)).collect();
-    let keep_up = standings.iter().filter(|standing| standing.is_well()).count();
-    let (level, sentence) = match (snapshot.known_streams().len(), standings.len()) {
+    let all = snapshot.known_consumers().count();
+    let keep_up = snapshot.known_consumers().filter(|consumer| standing::is_well(consumer)).count();
+    let (level, sentence) = match (snapshot.known_streams().len(), all) {
         (0, _) => (Level::Idle, "NATS answers and holds no stream yet".to_owned()),
         (streams, 0) => (Level::Idle, format!("{} and no consumer yet", format::counted(streams, "stream"))),
         (_, 1) if keep_up == 1 => (Level::Ok, "The one consumer keeps up".to_owned()),

@@ -5,7 +5,7 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Look,
     consumers::choices,
-    format,
+    findings, format,
     headline::Headline,
     lists::Choice,
     page::Page,
@@ -16,7 +16,7 @@ use super::{
     standing,
     streams::{StreamTable, sorted},
 };
-use crate::snapshot::{Consumer, Held, Stream};
+use crate::snapshot::{Consumer, Finding, Held, Stream};
 
 /// Records shown of each kind; the page of the kind has more.
 const RECORDS_MOST: usize = 8;
@@ -30,6 +30,8 @@ pub(super) struct Overview {
     pub(super) headline: Headline,
     figures: Vec<Figure>,
     labels: Vec<Choice>,
+    /// How many findings there are of each severity.
+    severities: Vec<Choice>,
     streams: StreamPart,
     services: ServiceList,
     records: Vec<RecordList>,
@@ -62,6 +64,7 @@ impl Overview {
             headline: Headline::of(look),
             figures: vec![stored(look), pending(look), in_flight(look), ready(look)],
             labels: labels(look),
+            severities: severities(look),
             streams: StreamPart::of(look),
             services: ServiceList::of(look),
             records: RecordList::all(look, RECORDS_MOST),
@@ -73,6 +76,12 @@ impl Overview {
 fn labels(look: &Look<'_>) -> Vec<Choice> {
     let consumers: Vec<&Consumer> = look.snapshot.known_consumers().collect();
     if consumers.is_empty() { Vec::new() } else { choices(&consumers, &Search::default(), look) }
+}
+
+/// How many findings there are of each severity, where there is any.
+fn severities(look: &Look<'_>) -> Vec<Choice> {
+    let findings: Vec<&Finding> = look.snapshot.findings.iter().collect();
+    if findings.is_empty() { Vec::new() } else { findings::choices(&findings, &Search::default(), look) }
 }
 
 impl StreamPart {

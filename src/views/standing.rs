@@ -6,9 +6,6 @@ use crate::{
     snapshot::{Bucket, Consumer, Entry, Label, Reading, Severity},
 };
 
-/// What it is called then.
-const IDLE_WORD: &str = "idle";
-
 /// The part of its readiness by which an instance says that it is about to end.
 const DRAINS: &str = "drain";
 
@@ -32,11 +29,6 @@ impl Standing {
 
     pub(super) fn level(&self) -> Level {
         self.sign.level
-    }
-
-    /// Whether all that there was to do is done.
-    pub(super) fn is_well(&self) -> bool {
-        self.level() == Level::Ok || self.sign.word == IDLE_WORD
     }
 
     /// Of an instance: whether what it said last still counts.
@@ -75,6 +67,11 @@ pub(super) fn level_of(consumer: &Consumer) -> Level {
         (_, Label::Idle | Label::Paused) => Level::Idle,
         _ => Level::Busy,
     }
+}
+
+/// Whether a consumer has done all that there was to do.
+pub(super) fn is_well(consumer: &Consumer) -> bool {
+    level_of(consumer) == Level::Ok || (consumer.state.fresh().is_some() && consumer.verdict.label == Label::Idle)
 }
 
 /// How bad it is with the worst of some.

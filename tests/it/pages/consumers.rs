@@ -208,6 +208,7 @@ async fn the_overview_names_the_consumers_that_need_somebody() {
     assert!(detail.starts_with("reserve on ORDERS stuck for 1 min 30 s Message 43"), "{detail}");
     assert!(detail.contains("Look at message 43.") && detail.contains("the ack floor stands at 42"), "{detail}");
     assert!(finding.starts_with("consumer reserve of stream ORDERS Handlers take longer"), "{finding}");
+    assert_eq!(page.texts("#severities a"), ["all 1", "critical 0", "warning 1", "notice 0"]);
     let links = page.attributes("#headline a", "href");
     assert_eq!(links, ["/consumers/A/ORDERS/reserve", "/findings"]);
 }
