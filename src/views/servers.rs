@@ -10,7 +10,7 @@ use super::{
     pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
     replicas,
 };
-use crate::snapshot::{Cluster, Reading, Server, Snapshot};
+use crate::snapshot::{Cluster, Reading, Server, Snapshot, Span};
 
 /// Rows of the table; a note says how many more there are.
 const ROWS_MOST: usize = 100;
@@ -89,7 +89,12 @@ impl ServersPage {
             leaders: if hides { leaders.collect() } else { Vec::new() },
             leaderless: leaderless
                 .take(ROWS_MOST)
-                .map(|row| (row.name.to_string(), look.link(&Page::Stream(row.account.to_string(), row.name.clone()))))
+                .map(|row| {
+                    (
+                        row.name.to_string(),
+                        look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default())),
+                    )
+                })
                 .collect(),
             lagging,
             lagging_more: more,
@@ -125,7 +130,7 @@ fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> Option<
 
 fn lagging(look: &Look<'_>) -> Vec<Lagging> {
     let streams = look.snapshot.known_streams().iter().flat_map(|row| {
-        let href = look.link(&Page::Stream(row.account.to_string(), row.name.clone()));
+        let href = look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default()));
         let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
         behind(cluster, format!("stream {}", row.name), href)
     });
