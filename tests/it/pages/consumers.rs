@@ -143,7 +143,7 @@ async fn a_consumer_says_what_is_wrong_since_when_how_we_know_and_what_to_do() {
     assert_eq!(page.text("#figure-lag dd"), "5 pending and ack pending");
     assert_eq!(page.text("#figure-ack-pending dd"), "2 of 100 delivered, not yet acked");
     assert_eq!(page.text("#figure-oldest dd"), "2 min age of the message");
-    assert_eq!(page.text(".sources"), "Counts read just now from n1. Ages read just now from n2.");
+    assert_eq!(page.text("#numbers .sources"), "Counts read just now from n1. Ages read just now from n2.");
     assert!(page.text("#failures").contains("3 messages given up: 2 after the last delivery allowed, 1 terminated"));
     assert_eq!(page.text("#config .findings b"), "Handlers take longer than ack_wait");
     assert_eq!(page.texts("#replicas td")[..2], ["behind", "7 operations"]);

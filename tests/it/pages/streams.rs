@@ -84,5 +84,9 @@ async fn what_is_old_of_a_stream_says_so() {
     let mut old = stream("ORDERS", Vec::new());
     old.state = super::failed().or_last(&Reading::known(old.state.value().unwrap().clone(), "n1", now()));
     let page = page_of(world(vec![old]), "/streams/A/ORDERS").await;
-    assert!(page.text(".sources").starts_with("Counts old: read just now from n1"), "{}", page.text(".sources"));
+    assert!(
+        page.text("#numbers .sources").starts_with("Counts old: read just now from n1"),
+        "{}",
+        page.text("#numbers .sources")
+    );
 }
