@@ -1,6 +1,6 @@
 //! Dead letters: the newest are read without a consumer, and again only when there are others.
 
-use async_nats::{HeaderMap, jetstream};
+use async_nats::HeaderMap;
 use streamgauge::{
     dead_letter::{STREAM, header},
     snapshot::Why,
