@@ -11,6 +11,7 @@ mod memory;
 mod pairs;
 mod publish;
 mod report;
+mod round;
 mod running_demo;
 mod shop;
 mod soak;
@@ -49,6 +50,8 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("worker", |_, report| worker::run(report), true),
     ("drain", |_, report| drain::run(report), true),
     ("memory", |_, report| memory::run(report), true),
+    ("round", |_, report| round::run(report), true),
+    ("crowd", |_, report| round::crowd(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 

@@ -3,24 +3,35 @@
 mod ask;
 mod bucket;
 mod consumers;
+mod gather;
 mod get;
+mod holdings;
+mod jsz;
 mod letters;
 mod servers;
 mod streams;
+mod system;
 mod wire;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use crate::{
     clock::Clock,
     dead_letter,
+    errors::ErrorChain,
     nats::Connection,
     presence::{self, Presence},
     record::{self, Record},
-    snapshot::{Bucket, Consumer, Contact, Entry, Letters, Listing, Reading, Server, Stream, Why},
+    snapshot::{
+        Bucket, Consumer, Contact, Entry, Letters, Listing, Missing, Reading, RoundStats, Server, Snapshot, Stream, Why,
+    },
 };
 
-use ask::Deadline;
+use ask::{Deadline, ask};
+use system::System;
 
 pub use ask::AskError;
 
@@ -37,12 +48,12 @@ const RECORDS_OF_A_KIND: usize = 50;
 const UNNAMED: &str = "$G";
 
 /// The connections that questions go over.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Broker {
     app: Connection,
     /// The account of `app`.
     account: Arc<str>,
-    system: Option<Connection>,
+    system: Option<System>,
     letters: letters::Kept,
     clock: Clock,
 }
@@ -60,6 +71,8 @@ pub struct Answers {
     pub records: Reading<Bucket<Record>>,
     /// The newest dead letters.
     pub dead_letters: Reading<Arc<Letters>>,
+    /// What it cost, as far as that is known when the last answer is there.
+    pub stats: RoundStats,
 }
 
 impl Broker {
@@ -73,14 +86,42 @@ impl Broker {
         &self.app
     }
 
-    /// Uses `system` for the questions about servers from now on.
+    /// The account that is watched.
+    pub fn account(&self) -> &Arc<str> {
+        &self.account
+    }
+
+    /// Asks which account it is that is watched. Where our user may not ask that, it is called by the name of the account that is there
+    /// when nobody has set up any.
+    pub async fn learn_account(&mut self) {
+        if let Ok(wire::UserAnswer { data: wire::UserInfo { account, account_name } }) =
+            ask(&self.app.client, "$SYS.REQ.USER.INFO", &"").await
+        {
+            let name = account_name.filter(|name| !name.is_empty()).unwrap_or(account);
+            self.account = name.into();
+        }
+    }
+
+    /// Uses `system` for the questions about servers, and about what they hold, from now on.
     pub fn set_system(&mut self, system: Connection) {
-        self.system = Some(system);
+        self.system = Some(System::new(system, self.clock.clone()));
     }
 
     /// Whether there is a connection for questions about servers.
     pub fn has_system(&self) -> bool {
         self.system.is_some()
+    }
+
+    /// The user of the system account that asks, where its login names one.
+    pub fn system_user(&self) -> Option<&str> {
+        self.system.as_ref()?.connection().user.as_deref()
+    }
+
+    /// Makes the next round ask how everything is set up: somebody has heard that something was changed.
+    pub fn doubt_configs(&mut self) {
+        if let Some(system) = &mut self.system {
+            system.doubt_configs();
+        }
     }
 
     /// What the connection to the watched account is like now.
@@ -97,33 +138,87 @@ impl Broker {
         }
     }
 
-    /// Asks everything once. `within` bounds the whole round.
-    pub async fn ask_all(&self, within: Duration) -> Answers {
+    /// Asks everything once. `within` bounds the whole round; `last` is what the one before found.
+    pub async fn ask_all(&mut self, last: Option<&Arc<Snapshot>>, within: Duration) -> Answers {
         let deadline = Deadline::after(within);
-        let account = async {
-            let mut streams = self.streams(deadline).await;
-            let listed = streams.fresh();
-            // Buckets wait for no consumer list, which may stay unanswered until the round ends.
-            let (consumers, presence, records, dead_letters) = tokio::join!(
-                self.consumers(listed, deadline),
-                self.presence(listed, deadline),
-                self.records(listed, deadline),
-                self.letters(listed, deadline)
-            );
-            if let Reading::Known(fact) = &mut streams {
-                for (place, reading) in consumers {
-                    fact.value.rows[place].consumers = reading;
-                }
+        let mut stats = RoundStats::default();
+        let before = self.traffic();
+        let servers = self.servers(deadline).await;
+        let (mut streams, is_whole) = self.streams(last, &mut stats, deadline).await;
+        let listed = streams.fresh();
+        // Buckets wait for no consumer list, which may stay unanswered until the round ends.
+        let (consumers, presence, records, dead_letters) = tokio::join!(
+            self.consumers(listed.filter(|_| !is_whole), deadline),
+            self.presence(listed, deadline),
+            self.records(listed, deadline),
+            self.letters(listed, deadline)
+        );
+        if let Reading::Known(fact) = &mut streams {
+            for (place, reading) in consumers {
+                fact.value.rows[place].consumers = reading;
             }
-            (streams, presence, records, dead_letters)
-        };
-        let ((streams, presence, records, dead_letters), servers) = tokio::join!(account, self.servers(deadline));
-        Answers { servers, streams, presence, records, dead_letters }
+        }
+        let after = self.traffic();
+        stats.requests = after.0.saturating_sub(before.0);
+        stats.bytes = after.1.saturating_sub(before.1);
+        Answers { servers, streams, presence, records, dead_letters, stats }
     }
 
-    async fn streams(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
+    /// Messages sent, and bytes both ways, on all connections since they were opened.
+    fn traffic(&self) -> (u64, u64) {
+        let system = self.system.as_ref().map(System::connection);
+        [&self.app].into_iter().chain(system).fold((0, 0), |(messages, bytes), connection| {
+            let counts = connection.client.statistics();
+            let sent = counts.out_messages.load(Ordering::Relaxed);
+            let moved = counts.in_bytes.load(Ordering::Relaxed) + counts.out_bytes.load(Ordering::Relaxed);
+            (messages + sent, bytes + moved)
+        })
+    }
+
+    async fn servers(&mut self, deadline: Deadline) -> Reading<Vec<Server>> {
+        let Some(system) = &mut self.system else {
+            return Reading::unknown(
+                Why::Hidden,
+                "only a user of the system account sees the servers: give --system-user or --system-creds",
+            );
+        };
+        let read = deadline.wait("the servers", async { Ok(system.servers().await) });
+        read.await.unwrap_or_else(AskError::into_reading)
+    }
+
+    /// The streams of all accounts with their consumers where a system user tells of them, else those of the account; whether consumers
+    /// are with them.
+    async fn streams(
+        &mut self,
+        last: Option<&Arc<Snapshot>>,
+        stats: &mut RoundStats,
+        deadline: Deadline,
+    ) -> (Reading<Listing<Stream>>, bool) {
+        let reason = match self.system.as_mut().filter(|system| system.may_know()) {
+            None => "no system user tells of it now".to_owned(),
+            Some(system) => match deadline.wait("the streams of all accounts", system.streams(last, stats)).await {
+                Ok(streams) => return (streams, true),
+                Err(error) => ErrorChain(&error).to_string(),
+            },
+        };
+        let mut streams = self.listed(deadline).await;
+        if let Reading::Known(fact) = &mut streams {
+            let of_others = last.iter().flat_map(|last| last.known_streams());
+            let of_others = of_others.filter(|stream| stream.account != self.account);
+            fact.value.missing.extend(of_others.map(|stream| Missing {
+                account: stream.account.clone(),
+                name: stream.name.to_string(),
+                reason: reason.as_str().into(),
+            }));
+        }
+        (streams, false)
+    }
+
+    /// The streams of the account, by their list.
+    async fn listed(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
         let server = self.server_name();
-        match deadline.wait("the streams", streams::list(&self.app.client, &self.account, &server, &self.clock)).await {
+        let list = streams::list(&self.app.client, &self.account, &server, &self.clock);
+        match deadline.wait("the streams", list).await {
             Ok(listing) => Reading::known(listing, server, self.clock.now()),
             Err(error) => error.into_reading(),
         }
@@ -136,19 +231,6 @@ impl Broker {
     ) -> Vec<(usize, Reading<Listing<Consumer>>)> {
         let rows = streams.map_or(&[][..], |streams| &streams.rows);
         streams::consumers(&self.app.client, rows, &self.server_name(), &self.clock, deadline).await
-    }
-
-    async fn servers(&self, deadline: Deadline) -> Reading<Vec<Server>> {
-        let Some(system) = &self.system else {
-            return Reading::unknown(
-                Why::Hidden,
-                "only a user of the system account sees the servers: give --system-user or --system-creds",
-            );
-        };
-        match deadline.wait("the servers", servers::ping(&system.client)).await {
-            Ok(servers) => Reading::known(servers, "each server", self.clock.now()),
-            Err(error) => error.into_reading(),
-        }
     }
 
     async fn presence(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Reading<Bucket<Presence>> {
@@ -190,7 +272,9 @@ impl Broker {
         let Some(streams) = streams else {
             return Reading::unknown(Why::Failed, "the streams could not be listed, and buckets are streams");
         };
-        let Some(stream) = streams.rows.iter().find(|stream| stream.name.as_str() == stream_name) else {
+        let Some(stream) =
+            streams.rows.iter().find(|stream| stream.account == self.account && stream.name.as_str() == stream_name)
+        else {
             let reason = format!("there is no key-value bucket `{name}`, which services would write to");
             return Reading::unknown(Why::Absent, reason);
         };

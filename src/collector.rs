@@ -7,7 +7,10 @@ mod links;
 mod merge;
 mod trend;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +21,7 @@ use crate::{
     config::NatsConfig,
     errors::ErrorChain,
     nats::{ConnectError, Link},
-    snapshot::{Contact, Snapshot},
+    snapshot::{Contact, RoundStats, Snapshot},
 };
 
 use judge::Judge;
@@ -108,22 +111,27 @@ impl Collector {
 
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
-        let answers = self.links.ask_all(ROUND_LIMIT).await;
-        self.publish(self.links.contact(), answers);
+        let began = Instant::now();
+        let last = self.snapshots.borrow().clone();
+        let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
+        self.publish(self.links.contact(), answers, began);
         Ok(())
     }
 
-    fn publish(&mut self, contact: Contact, answers: Answers) {
-        let now = self.clock.now();
+    fn publish(&mut self, contact: Contact, answers: Answers, began: Instant) {
+        let (now, waited) = (self.clock.now(), began.elapsed());
         let mut next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
         self.judge.judge(&mut next);
+        next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
+        tell_what_it_cost(&next);
         if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {
-            tell_what_was_found(&next);
+            tell_what_was_found(&next, &self.links);
         }
+        let next = Arc::new(next);
+        self.snapshots.send_replace(next.clone());
         if let Err(error) = self.history.note(&next) {
             tracing::warn!(error = %ErrorChain(&error), "the history of this step is only in memory");
         }
-        self.snapshots.send_replace(Arc::new(next));
     }
 
     async fn wait(&mut self) {
@@ -135,8 +143,34 @@ impl Collector {
     }
 }
 
-/// The line at start: what is watched, as whom, and what stays hidden.
-fn tell_what_was_found(snapshot: &Snapshot) {
+/// Streams and consumers that nobody gave an account of.
+fn missing(snapshot: &Snapshot) -> u64 {
+    let streams = snapshot.streams.fresh().map_or(0, |streams| streams.missing.len());
+    let lists = snapshot.known_streams().iter().filter_map(|stream| stream.consumers.fresh());
+    (streams + lists.map(|list| list.missing.len()).sum::<usize>()) as u64
+}
+
+/// The line of a round.
+fn tell_what_it_cost(snapshot: &Snapshot) {
+    let RoundStats { duration, waited, requests, bytes, servers_answered, rows_dropped, rows_missing, .. } =
+        snapshot.stats;
+    tracing::debug!(
+        round = snapshot.round,
+        ?duration,
+        ?waited,
+        requests,
+        bytes,
+        servers_expected = snapshot.stats.servers_expected,
+        servers_answered,
+        rows_dropped,
+        rows_missing,
+        has_read_configs = snapshot.stats.has_read_configs,
+        "looked at NATS"
+    );
+}
+
+/// The line at start: which connections there are, as whom, and what each sees.
+fn tell_what_was_found(snapshot: &Snapshot, links: &Links) {
     let app = &snapshot.app;
     let user = app.user.as_deref().unwrap_or("nobody in particular");
     let Some((server, version)) = app.server.as_ref().filter(|_| app.is_connected) else {
@@ -149,11 +183,28 @@ fn tell_what_was_found(snapshot: &Snapshot) {
     };
     let streams = match snapshot.streams.reason() {
         Some(reason) => format!("streams unknown: {reason}"),
-        None => format!("{} streams, {} consumers", snapshot.known_streams().len(), snapshot.known_consumers().count()),
+        None => counted(snapshot),
     };
     let servers = match (snapshot.servers.value(), snapshot.servers.reason()) {
         (Some(servers), _) => format!("{} servers", servers.len()),
         (None, reason) => format!("servers unknown: {}", reason.unwrap_or_default()),
     };
-    tracing::info!("watching {} as {user}: server {server} {version}; {streams}; {servers}", app.url);
+    let account = links.account().unwrap_or_default();
+    let system = match links.system_user() {
+        Some(user) => format!("the system account as {user}"),
+        None => "no system account".to_owned(),
+    };
+    tracing::info!(
+        "watching {}: account {account} as {user}, and {system}; server {server} {version}; {streams}; {servers}",
+        app.url
+    );
+}
+
+/// What of which accounts was seen.
+fn counted(snapshot: &Snapshot) -> String {
+    let streams = snapshot.known_streams();
+    let mut accounts: Vec<&str> = streams.iter().map(|stream| &*stream.account).collect();
+    accounts.dedup();
+    let of = if accounts.len() > 1 { format!(" in {} accounts", accounts.len()) } else { String::new() };
+    format!("{} streams, {} consumers{of}", streams.len(), snapshot.known_consumers().count())
 }

@@ -10,6 +10,7 @@ mod finding;
 mod letters;
 mod listing;
 mod reading;
+mod round;
 mod sample;
 mod series;
 mod server;
@@ -28,11 +29,12 @@ pub use entry::{Bucket, Entry};
 pub use failures::Failures;
 pub use finding::{Finding, Severity};
 pub use letters::{Letter, Letters};
-pub use listing::Listing;
+pub use listing::{Listing, Missing};
 pub use reading::{Fact, Reading, Why};
+pub use round::RoundStats;
 pub use sample::Sample;
 pub use series::{Point, Series, Span};
-pub use server::{Cluster, Replica, Server};
+pub use server::{Cluster, Gateway, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
 pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
 pub use verdict::{Label, Verdict};
 
@@ -61,6 +63,8 @@ pub struct Snapshot {
     pub dead_letters: Reading<Arc<Letters>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Finding>,
+    /// What the round cost.
+    pub stats: RoundStats,
 }
 
 impl Snapshot {
@@ -78,6 +82,7 @@ impl Snapshot {
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
             findings: Vec::new(),
+            stats: RoundStats::default(),
         }
     }
 

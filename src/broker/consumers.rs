@@ -7,13 +7,13 @@ use async_nats::Client;
 use super::{
     AskError,
     ask::{Page, ask_pages},
-    streams::{leader_or, read_cluster},
+    streams::read_cluster,
     wire::{ConsumerInfo, ConsumerPage},
 };
 use crate::{
     clock::{Clock, Timestamp},
     name::{ConsumerName, StreamName},
-    snapshot::{Consumer, ConsumerConfig, ConsumerState, Listing, Reading, Verdict, Why, limit},
+    snapshot::{Consumer, ConsumerConfig, ConsumerState, Listing, Missing, Reading, Verdict, Why, limit},
 };
 
 impl Page for ConsumerPage {
@@ -37,32 +37,69 @@ pub(super) async fn list(
     clock: &Clock,
 ) -> Result<Listing<Consumer>, AskError> {
     let subject = format!("$JS.API.CONSUMER.LIST.{stream}");
-    let (infos, mut missing) = ask_pages::<ConsumerPage>(client, &subject).await?;
+    let (infos, left_out) = ask_pages::<ConsumerPage>(client, &subject).await?;
+    let mut missing: Vec<Missing> = left_out.into_iter().map(|name| Missing::left_out(account, name)).collect();
     let now = clock.now();
+    let place = Place { account, stream };
     let mut rows = Vec::with_capacity(infos.len());
     for info in infos {
         let name = info.name.clone();
-        match read(info, account, stream, server, now) {
+        match read(info, &place, server, now) {
             Some(consumer) => rows.push(consumer),
-            None => missing.push(name),
+            None => missing.push(Missing::unnamed(account, name)),
         }
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(Listing { rows, missing })
 }
 
-/// `None` when the name is not one that we could ask for.
-fn read(
+/// Where consumers are.
+pub(super) struct Place<'a> {
+    pub(super) account: &'a Arc<str>,
+    pub(super) stream: &'a StreamName,
+}
+
+fn read(mut info: ConsumerInfo, place: &Place<'_>, server: &Arc<str>, now: Timestamp) -> Option<Consumer> {
+    let told = match &info.cluster {
+        None => Ok(server.clone()),
+        Some(cluster) => match cluster.leader.as_deref().filter(|leader| !leader.is_empty()) {
+            Some(leader) => Ok(leader.into()),
+            // Only the leader knows how much is pending; followers answer 0.
+            None => Err("the consumer has no leader, and only a leader knows its counts".to_owned()),
+        },
+    };
+    let config = ConsumerConfig { stream: place.stream.to_string(), ..info.config.take()? };
+    row(info, Arc::new(config), place, told, now)
+}
+
+/// A row: `told` is who vouches for the counts, or why nobody does. `None` when the name is not one that we could ask for.
+pub(super) fn row(
     info: ConsumerInfo,
-    account: &Arc<str>,
-    stream: &StreamName,
-    server: &Arc<str>,
+    config: Arc<ConsumerConfig>,
+    place: &Place<'_>,
+    told: Result<Arc<str>, String>,
     now: Timestamp,
 ) -> Option<Consumer> {
-    let cluster = info.cluster.map(read_cluster);
-    let source = leader_or(cluster.as_ref(), server);
-    let has_leader = cluster.as_ref().is_none_or(|cluster| cluster.leader.is_some());
-    let state = ConsumerState {
+    let created = info.created;
+    Some(Consumer {
+        account: place.account.clone(),
+        stream: place.stream.clone(),
+        name: ConsumerName::try_from(info.name.as_str()).ok()?,
+        config,
+        created,
+        state: match told {
+            Ok(source) => Reading::known(state(info), source, now),
+            Err(reason) => Reading::unknown(Why::Failed, reason),
+        },
+        trend: None,
+        ages: Reading::not_yet(),
+        failures: Reading::not_yet(),
+        verdict: Verdict::unknown("it was not looked at yet", now),
+    })
+}
+
+fn state(info: ConsumerInfo) -> ConsumerState {
+    ConsumerState {
         pending: info.num_pending,
         ack_pending: info.num_ack_pending,
         redelivered: info.num_redelivered,
@@ -77,25 +114,8 @@ fn read(
         pause_left: limit(info.pause_remaining).map(Duration::from_nanos),
         has_listener: info.push_bound,
         pinned: info.priority_groups.into_iter().flatten().find_map(|group| group.pinned_client_id),
-        cluster,
-    };
-    Some(Consumer {
-        account: account.clone(),
-        stream: stream.clone(),
-        name: ConsumerName::try_from(info.name).ok()?,
-        config: Arc::new(ConsumerConfig { stream: stream.to_string(), ..info.config }),
-        created: info.created,
-        // Only the leader knows how much is pending; followers answer 0.
-        state: if has_leader {
-            Reading::known(state, source, now)
-        } else {
-            Reading::unknown(Why::Failed, "the consumer has no leader, and only a leader knows its counts")
-        },
-        trend: None,
-        ages: Reading::not_yet(),
-        failures: Reading::not_yet(),
-        verdict: Verdict::unknown("it was not looked at yet", now),
-    })
+        cluster: info.cluster.map(read_cluster),
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +136,8 @@ mod tests {
         let (Some(text_fields), Some(added)) = (text.as_object_mut(), added.as_object()) else { unreachable!() };
         text_fields.extend(added.clone());
         let now = Timestamp::parse("2030-01-31T12:00:02Z").unwrap();
-        read(serde_json::from_value(text).unwrap(), &"A".into(), &"ORDERS".parse().unwrap(), &"asked".into(), now)
+        let place = Place { account: &"A".into(), stream: &"ORDERS".parse().unwrap() };
+        read(serde_json::from_value(text).unwrap(), &place, &"asked".into(), now)
     }
 
     fn check_source(cluster: serde_json::Value, expected: Option<&str>) {

@@ -9,12 +9,12 @@ use super::{
     AskError,
     ask::{Deadline, Page, ask_pages},
     consumers,
-    wire::{ClusterInfo, StreamInfo, StreamPage},
+    wire::{self, ClusterInfo, StreamInfo, StreamPage},
 };
 use crate::{
     clock::{Clock, Timestamp},
     name::StreamName,
-    snapshot::{Cluster, Consumer, Listing, Reading, Replica, Stream, StreamState, limit},
+    snapshot::{Cluster, Consumer, Listing, Missing, Reading, Replica, Stream, StreamState, limit},
 };
 
 /// Streams whose consumers are asked for at once. The API drops all that it has queued when the queue is full, so this stays low.
@@ -39,14 +39,15 @@ pub(super) async fn list(
     server: &Arc<str>,
     clock: &Clock,
 ) -> Result<Listing<Stream>, AskError> {
-    let (infos, mut missing) = ask_pages::<StreamPage>(client, "$JS.API.STREAM.LIST").await?;
+    let (infos, left_out) = ask_pages::<StreamPage>(client, "$JS.API.STREAM.LIST").await?;
+    let mut missing: Vec<Missing> = left_out.into_iter().map(|name| Missing::left_out(account, name)).collect();
     let now = clock.now();
     let mut rows: Vec<Stream> = Vec::with_capacity(infos.len());
     for info in infos {
         let name = info.config.name.clone();
         match read(info, account, server, now) {
             Some(stream) => rows.push(stream),
-            None => missing.push(name),
+            None => missing.push(Missing::unnamed(account, name)),
         }
     }
     rows.sort_by(|a, b| a.name.cmp(&b.name));
@@ -81,7 +82,21 @@ fn read(info: StreamInfo, account: &Arc<str>, server: &Arc<str>, now: Timestamp)
     let StreamInfo { config, created, state, cluster } = info;
     let cluster = cluster.map(read_cluster);
     let source = leader_or(cluster.as_ref(), server);
-    let state = StreamState {
+    let state = self::state(state, cluster);
+    Some(Stream {
+        account: account.clone(),
+        name: StreamName::try_from(config.name.as_str()).ok()?,
+        config: Arc::new(config),
+        created,
+        consumers: Reading::known(Listing::default(), source.clone(), now),
+        state: Reading::known(state, source, now),
+        trend: None,
+    })
+}
+
+/// What a stream held, as `cluster` holds it.
+pub(super) fn state(state: wire::StreamState, cluster: Option<Cluster>) -> StreamState {
+    StreamState {
         messages: state.messages,
         bytes: state.bytes,
         first_sequence: state.first_seq,
@@ -92,16 +107,7 @@ fn read(info: StreamInfo, account: &Arc<str>, server: &Arc<str>, now: Timestamp)
         subjects: state.num_subjects,
         consumers: state.consumer_count,
         cluster,
-    };
-    Some(Stream {
-        account: account.clone(),
-        name: StreamName::try_from(config.name.as_str()).ok()?,
-        config: Arc::new(config),
-        created,
-        consumers: Reading::known(Listing::default(), source.clone(), now),
-        state: Reading::known(state, source, now),
-        trend: None,
-    })
+    }
 }
 
 /// Who holds it, as its leader tells.
@@ -114,6 +120,7 @@ pub(super) fn read_cluster(info: ClusterInfo) -> Cluster {
         is_offline: peer.offline,
         heard_ago: Duration::from_nanos(limit(peer.active).unwrap_or_default()),
         behind: peer.lag,
+        last_sequence: None,
     });
     Cluster { leader, replicas: replicas.collect() }
 }

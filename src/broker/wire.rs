@@ -2,11 +2,17 @@
 //!
 //! Convention: the schemas at <https://github.com/nats-io/jsm.go/tree/main/schemas>; durations are whole nanoseconds, -1 is no limit.
 
-use serde::Deserialize;
+mod server;
+
+use serde::{Deserialize, Deserializer};
 
 use crate::{
     clock::Timestamp,
     snapshot::{ConsumerConfig, StreamConfig},
+};
+
+pub(super) use server::{
+    GatewayStats, LeafInfo, LeafzAnswer, MetaInfo, ServerInfo, ServerStats, Stats, Varz, VarzAnswer,
 };
 
 #[derive(Deserialize)]
@@ -51,6 +57,8 @@ pub(super) struct StreamState {
 #[derive(Deserialize)]
 pub(super) struct ClusterInfo {
     #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
     pub(super) leader: Option<String>,
     #[serde(default)]
     pub(super) replicas: Option<Vec<PeerInfo>>,
@@ -83,7 +91,9 @@ pub(super) struct ConsumerPage {
 pub(super) struct ConsumerInfo {
     pub(super) name: String,
     pub(super) created: Timestamp,
-    pub(super) config: ConsumerConfig,
+    /// Servers asked for the states alone leave it out.
+    #[serde(default)]
+    pub(super) config: Option<ConsumerConfig>,
     pub(super) delivered: Sequence,
     pub(super) ack_floor: Sequence,
     pub(super) num_ack_pending: u64,
@@ -112,58 +122,70 @@ pub(super) struct Sequence {
     pub(super) last_active: Option<Timestamp>,
 }
 
-/// What a server says of itself, pushed or asked for.
-#[derive(Deserialize)]
-pub(super) struct ServerStats {
-    pub(super) server: ServerInfo,
-    pub(super) statsz: Stats,
-}
-
-#[derive(Deserialize)]
-pub(super) struct ServerInfo {
-    pub(super) name: String,
-    pub(super) id: String,
-    #[serde(default)]
-    pub(super) ver: String,
-    #[serde(default)]
-    pub(super) cluster: Option<String>,
-    #[serde(default)]
-    pub(super) jetstream: bool,
-}
-
-#[derive(Deserialize)]
-pub(super) struct Stats {
-    pub(super) start: Timestamp,
-    pub(super) mem: u64,
-    #[serde(default)]
-    pub(super) cores: u32,
-    #[serde(default)]
-    pub(super) cpu: f64,
-    #[serde(default)]
-    pub(super) connections: u64,
-    #[serde(default)]
-    pub(super) slow_consumers: u64,
-    /// How many servers know of each other; older servers do not say.
-    #[serde(default)]
-    pub(super) active_servers: Option<usize>,
-    #[serde(default)]
-    pub(super) jetstream: Option<JetStreamStats>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct JetStreamStats {
-    #[serde(default)]
-    pub(super) stats: Option<JetStreamUse>,
-}
-
-#[derive(Deserialize)]
-pub(super) struct JetStreamUse {
-    #[serde(default)]
-    pub(super) storage: u64,
-}
-
 #[derive(Deserialize)]
 pub(super) struct PriorityGroup {
     #[serde(default)]
     pub(super) pinned_client_id: Option<String>,
+}
+
+/// Who we are, as the server sees it.
+#[derive(Deserialize)]
+pub(super) struct UserAnswer {
+    pub(super) data: UserInfo,
+}
+
+#[derive(Deserialize)]
+pub(super) struct UserInfo {
+    /// The account's name, or its key where accounts are keys.
+    pub(super) account: String,
+    /// What its makers call it, where accounts are keys; older servers do not say.
+    #[serde(default)]
+    pub(super) account_name: Option<String>,
+}
+
+/// What a server says it holds.
+#[derive(Deserialize)]
+pub(super) struct JszAnswer {
+    pub(super) server: ServerInfo,
+    #[serde(default)]
+    pub(super) data: Option<Jsz>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Jsz {
+    /// Accounts that it has, also those behind this page.
+    #[serde(default)]
+    pub(super) total: usize,
+    #[serde(default, deserialize_with = "or_none")]
+    pub(super) account_details: Vec<AccountDetail>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct AccountDetail {
+    /// As its makers call it.
+    #[serde(default)]
+    pub(super) name: String,
+    /// Where accounts are keys, the key; elsewhere the name again.
+    #[serde(default)]
+    pub(super) id: String,
+    #[serde(default, deserialize_with = "or_none")]
+    pub(super) stream_detail: Vec<StreamDetail>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StreamDetail {
+    pub(super) name: String,
+    pub(super) created: Timestamp,
+    #[serde(default)]
+    pub(super) config: Option<StreamConfig>,
+    pub(super) state: StreamState,
+    #[serde(default)]
+    pub(super) cluster: Option<ClusterInfo>,
+    #[serde(default, deserialize_with = "or_none")]
+    pub(super) consumer_detail: Vec<ConsumerInfo>,
+}
+
+/// Servers may write nothing as `null`.
+fn or_none<'a, D: Deserializer<'a>, T: Default + Deserialize<'a>>(from: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }

@@ -191,7 +191,7 @@ async fn connect(config: &NatsConfig) -> anyhow::Result<Connection> {
 
 /// What running instances say of their workers; nothing where no service tells its presence.
 async fn workers(connection: &Connection) -> Vec<WorkerFact> {
-    let answers = Broker::new(connection.clone(), Clock::system()).ask_all(WORKERS_LIMIT).await;
+    let answers = Broker::new(connection.clone(), Clock::system()).ask_all(None, WORKERS_LIMIT).await;
     let presence = answers.presence.value().map_or(&[][..], |bucket| &bucket.entries);
     let workers = presence.iter().flat_map(|entry| &entry.value.workers);
     let fact = |worker: &crate::presence::Worker| WorkerFact {

@@ -1,6 +1,6 @@
 //! The connections of the collector: one to the account that it watches, one to the system account at the most.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -10,7 +10,7 @@ use crate::{
     config::NatsConfig,
     errors::ErrorChain,
     nats::{self, ConnectError, Link, LinkState, Login},
-    snapshot::{Contact, Reading, Why},
+    snapshot::{Contact, Reading, RoundStats, Snapshot, Why},
 };
 
 /// The name under which servers list our connections.
@@ -80,7 +80,11 @@ impl Links {
 
     async fn connect_app(&mut self) -> Result<Option<Broker>, ConnectError> {
         match nats::connect(&self.app, CLIENT_NAME, &self.clock).await {
-            Ok(connection) => Ok(Some(Broker::new(connection, self.clock.clone()))),
+            Ok(connection) => {
+                let mut broker = Broker::new(connection, self.clock.clone());
+                broker.learn_account().await;
+                Ok(Some(broker))
+            }
             Err(error) if error.is_transient() => {
                 self.before.reason = ErrorChain(&error).to_string();
                 Ok(None)
@@ -94,6 +98,17 @@ impl Links {
         self.opened.subscribe()
     }
 
+    /// The account that is watched, once it is known.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.broker.as_ref().map(|broker| &**broker.account())
+    }
+
+    /// Who asks the system account, where there is a connection to it.
+    pub(super) fn system_user(&self) -> Option<&str> {
+        let broker = self.broker.as_ref().filter(|broker| broker.has_system())?;
+        Some(broker.system_user().unwrap_or("nobody in particular"))
+    }
+
     /// Whether the connection to the watched account stands.
     pub(super) fn is_connected(&self) -> bool {
         self.link.as_ref().is_some_and(|link| link.borrow().is_connected)
@@ -105,15 +120,16 @@ impl Links {
     }
 
     /// Asks everything, and stops asking when the connection goes.
-    pub(super) async fn ask_all(&self, within: Duration) -> Answers {
-        let (Some(broker), Some(link)) = (&self.broker, &self.link) else {
+    pub(super) async fn ask_all(&mut self, last: &Arc<Snapshot>, within: Duration) -> Answers {
+        let (Some(broker), Some(link)) = (&mut self.broker, &self.link) else {
             return nothing("NATS has not answered yet");
         };
         let mut link = link.clone();
-        tokio::select! {
-            answers = broker.ask_all(within) => self.explain_servers(answers),
-            _ = link.wait_for(|state| !state.is_connected) => nothing("the connection to NATS is lost"),
-        }
+        let answers = tokio::select! {
+            answers = broker.ask_all(Some(last), within) => answers,
+            _ = link.wait_for(|state| !state.is_connected) => return nothing("the connection to NATS is lost"),
+        };
+        self.explain_servers(answers)
     }
 
     /// A system user was given and its connection does not come about: that is another gap than having none.
@@ -143,5 +159,6 @@ fn nothing(reason: &str) -> Answers {
         presence: Reading::unknown(Why::Failed, reason),
         records: Reading::unknown(Why::Failed, reason),
         dead_letters: Reading::unknown(Why::Failed, reason),
+        stats: RoundStats::default(),
     }
 }

@@ -1,7 +1,5 @@
 //! Puts the answers of a round together with what the rounds before had found: what was not answered this time is stale, not gone.
 
-use std::collections::{HashMap, HashSet};
-
 use super::{gone, trend};
 use crate::{
     broker::Answers,
@@ -23,6 +21,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         records: answers.records.or_last(&last.records),
         dead_letters: answers.dead_letters.or_last(&last.dead_letters),
         findings: Vec::new(),
+        stats: answers.stats,
     }
 }
 
@@ -41,6 +40,10 @@ fn streams(now: Reading<Listing<Stream>>, last: &Reading<Listing<Stream>>) -> Re
 
 fn stream(now: &mut Stream, last: Option<&Stream>) {
     let last = last.filter(|last| last.created == now.created);
+    if let Some(last) = last {
+        let state = std::mem::replace(&mut now.state, Reading::not_yet());
+        now.state = state.or_last(&last.state);
+    }
     now.trend = trend::of_stream(&now.state, last.map(|last| &last.state));
     let unread = Reading::not_yet();
     let consumers = std::mem::replace(&mut now.consumers, Reading::not_yet());
@@ -72,46 +75,49 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
     }
 }
 
-/// Gives every row of a list its past, and brings back rows of which the list only says that they did not answer.
+/// Gives every row of a list its past, and brings back rows of which the list only says that nobody gave an account of them. The rows of
+/// the list before are in order.
 fn rows<T: Clone + Leavable>(
     mut fact: Fact<Listing<T>>,
     last: Option<&Listing<T>>,
     join: fn(&mut T, Option<&T>),
     name: fn(&T) -> (&str, &str),
 ) -> Fact<Listing<T>> {
-    let before: HashMap<(&str, &str), &T> =
-        last.into_iter().flat_map(|last| &last.rows).map(|row| (name(row), row)).collect();
-    for row in &mut fact.value.rows {
-        let past = before.get(&name(row)).copied();
+    let Listing { rows, missing } = &mut fact.value;
+    let before = last.map_or(&[][..], |last| &last.rows);
+    let past = |key: (&str, &str)| before.binary_search_by(|row| name(row).cmp(&key)).ok().map(|at| &before[at]);
+    rows.sort_by(|a, b| name(a).cmp(&name(b)));
+    for row in rows.iter_mut() {
+        let past = past(name(row));
         join(row, past);
     }
-    let missing: HashSet<&str> = fact.value.missing.iter().map(String::as_str).collect();
-    let here: HashSet<(&str, &str)> = fact.value.rows.iter().map(name).collect();
-    let silent = before.iter().filter(|(key, _)| missing.contains(key.1) && !here.contains(*key));
-    let silent: Vec<T> = silent.map(|(_, row)| (*row).clone().left_out()).collect();
-    fact.value.rows.extend(silent);
-    fact.value.rows.sort_by(|a, b| name(a).cmp(&name(b)));
+    let is_here = |key: (&str, &str)| rows.binary_search_by(|row| name(row).cmp(&key)).is_ok();
+    let left_out = missing.iter().map(|missing| ((&*missing.account, &*missing.name), &*missing.reason));
+    let left_out = left_out.filter(|(key, _)| !is_here(*key));
+    let back: Vec<T> = left_out.filter_map(|(key, reason)| Some(past(key)?.clone().left_out(reason))).collect();
+    if !back.is_empty() {
+        rows.extend(back);
+        rows.sort_by(|a, b| name(a).cmp(&name(b)));
+    }
     fact
 }
 
 /// A row that a cluster's list may leave out.
 trait Leavable {
     /// The row as it is shown then.
-    fn left_out(self) -> Self;
+    fn left_out(self, reason: &str) -> Self;
 }
 
-const LEFT_OUT: &str = "its leader did not answer in time";
-
 impl Leavable for Stream {
-    fn left_out(mut self) -> Self {
-        go_stale(&mut self, LEFT_OUT);
+    fn left_out(mut self, reason: &str) -> Self {
+        go_stale(&mut self, reason);
         self
     }
 }
 
 impl Leavable for Consumer {
-    fn left_out(mut self) -> Self {
-        consumer_goes_stale(&mut self, LEFT_OUT);
+    fn left_out(mut self, reason: &str) -> Self {
+        consumer_goes_stale(&mut self, reason);
         self
     }
 }
@@ -138,7 +144,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        snapshot::{ConsumerState, StreamState, Verdict},
+        snapshot::{ConsumerState, Missing, RoundStats, StreamState, Verdict},
     };
 
     fn start() -> Clock {
@@ -190,11 +196,12 @@ mod tests {
             presence: Reading::not_yet(),
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
+            stats: RoundStats::default(),
         }
     }
 
     fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {
-        let missing = missing.iter().map(|name| (*name).to_owned()).collect();
+        let missing = missing.iter().map(|name| Missing::left_out(&"A".into(), (*name).to_owned())).collect();
         answers(Reading::known(Listing { rows, missing }, "n1", now))
     }
 
@@ -250,8 +257,9 @@ mod tests {
     #[test]
     fn a_stream_that_the_list_leaves_out_stays_with_what_was_known() {
         let second = rounds(|_, now| listed(Vec::new(), &["ORDERS", "OTHER"], now));
-        assert_eq!(only_stream(&second).state.reason(), Some(LEFT_OUT));
-        assert_eq!(second.streams.fresh().unwrap().missing, ["ORDERS", "OTHER"]);
+        assert_eq!(only_stream(&second).state.reason(), Some("its leader did not answer in time"));
+        let missing = &second.streams.fresh().unwrap().missing;
+        assert_eq!(missing.iter().map(|missing| missing.name.as_str()).collect::<Vec<_>>(), ["ORDERS", "OTHER"]);
     }
 
     #[test]

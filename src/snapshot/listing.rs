@@ -1,16 +1,48 @@
-//! A list that a cluster put together, and what it left out.
+//! A list that servers put together, and what nobody gave an account of.
 
-/// The rows of a list, and the names of those that did not answer for it.
+use std::{fmt, sync::Arc};
+
+/// The rows of a list, and what is known to exist beside them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing<T> {
-    /// The rows, by name.
+    /// The rows, by account and name.
     pub rows: Vec<T>,
-    /// Names that exist and of which no leader gave an account in time.
-    pub missing: Vec<String>,
+    /// What exists and of which nobody gave an account in time, by account and name. What was known of it before is among the rows, stale.
+    pub missing: Vec<Missing>,
 }
 
 impl<T> Default for Listing<T> {
     fn default() -> Self {
         Self { rows: Vec::new(), missing: Vec::new() }
+    }
+}
+
+/// Something that exists and of which nobody gave an account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Missing {
+    /// The account that it is in.
+    pub account: Arc<str>,
+    /// Its name; of a consumer the stream is that of the list.
+    pub name: String,
+    /// Why there is no account of it, in a few words.
+    pub reason: Arc<str>,
+}
+
+impl Missing {
+    /// What a cluster's list says it left out, because no leader answered for it in time.
+    pub fn left_out(account: &Arc<str>, name: String) -> Self {
+        Self { account: account.clone(), name, reason: "its leader did not answer in time".into() }
+    }
+
+    /// What has a name that nobody could ask for.
+    pub fn unnamed(account: &Arc<str>, name: String) -> Self {
+        Self { account: account.clone(), name, reason: "its name is none that can be asked for".into() }
+    }
+}
+
+/// The name alone.
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
     }
 }

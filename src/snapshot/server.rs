@@ -1,6 +1,6 @@
 //! A server, and who among the servers holds a stream or consumer.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::clock::Timestamp;
 
@@ -31,6 +31,93 @@ pub struct Server {
     pub slow_consumers: u64,
     /// Bytes that its streams hold on disk; `None` without JetStream.
     pub storage_bytes: Option<u64>,
+    /// When it last said anything of itself. Servers do so every 10 s unasked; one that has not for longer is in trouble or away.
+    pub heard: Timestamp,
+    /// The domain of its JetStream, where it has one.
+    pub domain: Option<String>,
+    /// Subscriptions that it knows.
+    pub subscriptions: u64,
+    /// Accounts in use.
+    pub accounts: u64,
+    /// Servers of its cluster that it is connected to.
+    pub routes: Vec<String>,
+    /// Other clusters that it is connected to.
+    pub gateways: Vec<Gateway>,
+    /// What its JetStream has used of what it may use; `None` without JetStream.
+    pub jetstream: Option<JetStreamUse>,
+    /// The group of servers that keeps the list of all streams and consumers, as this one sees it; `None` without a cluster.
+    pub meta: Option<MetaGroup>,
+    /// How it is set up, which is asked for every few minutes; `None` until it was told.
+    pub setup: Option<Arc<ServerSetup>>,
+}
+
+/// Connections to another cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gateway {
+    /// The name of that cluster.
+    pub cluster: String,
+    /// Connections that come from there.
+    pub inbound: u64,
+}
+
+/// What a server's JetStream uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct JetStreamUse {
+    /// Bytes held in memory.
+    pub memory: u64,
+    /// Bytes that streams in memory may take by their limits.
+    pub memory_reserved: u64,
+    /// Bytes that all streams in memory may take together; `None` for no limit.
+    pub memory_limit: Option<u64>,
+    /// Bytes held on disk.
+    pub storage: u64,
+    /// Bytes that streams on disk may take by their limits.
+    pub storage_reserved: u64,
+    /// Bytes that all streams on disk may take together; `None` for no limit.
+    pub storage_limit: Option<u64>,
+    /// Accounts that use it.
+    pub accounts: u64,
+    /// Streams and consumers with several replicas of which it holds one.
+    pub ha_assets: u64,
+    /// Requests to its API since it started.
+    pub api_total: u64,
+    /// Of those, answered with an error.
+    pub api_errors: u64,
+}
+
+/// The group of servers that keeps the list of all streams and consumers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetaGroup {
+    /// Who leads it, and how the others do; servers that do not lead tell nothing of others.
+    pub cluster: Cluster,
+    /// Servers that belong to it, connected or not.
+    pub size: u64,
+    /// Entries that it has not applied yet.
+    pub pending: u64,
+}
+
+/// How a server is set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerSetup {
+    /// Whether clients have to say who they are.
+    pub requires_login: bool,
+    /// Clients that it takes.
+    pub max_connections: u64,
+    /// Its certificates: what each is for, such as `clients` or `cluster`, and until when it holds.
+    pub certificates: Vec<(String, Timestamp)>,
+    /// The leaf nodes connected to it.
+    pub leaf_nodes: Vec<LeafNode>,
+}
+
+/// A server that is connected as a leaf.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeafNode {
+    /// Its name.
+    pub name: String,
+    /// The account that it is bound to.
+    pub account: String,
+    /// Whether the one that tells of it is the leaf of the two.
+    pub is_spoke: bool,
 }
 
 /// Who holds a stream or consumer that several servers share.
@@ -53,6 +140,8 @@ pub struct Replica {
     pub is_offline: bool,
     /// How long ago the leader heard of it.
     pub heard_ago: Duration,
-    /// Operations that it lacks.
+    /// Operations that it lacks, by the leader's word.
     pub behind: u64,
+    /// Of a stream: the newest message that it holds, by its own word; `None` where it was not asked or did not answer.
+    pub last_sequence: Option<u64>,
 }

@@ -79,7 +79,8 @@ impl Body {
     fn of(page: &Page, stream: &Stream, look: &Look<'_>) -> Self {
         let (consumers, consumers_more) = ConsumerTable::of_stream(stream, look);
         let list = stream.consumers.value();
-        let missing = list.map(|list| list.missing.clone()).unwrap_or_default();
+        let missing = list.map_or(&[][..], |list| &list.missing);
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let is_empty = consumers.is_empty() && missing.is_empty();
         let what = match stream.held() {
             Held::Messages => "stream",

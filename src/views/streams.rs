@@ -73,7 +73,8 @@ impl StreamsPage {
         let shown: Vec<&Stream> = look.snapshot.known_streams().iter().filter(found).collect();
         let shown = sorted(shown, search.sort);
         let (pager, range) = Pager::of(shown.len(), search, look, Page::Streams, "stream");
-        let missing = look.snapshot.streams.value().map(|streams| streams.missing.clone()).unwrap_or_default();
+        let missing = look.snapshot.streams.value().map_or(&[][..], |streams| &streams.missing);
+        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
         let empty = if search.is_narrow() { "No stream is like that." } else { "NATS holds no stream yet." };
         let gap = Gap::of(&look.snapshot.streams, "streams");
         Self {

@@ -1,7 +1,9 @@
 //! The observer against a real nats-server: what it says is what is there, it leaves nothing behind, and it outlives NATS.
 
+mod accounts;
 mod buckets;
 mod letters;
+mod truth;
 
 use std::{sync::Arc, time::Duration};
 
@@ -147,7 +149,7 @@ async fn more_than_one_page_is_read() {
     }
     let observer = Observer::at(&server);
     let snapshot = observer.sees("all consumers", |snapshot| snapshot.known_consumers().count() == 300).await;
-    assert_eq!(stream_of(&snapshot, "ORDERS").consumers.fresh().unwrap().missing, Vec::<String>::new());
+    assert_eq!(stream_of(&snapshot, "ORDERS").consumers.fresh().unwrap().missing, []);
 }
 
 const PRESENCE: &str =

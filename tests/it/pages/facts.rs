@@ -9,7 +9,7 @@ use streamgauge::{
     record::{Phase, Record, Step},
     snapshot::{
         Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Letter, Letters,
-        Listing, Reading, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
+        Listing, Reading, RoundStats, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
     },
 };
 
@@ -55,6 +55,7 @@ pub fn snapshot() -> Snapshot {
         ),
         dead_letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
         findings: Vec::new(),
+        stats: RoundStats::default(),
     }
 }
 

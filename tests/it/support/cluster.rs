@@ -22,10 +22,15 @@ pub struct Cluster {
 impl Cluster {
     /// Starts three servers and returns when they keep a stream together.
     pub async fn start() -> Self {
+        Self::start_configured("").await
+    }
+
+    /// The same with more in their configuration, which lets in a client that says nothing.
+    pub async fn start_configured(more: &str) -> Self {
         let routes: Vec<_> = (0..SIZE).map(|_| ReservedPort::new()).collect();
         let mut nodes = Vec::new();
         for own in 0..SIZE {
-            nodes.push(NatsServer::start_configured(&config(own, &routes)).await);
+            nodes.push(NatsServer::start_configured(&format!("{}\n{more}", config(own, &routes))).await);
         }
         let cluster = Self { nodes, _routes: routes };
         cluster.agrees().await;

@@ -43,6 +43,7 @@ pub const EDGES: &[(&[&str], &[&str])] = &[
                                &["telemetry", "traces"]),
     (&["prometheus"],          &["telemetry", "exporter"]),
     (&["sqlx"],                &["state"]),
+    (&["snap"],                &["broker"]),
     (&["reqwest"],             &["telemetry", "mesh"]),
     (&["tower"],               &["handler"]),
     (&["clap"],                &["config", "cli", "main"]),
