@@ -12,8 +12,8 @@ use streamgauge::{
     clock::Clock,
     exporter,
     snapshot::{
-        AgeBy, Ages, Cluster, Consumer, ConsumerConfig, Finding, Label, Listing, Oldest, Reading, Replica, Severity,
-        Snapshot, Stream,
+        AgeBy, Ages, Cluster, Consumer, ConsumerConfig, Finding, Label, Listing, Missing, Oldest, Reading, Replica,
+        Severity, Snapshot, Stream,
     },
     telemetry::Metrics,
     web,
@@ -88,6 +88,7 @@ fn in_a_cluster_the_leaders_are_named() {
         is_offline: false,
         heard_ago: Duration::ZERO,
         behind: 0,
+        last_sequence: None,
     };
     let cluster = Cluster { leader: Some("n2".to_owned()), replicas: vec![replica("n1", true), replica("n3", false)] };
     let one = changed(stream("ORDERS", vec![consumer("ORDERS", "reserve")]), |stream| {
@@ -262,7 +263,11 @@ async fn the_observer_and_its_process_are_one_text() {
 #[test]
 fn a_list_that_lacks_some_has_no_sum() {
     let mut cut = stream("ORDERS", vec![consumer("ORDERS", "reserve")]);
-    cut.consumers = Reading::known(Listing { rows: Vec::new(), missing: vec!["track".to_owned()] }, "n1", now());
+    cut.consumers = Reading::known(
+        Listing { rows: Vec::new(), missing: vec![Missing::left_out(&"A".into(), "track".to_owned())] },
+        "n1",
+        now(),
+    );
     let text = text_of(&with_streams(vec![cut]));
     assert!(!text.contains("ephemeral"), "{text}");
 }

@@ -102,6 +102,7 @@ fn told() -> Snapshot {
         is_offline: false,
         heard_ago: Duration::from_secs(1),
         behind: 7,
+        last_sequence: None,
     };
     if let Reading::Known(fact) = &mut one.state {
         fact.value.cluster = Some(Cluster { leader: Some("n2".to_owned()), replicas: vec![replica] });

@@ -10,7 +10,14 @@ use super::{
 };
 
 fn replica(name: &str, is_current: bool, is_offline: bool) -> Replica {
-    Replica { name: name.to_owned(), is_current, is_offline, heard_ago: Duration::from_secs(2), behind: 9 }
+    Replica {
+        name: name.to_owned(),
+        is_current,
+        is_offline,
+        heard_ago: Duration::from_secs(2),
+        behind: 9,
+        last_sequence: None,
+    }
 }
 
 fn clustered(leader: Option<&str>, replicas: Vec<Replica>) -> Snapshot {
