@@ -23,7 +23,7 @@ struct Equivalent {
 }
 
 impl Equivalents {
-    /// Those of a consumer's numbers. Convention: the names of series are those of the Prometheus NATS exporters.
+    /// Those of a consumer's numbers. Convention: series that the Prometheus NATS exporters have too are named as there.
     pub(super) fn of_consumer(consumer: &Consumer) -> Self {
         let (stream, name) = (consumer.stream.as_str(), consumer.name.as_str());
         let labels = format!(
@@ -33,12 +33,16 @@ impl Equivalents {
             quoted(name)
         );
         let series = |metric: &str| format!("nats_consumer_{metric}{labels}");
+        let ours = |metric: &str| format!("streamgauge_consumer_{metric}{labels}");
         let rows = vec![
             row("all of it", "nats", format!("nats consumer info {} {}", shell(stream), shell(name))),
             row("all of it", "API", format!("nats request '$JS.API.CONSUMER.INFO.{stream}.{name}' ''")),
             row("pending", "PromQL", series("num_pending")),
             row("ack pending", "PromQL", series("num_ack_pending")),
             row("lag", "PromQL", format!("{} + {}", series("num_pending"), series("num_ack_pending"))),
+            row("drained in, in seconds", "PromQL", ours("eta_seconds")),
+            row("oldest unprocessed, in seconds", "PromQL", ours("lag_age_seconds")),
+            row("oldest undelivered, in seconds", "PromQL", ours("undelivered_age_seconds")),
             row("redelivered", "PromQL", series("num_redelivered")),
             row("waiting", "PromQL", series("num_waiting")),
             row("delivered a second", "PromQL", format!("rate({}[5m])", series("delivered_consumer_seq"))),

@@ -182,6 +182,7 @@ async fn a_number_can_be_asked_for_by_other_means() {
         "nats consumer info ORDERS reserve",
         "nats request '$JS.API.CONSUMER.INFO.ORDERS.reserve' ''",
         r#"nats_consumer_num_pending{account="A", stream_name="ORDERS", consumer_name="reserve"}"#,
+        r#"streamgauge_consumer_lag_age_seconds{account="A", stream_name="ORDERS", consumer_name="reserve"}"#,
     ] {
         assert!(texts.iter().any(|text| text == expected), "{expected} in {texts:?}");
     }
