@@ -15,7 +15,7 @@ use futures_util::{StreamExt, TryStreamExt};
 use streamgauge::{
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
-    config::NatsConfig,
+    config::{NatsConfig, Thresholds},
     snapshot::{RoundStats, Snapshot},
 };
 use tokio::{runtime::Runtime, time::timeout};
@@ -93,14 +93,19 @@ fn measure(shape: Shape, report: &mut Report) -> anyhow::Result<()> {
                 ..NatsConfig::default()
             };
             let history = History::default();
-            let settings = Settings { interval: INTERVAL, app: config("app"), system: system.map(config), history };
+            let settings = Settings {
+                interval: INTERVAL,
+                app: config("app"),
+                system: system.map(config),
+                history,
+                thresholds: Thresholds::default(),
+            };
             let measured = tokio::select! {
                 measured = rounds(settings, shape) => measured?,
                 worked = work(&jetstream, shape) => bail!("nobody works any more: {worked:?}"),
             };
             let milliseconds =
                 |of: fn(&RoundStats) -> Duration| median(&measured, |stats| of(stats).as_secs_f64() * 1e3);
-            let figure = |name, value, unit, bar| Figure { name, value, unit, against: None, bar };
             let total = milliseconds(|stats| stats.duration);
             report.take(figure(&name(""), total, "ms", Some(Bar::AtMost(bar))))?;
             report.take(figure(
@@ -114,6 +119,10 @@ fn measure(shape: Shape, report: &mut Report) -> anyhow::Result<()> {
         }
         Ok(())
     })
+}
+
+fn figure<'a>(name: &'a str, value: f64, unit: &'static str, bar: Option<Bar>) -> Figure<'a> {
+    Figure { name, value, unit, against: None, bar }
 }
 
 /// Makes the streams and consumers; each consumer has something pending and something in flight.

@@ -1,6 +1,8 @@
 //! The checks: pure functions from facts to findings, one file each. They never wait and never ask.
 
+mod accounts;
 mod ack_wait_under_p99;
+mod audits;
 mod backoff_beside_nak;
 mod claims_forget_sooner;
 mod claims_never_forget;
@@ -8,6 +10,7 @@ pub mod consumer;
 mod credits_over_max_ack_pending;
 mod duplicate_window_short;
 mod gives_up_unseen;
+mod monitor;
 mod no_dead_letters;
 mod no_limits;
 mod one_replica;
@@ -15,6 +18,9 @@ mod overlapping_filters;
 mod support;
 
 use crate::snapshot::{Configs, Finding, Severity};
+
+pub use accounts::lint_all;
+pub use audits::{AUDITS, Audit, audit};
 
 /// A check of how things are set up.
 #[derive(Debug)]
@@ -63,10 +69,12 @@ impl Lint {
         Finding {
             check: self.name,
             severity: self.severity,
+            account: None,
             about: case.about,
             sentence: case.sentence,
             evidence: case.evidence,
             next_step: self.next_step.to_owned(),
+            since: None,
         }
     }
 }

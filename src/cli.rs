@@ -1,5 +1,6 @@
 //! The command line: one file a sub-command. Only here do the library, the mesh and the observer meet.
 
+mod check;
 mod demo;
 mod dlq;
 mod serve;
@@ -30,6 +31,9 @@ enum Command {
     Demo(DemoConfig),
     /// Show what NATS does, on pages that keep themselves up to date
     Serve(Box<serve::Serve>),
+    /// Look for a few rounds, say what is wrong, and end with a code for cron, CI and monitors
+    #[command(after_help = check::EXIT_CODES)]
+    Check(Box<check::Check>),
     /// Run one service of the order mesh
     Service(Box<service::ServiceCommand>),
     /// Look at messages that were given up, and try them again
@@ -52,6 +56,7 @@ impl Cli {
         match self.command {
             Command::Demo(config) => demo::run(config).await,
             Command::Serve(command) => serve::run(*command).await,
+            Command::Check(command) => check::run(*command).await,
             Command::Service(command) => command.run().await,
             Command::Dlq(command) => command.run().await,
             Command::Topology(command) => command.run().await,
@@ -70,6 +75,9 @@ pub fn say_and_code(error: &anyhow::Error) -> ExitCode {
     const NOT_PERMITTED: u8 = 77;
     const CONFIGURATION: u8 = 78;
     eprintln!("streamgauge: {}", ErrorChain(error.as_ref()));
+    if let Some(ended) = error.downcast_ref::<check::Ended>() {
+        return ExitCode::from(ended.code());
+    }
     let connect = error.chain().find_map(|cause| match cause.downcast_ref::<ServiceError>() {
         Some(ServiceError::Connect(connect)) => Some(connect),
         _ => cause.downcast_ref::<ConnectError>(),

@@ -1,5 +1,6 @@
 //! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
 
+mod findings;
 mod gone;
 mod history;
 mod judge;
@@ -18,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     broker::Answers,
     clock::Clock,
-    config::NatsConfig,
+    config::{NatsConfig, Thresholds},
     errors::ErrorChain,
     nats::{ConnectError, Link},
     snapshot::{Contact, RoundStats, Snapshot},
 };
 
+use findings::Findings;
 use judge::Judge;
 use links::Links;
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub system: Option<NatsConfig>,
     /// Where what was seen is noted.
     pub history: History,
+    /// From when on something is worth a finding.
+    pub thresholds: Thresholds,
 }
 
 /// Goes round after round until it is asked to stop.
@@ -60,6 +64,7 @@ pub struct Collector {
     links: Links,
     judge: Judge,
     history: History,
+    findings: Findings,
     interval: Duration,
     clock: Clock,
     snapshots: watch::Sender<Arc<Snapshot>>,
@@ -73,17 +78,16 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
     let links = Links::new(settings.app, settings.system, clock.clone())?;
     let first = Snapshot::before_the_first(links.contact(), settings.interval, clock.now());
     let (sender, snapshots) = watch::channel(Arc::new(first));
-    Ok((
-        Collector {
-            links,
-            judge: Judge::default(),
-            history: settings.history,
-            interval: settings.interval,
-            clock,
-            snapshots: sender,
-        },
-        snapshots,
-    ))
+    let collector = Collector {
+        links,
+        judge: Judge::default(),
+        history: settings.history,
+        findings: Findings::new(settings.thresholds),
+        interval: settings.interval,
+        clock,
+        snapshots: sender,
+    };
+    Ok((collector, snapshots))
 }
 
 impl Collector {
@@ -122,6 +126,7 @@ impl Collector {
         let (now, waited) = (self.clock.now(), began.elapsed());
         let mut next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
         self.judge.judge(&mut next);
+        self.findings.look(&mut next);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
         tell_what_it_cost(&next);
         if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {

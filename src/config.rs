@@ -10,13 +10,19 @@ mod nats;
 mod observer;
 mod service;
 mod telemetry;
+#[cfg(feature = "dashboard")]
+mod thresholds;
 
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub use demo::DemoConfig;
 #[cfg(feature = "mesh")]
 pub use mesh::{LoadConfig, NotificationsConfig, PaymentsConfig, ProviderConfig};
 pub use nats::{NatsConfig, SystemConfig};
+#[cfg(all(feature = "dashboard", feature = "mesh"))]
+pub(crate) use observer::interval;
 #[cfg(feature = "dashboard")]
 pub use observer::{BasePath, NotLoopback, ObserverConfig, TraceUrl};
 pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
+#[cfg(feature = "dashboard")]
+pub use thresholds::Thresholds;

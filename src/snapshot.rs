@@ -96,6 +96,12 @@ impl Snapshot {
         self.known_streams().iter().find(|stream| stream.name == *name && &*stream.account == account)
     }
 
+    /// What the workers say of themselves, as far as it is fresh.
+    pub fn workers(&self) -> impl Iterator<Item = WorkerFact> {
+        let entries = self.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
+        entries.flat_map(|entry| &entry.value.workers).map(WorkerFact::from)
+    }
+
     /// The consumers that are known, fresh or stale, stream by stream.
     pub fn known_consumers(&self) -> impl Iterator<Item = &Consumer> {
         self.known_streams().iter().filter_map(|stream| stream.consumers.value()).flat_map(|consumers| &consumers.rows)

@@ -21,6 +21,7 @@ mod world;
 
 use std::{borrow::Cow, time::Duration};
 
+use super::monitor::{Notes, PREFIX};
 use crate::{
     clock::Timestamp,
     snapshot::{
@@ -108,6 +109,12 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
     let Found { label, severity, sentence, mut evidence, next_step } = found.next().unwrap_or_else(well);
     let others = found.filter(|other| other.severity >= Severity::Warning);
     evidence.extend(others.map(|other| format!("also {}: {}", other.label.words(), other.sentence)));
+    let silenced =
+        Notes(&facts.consumer.config.metadata).is_silenced() || Notes(&facts.stream.config.metadata).is_silenced();
+    if silenced && severity > Severity::Notice {
+        evidence.push(format!("{} noted on it: `{PREFIX}enabled` is false", severity.word()));
+    }
+    let severity = if silenced { severity.min(Severity::Notice) } else { severity };
     let since = if is_same(last.label, label) { last.since } else { facts.now };
     Verdict { label, severity, sentence, evidence, next_step, since }
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     collector::{self, History, Snapshots},
-    config::{NatsConfig, ObserverConfig, SystemConfig, TelemetryConfig},
+    config::{NatsConfig, ObserverConfig, SystemConfig, TelemetryConfig, Thresholds},
     nats::Link,
     service::{Health, probes},
     tasks::{self, Tasks},
@@ -25,6 +25,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     observer: ObserverConfig,
     #[command(flatten)]
+    thresholds: Thresholds,
+    #[command(flatten)]
     nats: NatsConfig,
     #[command(flatten)]
     system: SystemConfig,
@@ -37,7 +39,7 @@ pub(super) struct Serve {
 /// # Errors
 /// When the address is taken or not ours, a setting is unusable, or NATS refuses the login.
 pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
-    let Serve { observer, nats, system, telemetry } = serve;
+    let Serve { observer, thresholds, nats, system, telemetry } = serve;
     let telemetry = telemetry::init(&telemetry, "observer", "observer")?;
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
@@ -51,6 +53,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
         system: system.over(&nats),
         app: nats,
         history: history.clone(),
+        thresholds,
     };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
 

@@ -193,14 +193,7 @@ async fn connect(config: &NatsConfig) -> anyhow::Result<Connection> {
 async fn workers(connection: &Connection) -> Vec<WorkerFact> {
     let answers = Broker::new(connection.clone(), Clock::system()).ask_all(None, WORKERS_LIMIT).await;
     let presence = answers.presence.value().map_or(&[][..], |bucket| &bucket.entries);
-    let workers = presence.iter().flat_map(|entry| &entry.value.workers);
-    let fact = |worker: &crate::presence::Worker| WorkerFact {
-        stream: worker.stream.to_string(),
-        consumer: worker.consumer.to_string(),
-        concurrency: worker.concurrency,
-        p99: worker.p99_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-    };
-    workers.map(fact).collect()
+    presence.iter().flat_map(|entry| &entry.value.workers).map(WorkerFact::from).collect()
 }
 
 fn read(declared: &Declared) -> anyhow::Result<Topology> {

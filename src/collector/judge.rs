@@ -3,7 +3,6 @@
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Duration,
 };
 
 use crate::{
@@ -106,13 +105,7 @@ fn workers(snapshot: &Snapshot) -> HashMap<(StreamName, ConsumerName), Vec<Worke
     let mut workers: HashMap<(StreamName, ConsumerName), Vec<WorkerFact>> = HashMap::new();
     let entries = snapshot.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
     for worker in entries.flat_map(|entry| &entry.value.workers) {
-        let fact = WorkerFact {
-            stream: worker.stream.to_string(),
-            consumer: worker.consumer.to_string(),
-            concurrency: worker.concurrency,
-            p99: worker.p99_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-        };
-        workers.entry((worker.stream.clone(), worker.consumer.clone())).or_default().push(fact);
+        workers.entry((worker.stream.clone(), worker.consumer.clone())).or_default().push(worker.into());
     }
     workers
 }

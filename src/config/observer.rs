@@ -125,7 +125,7 @@ impl std::fmt::Display for BasePath {
 }
 
 /// A tenth of a second to an hour.
-fn interval(text: &str) -> Result<Duration, String> {
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "give a number of seconds".to_owned())?;
     if (0.1..=3_600.0).contains(&seconds) {
         Ok(Duration::from_secs_f64(seconds))

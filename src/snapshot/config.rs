@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Retention;
+use crate::presence::Worker;
 
 /// Where a stream keeps its messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,6 +246,17 @@ pub struct WorkerFact {
     pub concurrency: u32,
     /// 99 of 100 handlers took no longer than this; `None` before the first.
     pub p99: Option<Duration>,
+}
+
+impl From<&Worker> for WorkerFact {
+    fn from(worker: &Worker) -> Self {
+        Self {
+            stream: worker.stream.to_string(),
+            consumer: worker.consumer.to_string(),
+            concurrency: worker.concurrency,
+            p99: worker.p99_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        }
+    }
 }
 
 /// The API writes durations as whole nanoseconds.

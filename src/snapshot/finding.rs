@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::clock::Timestamp;
+
 /// How much it matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +25,9 @@ pub struct Finding {
     pub check: &'static str,
     /// How much it matters.
     pub severity: Severity,
+    /// The account that it is in, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<String>,
     /// What it is about, such as `stream ORDERS`.
     pub about: String,
     /// What is the matter.
@@ -31,6 +36,9 @@ pub struct Finding {
     pub evidence: String,
     /// What to do.
     pub next_step: String,
+    /// The first of the rounds in a row that found it; `None` where only one look was taken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 impl Severity {

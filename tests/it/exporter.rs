@@ -196,10 +196,12 @@ fn finding() -> Finding {
     Finding {
         check: "no_limits",
         severity: Severity::Warning,
+        account: None,
         about: text(),
         sentence: text(),
         evidence: text(),
         next_step: text(),
+        since: None,
     }
 }
 

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use streamgauge::{
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
-    config::NatsConfig,
+    config::{NatsConfig, Thresholds},
     nats::ConnectError,
     snapshot::{Consumer, ConsumerState, Reading, Snapshot, Stream, Why},
 };
@@ -37,7 +37,8 @@ struct Observer {
 
 impl Observer {
     fn start(app: NatsConfig, system: Option<NatsConfig>) -> Self {
-        let settings = Settings { interval: INTERVAL, app, system, history: History::default() };
+        let (history, thresholds) = (History::default(), Thresholds::default());
+        let settings = Settings { interval: INTERVAL, app, system, history, thresholds };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]

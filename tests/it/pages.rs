@@ -234,10 +234,12 @@ fn hostile() -> Snapshot {
     hostile.findings = vec![Finding {
         check: "no_limits",
         severity: Severity::Critical,
+        account: None,
         about: HOSTILE.to_owned(),
         sentence: HOSTILE.repeat(10_000),
         evidence: HOSTILE.repeat(10_000),
         next_step: HOSTILE.to_owned(),
+        since: None,
     }];
     hostile.streams = count(vec![row]);
     hostile.app.url = HOSTILE.to_owned();

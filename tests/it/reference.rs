@@ -4,7 +4,7 @@ use std::{fmt::Write, fs, path::Path};
 
 use clap::{Arg, Command, CommandFactory};
 use streamgauge::{
-    checks::LINTS,
+    checks::{AUDITS, LINTS, consumer::RULES},
     cli::Cli,
     exporter, mesh,
     telemetry::metrics::{FAMILIES, Family},
@@ -48,17 +48,50 @@ fn metric(text: &mut String, family: &Family) {
 }
 
 #[test]
-fn the_checks_page_lists_every_lint() {
-    let mut text = String::from(
-        "# Checks\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. `streamgauge topology lint` \
-         looks at a whole account;\n`streamgauge topology plan` says what the lints find in what would be there.\n\n| check | severity | what it finds | what to do |\n|---|---|---|---|\n",
-    );
-    for lint in LINTS {
-        let mut next_step = lint.next_step.to_owned();
-        next_step[..1].make_ascii_uppercase();
-        writeln!(text, "| `{}` | {} | {} | {next_step}. |", lint.name, lint.severity.word(), lint.rule).unwrap();
+fn the_checks_page_says_what_every_check_says() {
+    let mut text = String::from(CHECKS);
+    text.push_str("| verdict | severity | what it says | read from | from when on |\n|---|---|---|---|---|\n");
+    for rule in RULES {
+        let (label, words) = (rule.label.token(), rule.label.words());
+        let row = [&format!("`{label}` ({words})"), rule.severity, rule.rule, rule.evidence, rule.threshold];
+        writeln!(text, "| {} |", row.join(" | ")).unwrap();
     }
-    compare("docs/reference/checks.md", &text);
+    text.push_str(AUDITED);
+    text.push_str(
+        "| check | severity | what it finds | read from | from when on | what to do |\n|---|---|---|---|---|---|\n",
+    );
+    for audit in AUDITS {
+        let (name, next_step) = (format!("`{}`", audit.name), sentence(audit.next_step));
+        let row = [&name, audit.severity.word(), audit.rule, audit.evidence, audit.threshold, &next_step];
+        writeln!(text, "| {} |", row.join(" | ")).unwrap();
+    }
+    text.push_str(LINTED);
+    text.push_str("| check | severity | what it finds | what to do |\n|---|---|---|---|\n");
+    for lint in LINTS {
+        let (name, next_step) = (format!("`{}`", lint.name), sentence(lint.next_step));
+        writeln!(text, "| {} |", [&name, lint.severity.word(), lint.rule, &next_step].join(" | ")).unwrap();
+    }
+    compare("docs/checks.md", &text);
+}
+
+const CHECKS: &str = "# Checks\n\nMade from the program: `UPDATE_REFERENCE=1 make test ARGS=reference` writes this page anew. The pages of `streamgauge serve` show all of \
+                      this;\n`streamgauge check` looks for a few rounds, says it on a terminal, and ends with a code for cron and CI.\n\n\
+                      Severities: `ok` < `notice` (good to know) < `warning` (it will hurt) < `critical` (it hurts now, or loses messages). A threshold that is noted on a \
+                      stream or consumer\n(`io.nats.monitor.*` in its metadata, as `nats server check` reads it) wins over a flag, and a flag over the default. With\n\
+                      `io.nats.monitor.enabled` set to `false` nothing is found of a stream and its consumers, or of a consumer, and its verdict is a notice at the most.\n\n\
+                      ## Verdicts\n\nEach consumer has one: the most severe of what is found, and of those the first in this list. It comes with a sentence, its evidence, the next \
+                      step, and since when.\nOther things that are found are among the evidence. Nothing found is `ok`; no fresh word of the consumer's leader is `unknown`, never zero.\n\n";
+
+const AUDITED: &str = "\n## Findings of servers, streams and consumers\n\nLooked for in every round. What our user may not see is not found fault with.\n\n";
+
+const LINTED: &str = "\n## Lints of how everything is set up\n\nLooked for whenever a configuration or a worker changed, in each account for itself. `streamgauge topology lint` looks at one \
+                      account;\n`streamgauge topology plan` says what they find in what would be there.\n\n";
+
+/// With a capital and a full stop.
+fn sentence(text: &str) -> String {
+    let mut text = format!("{text}.");
+    text[..1].make_ascii_uppercase();
+    text
 }
 
 #[test]

@@ -126,10 +126,12 @@ fn told() -> Snapshot {
     all.findings = vec![Finding {
         check: "ack_wait_under_p99",
         severity: Severity::Warning,
+        account: None,
         about: "consumer reserve of stream ORDERS".to_owned(),
         sentence: "Handlers take longer than ack_wait".to_owned(),
         evidence: "99 of 100 handlers take up to 45 s".to_owned(),
         next_step: "raise ack_wait".to_owned(),
+        since: None,
     }];
     all
 }

@@ -1,0 +1,165 @@
+//! The audits: what is found of servers, streams and consumers by looking at one snapshot, one file each.
+//!
+//! Convention: they look for what `nats audit analyze` does (`audit` in <https://github.com/nats-io/jsm.go>), and unlike there what one
+//! round shows is enough. What nobody told is not found fault with.
+
+mod consumer_threshold;
+mod high_cardinality;
+mod limit_near;
+mod notes_unreadable;
+mod offline_replicas;
+mod replicas_behind;
+mod stream_threshold;
+mod stream_threshold_near;
+mod support;
+#[cfg(test)]
+pub(super) mod world;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::monitor::Notes;
+use crate::{
+    clock::Timestamp,
+    config::Thresholds,
+    snapshot::{Consumer, ConsumerState, Finding, Severity, Snapshot, Stream, StreamState},
+};
+
+/// Findings that one check makes at the most; how many more there are is said.
+const MOST: usize = 500;
+
+/// A check of what is there now.
+#[derive(Debug)]
+pub struct Audit {
+    /// Its name.
+    pub name: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What it finds, as a rule.
+    pub rule: &'static str,
+    /// What it is read from.
+    pub evidence: &'static str,
+    /// How much makes it worth a finding.
+    pub threshold: &'static str,
+    /// What to do about it.
+    pub next_step: &'static str,
+    look: fn(&Scene<'_>) -> Vec<Seen>,
+}
+
+/// All of them, the worst first.
+pub const AUDITS: &[Audit] = &[
+    consumer_threshold::AUDIT,
+    stream_threshold::AUDIT,
+    offline_replicas::AUDIT,
+    limit_near::AUDIT,
+    replicas_behind::AUDIT,
+    stream_threshold_near::AUDIT,
+    high_cardinality::AUDIT,
+    notes_unreadable::AUDIT,
+];
+
+/// What audits look at.
+struct Scene<'a> {
+    snapshot: &'a Snapshot,
+    thresholds: &'a Thresholds,
+}
+
+/// One thing that an audit found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Seen {
+    account: Option<Arc<str>>,
+    about: String,
+    sentence: String,
+    evidence: String,
+}
+
+/// What all audits find, the worst first.
+pub fn audit(snapshot: &Snapshot, thresholds: &Thresholds) -> Vec<Finding> {
+    let scene = Scene { snapshot, thresholds };
+    AUDITS.iter().flat_map(|audit| audit.findings(&scene)).collect()
+}
+
+impl Audit {
+    fn findings(&self, scene: &Scene<'_>) -> Vec<Finding> {
+        let mut seen = (self.look)(scene);
+        let more = seen.len().saturating_sub(MOST);
+        seen.truncate(MOST);
+        let more = (more > 0).then(|| Seen {
+            account: None,
+            about: format!("{more} more"),
+            sentence: "The same was found of them.".to_owned(),
+            evidence: format!("{MOST} are told of one by one"),
+        });
+        seen.into_iter().chain(more).map(|seen| self.finding(seen)).collect()
+    }
+
+    fn finding(&self, seen: Seen) -> Finding {
+        Finding {
+            check: self.name,
+            severity: self.severity,
+            account: seen.account.map(|account| account.to_string()),
+            about: seen.about,
+            sentence: seen.sentence,
+            evidence: seen.evidence,
+            next_step: self.next_step.to_owned(),
+            since: None,
+        }
+    }
+}
+
+impl<'a> Scene<'a> {
+    fn now(&self) -> Timestamp {
+        self.snapshot.taken
+    }
+
+    /// The streams of which something may be told, and what they held if that is fresh.
+    fn streams(&self) -> impl Iterator<Item = (&'a Stream, Option<&'a StreamState>)> {
+        let heard = self.snapshot.known_streams().iter().filter(|stream| !is_silenced(&stream.config.metadata));
+        heard.map(|stream| (stream, stream.state.fresh()))
+    }
+
+    /// The consumers of which something may be told, and how far they were if that is fresh.
+    fn consumers(&self) -> impl Iterator<Item = (&'a Consumer, Option<&'a ConsumerState>)> {
+        let lists = self.streams().filter_map(|(stream, _)| stream.consumers.value());
+        let heard = lists.flat_map(|list| &list.rows).filter(|consumer| !is_silenced(&consumer.config.metadata));
+        heard.map(|consumer| (consumer, consumer.state.fresh()))
+    }
+}
+
+fn is_silenced(metadata: &BTreeMap<String, String>) -> bool {
+    Notes(metadata).is_silenced()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        world::{World, stream},
+        *,
+    };
+
+    #[test]
+    fn the_worst_comes_first_and_names_are_told_apart() {
+        assert!(AUDITS.is_sorted_by_key(|audit| std::cmp::Reverse(audit.severity)));
+        let mut names: Vec<&str> =
+            AUDITS.iter().map(|audit| audit.name).chain(crate::checks::LINTS.iter().map(|l| l.name)).collect();
+        let all = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+
+    #[test]
+    fn nothing_is_found_before_anything_is_known() {
+        assert_eq!(audit(&World::default().snapshot(), &Thresholds::default()), []);
+    }
+
+    #[test]
+    fn a_crowd_is_counted() {
+        let streams = (0..MOST + 7).map(|number| {
+            let mut stream = stream(&format!("S{number}"));
+            stream.state = stream.state.map(|state| StreamState { subjects: 2_000_000, ..state });
+            stream
+        });
+        let found = audit(&World { streams: streams.collect(), ..World::default() }.snapshot(), &Thresholds::default());
+        assert_eq!((found.len(), found[MOST].about.as_str()), (MOST + 1, "7 more"));
+    }
+}

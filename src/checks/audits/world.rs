@@ -1,0 +1,100 @@
+//! A snapshot with what a test puts into it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{AUDITS, Audit, Scene, Seen};
+use crate::{
+    clock::Timestamp,
+    config::Thresholds,
+    snapshot::{
+        Consumer, ConsumerConfig, ConsumerState, Contact, Listing, Reading, Replica, Server, Snapshot, Stream,
+        StreamConfig, StreamState, Verdict,
+    },
+};
+
+#[derive(Debug, Clone, Default)]
+pub(in crate::checks) struct World {
+    pub(in crate::checks) streams: Vec<Stream>,
+    pub(in crate::checks) servers: Vec<Server>,
+    pub(in crate::checks) thresholds: Thresholds,
+}
+
+pub(in crate::checks) fn now() -> Timestamp {
+    Timestamp::parse("2030-01-31T12:00:00Z").unwrap()
+}
+
+impl World {
+    pub(in crate::checks) fn snapshot(&self) -> Snapshot {
+        let contact = Contact {
+            is_connected: true,
+            since: now(),
+            reason: String::new(),
+            url: String::new(),
+            user: None,
+            server: None,
+        };
+        let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), now());
+        snapshot.streams = Reading::known(Listing { rows: self.streams.clone(), missing: Vec::new() }, "n1", now());
+        snapshot.servers = Reading::known(self.servers.clone(), "n1", now());
+        snapshot
+    }
+}
+
+/// What one audit finds.
+pub(super) fn found(audit: &Audit, world: &World) -> Vec<Seen> {
+    assert!(AUDITS.iter().any(|listed| listed.name == audit.name), "{} is not in the list", audit.name);
+    (audit.look)(&Scene { snapshot: &world.snapshot(), thresholds: &world.thresholds })
+}
+
+pub(in crate::checks) fn stream(name: &str) -> Stream {
+    stream_with(name, Vec::new())
+}
+
+pub(in crate::checks) fn stream_with(name: &str, consumers: Vec<Consumer>) -> Stream {
+    Stream {
+        account: "A".into(),
+        name: name.parse().unwrap(),
+        config: Arc::new(StreamConfig { name: name.to_owned(), ..StreamConfig::default() }),
+        created: now(),
+        state: Reading::known(StreamState::default(), "n1", now()),
+        trend: None,
+        consumers: Reading::known(Listing { rows: consumers, missing: Vec::new() }, "n1", now()),
+    }
+}
+
+/// The stream with notes for monitors on it.
+pub(in crate::checks) fn noted(mut stream: Stream, notes: &[(&str, &str)]) -> Stream {
+    let noted = notes.iter().map(|(key, value)| (format!("io.nats.monitor.{key}"), (*value).to_owned()));
+    Arc::make_mut(&mut stream.config).metadata.extend(noted);
+    stream
+}
+
+/// A consumer that was made an hour ago, with notes for monitors on it.
+pub(in crate::checks) fn consumer(name: &str, notes: &[(&str, &str)], state: ConsumerState) -> Consumer {
+    let noted = notes.iter().map(|(key, value)| (format!("io.nats.monitor.{key}"), (*value).to_owned()));
+    let config =
+        ConsumerConfig { durable_name: name.to_owned(), metadata: noted.collect(), ..ConsumerConfig::default() };
+    Consumer {
+        account: "A".into(),
+        stream: "ORDERS".parse().unwrap(),
+        name: name.parse().unwrap(),
+        config: Arc::new(config),
+        created: now().before(Duration::from_secs(3_600)),
+        state: Reading::known(state, "n1", now()),
+        trend: None,
+        ages: Reading::not_yet(),
+        failures: Reading::not_yet(),
+        verdict: Verdict::unknown("not looked at", now()),
+    }
+}
+
+pub(in crate::checks) fn replica(name: &str) -> Replica {
+    Replica {
+        name: name.to_owned(),
+        is_current: true,
+        is_offline: false,
+        heard_ago: Duration::ZERO,
+        behind: 0,
+        last_sequence: None,
+    }
+}

@@ -1,0 +1,142 @@
+//! What the checks find of all but the state of consumers, and since when: kept from round to round.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    checks,
+    clock::Timestamp,
+    config::Thresholds,
+    snapshot::{ConsumerConfig, Finding, Snapshot, StreamConfig, WorkerFact},
+};
+
+/// What tells findings apart: the check, the account and what it is about.
+type Key = (&'static str, Option<String>, String);
+
+/// The findings of the round before.
+#[derive(Debug)]
+pub(super) struct Findings {
+    thresholds: Thresholds,
+    since: HashMap<Key, Timestamp>,
+    last: Vec<Finding>,
+    linted: Option<Linted>,
+    lints: Vec<Finding>,
+}
+
+/// What the lints were asked of. They compare everything with everything, so they are asked anew only when something changed.
+#[derive(Debug, PartialEq)]
+struct Linted {
+    streams: Vec<(Arc<str>, Arc<StreamConfig>)>,
+    consumers: Vec<(Arc<str>, Arc<ConsumerConfig>)>,
+    workers: Vec<WorkerFact>,
+}
+
+impl Findings {
+    pub(super) fn new(thresholds: Thresholds) -> Self {
+        Self { thresholds, since: HashMap::new(), last: Vec::new(), linted: None, lints: Vec::new() }
+    }
+
+    /// Writes down what is found in `snapshot`. A round that did not read the streams leaves what was found before.
+    pub(super) fn look(&mut self, snapshot: &mut Snapshot) {
+        if snapshot.streams.fresh().is_some() {
+            self.lint(snapshot);
+            let audits = checks::audit(snapshot, &self.thresholds);
+            self.last = self.dated(audits.into_iter().chain(self.lints.iter().cloned()).collect(), snapshot.taken);
+        }
+        snapshot.findings = self.last.clone();
+    }
+
+    fn lint(&mut self, snapshot: &Snapshot) {
+        let now = Linted::of(snapshot);
+        if self.linted.as_ref() != Some(&now) {
+            self.lints = checks::lint_all(snapshot);
+            self.linted = Some(now);
+        }
+    }
+
+    /// The worst first, each with the time since which it was found in every round.
+    fn dated(&mut self, mut findings: Vec<Finding>, now: Timestamp) -> Vec<Finding> {
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+        let before = std::mem::take(&mut self.since);
+        for finding in &mut findings {
+            let key = (finding.check, finding.account.clone(), finding.about.clone());
+            let since = before.get(&key).copied().unwrap_or(now);
+            finding.since = Some(since);
+            self.since.insert(key, since);
+        }
+        findings
+    }
+}
+
+impl Linted {
+    fn of(snapshot: &Snapshot) -> Self {
+        let streams = snapshot.known_streams().iter().map(|stream| (stream.account.clone(), stream.config.clone()));
+        let consumers = snapshot.known_consumers().map(|consumer| (consumer.account.clone(), consumer.config.clone()));
+        Self { streams: streams.collect(), consumers: consumers.collect(), workers: snapshot.workers().collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::snapshot::{Contact, Listing, Reading, Stream, StreamState, Why};
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
+    }
+
+    fn round(second: u64, streams: Reading<Listing<Stream>>) -> Snapshot {
+        let contact = Contact {
+            is_connected: true,
+            since: at(0),
+            reason: String::new(),
+            url: String::new(),
+            user: None,
+            server: None,
+        };
+        let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), at(second));
+        snapshot.streams = streams;
+        snapshot
+    }
+
+    fn listed(subjects: u64, max_msgs: i64) -> Reading<Listing<Stream>> {
+        let config = StreamConfig { name: "ORDERS".to_owned(), max_msgs, num_replicas: 1, ..StreamConfig::default() };
+        let stream = Stream {
+            account: "A".into(),
+            name: "ORDERS".parse().unwrap(),
+            config: Arc::new(config),
+            created: at(0),
+            state: Reading::known(StreamState { subjects, ..StreamState::default() }, "n1", at(0)),
+            trend: None,
+            consumers: Reading::known(Listing::default(), "n1", at(0)),
+        };
+        Reading::known(Listing { rows: vec![stream], missing: Vec::new() }, "n1", at(0))
+    }
+
+    /// What is found, and since which second.
+    fn check(findings: &mut Findings, mut snapshot: Snapshot, expected: &[(&str, u64)]) {
+        findings.look(&mut snapshot);
+        let found: Vec<_> = snapshot.findings.iter().map(|found| (found.check, found.since)).collect();
+        let expected: Vec<_> = expected.iter().map(|(check, second)| (*check, Some(at(*second)))).collect();
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn a_finding_is_dated_by_the_first_of_the_rounds_that_show_it() {
+        let mut findings = Findings::new(Thresholds { subjects: 5, ..Thresholds::default() });
+        check(&mut findings, round(1, listed(6, 0)), &[("high_cardinality", 1), ("no_limits", 1)]);
+        check(&mut findings, round(2, listed(7, 0)), &[("high_cardinality", 1), ("no_limits", 1)]);
+        check(&mut findings, round(3, listed(5, 0)), &[("no_limits", 1)]);
+        check(&mut findings, round(4, listed(6, 10)), &[("high_cardinality", 4)]);
+        check(&mut findings, round(5, listed(6, 0)), &[("high_cardinality", 4), ("no_limits", 5)]);
+    }
+
+    #[test]
+    fn a_round_that_read_nothing_finds_what_was_found_before() {
+        let mut findings = Findings::new(Thresholds::default());
+        check(&mut findings, round(1, listed(0, 0)), &[("no_limits", 1)]);
+        check(&mut findings, round(2, Reading::unknown(Why::Failed, "lost")), &[("no_limits", 1)]);
+        check(&mut findings, round(3, listed(0, 0)), &[("no_limits", 1)]);
+    }
+}

@@ -1,0 +1,149 @@
+//! `streamgauge check` as cron, CI and monitors meet it: what it writes, and the code that it ends with.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{self, consumer::pull, stream};
+use serde_json::Value;
+
+use crate::support::{nats_server::NatsServer, process::streamgauge};
+
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+/// Three short rounds, which is enough for a trend.
+async fn check(server: &NatsServer, arguments: &[&str]) -> Ended {
+    let url = server.url();
+    let arguments = [&["check", "--interval", "0.2", "--nats", &url], arguments].concat();
+    let mut command = streamgauge(&arguments);
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+impl Ended {
+    #[track_caller]
+    fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}\n{}", self.out, self.err);
+        self
+    }
+}
+
+async fn jetstream(server: &NatsServer) -> jetstream::Context {
+    jetstream::new(async_nats::connect(server.url()).await.unwrap())
+}
+
+/// A stream that no lint minds, with a consumer.
+async fn orders(jetstream: &jetstream::Context, max_messages: i64, metadata: &[(&str, &str)]) -> stream::Stream {
+    let metadata = metadata.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    let config = stream::Config {
+        name: "ORDERS".into(),
+        subjects: vec!["orders.>".into(), "dead.>".into()],
+        max_age: Duration::from_secs(86_400),
+        max_messages,
+        metadata,
+        ..Default::default()
+    };
+    let orders = jetstream.create_stream(config).await.unwrap();
+    let config = pull::Config { durable_name: Some("reserve".into()), ..Default::default() };
+    orders.create_consumer(config).await.unwrap();
+    orders
+}
+
+async fn publish(jetstream: &jetstream::Context, count: usize) {
+    for _ in 0..count {
+        jetstream.publish("orders.placed", "{}".into()).await.unwrap().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_where_all_is_well_passes() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    orders(&jetstream, -1, &[]).await;
+    let ended = check(&server, &[]).await.expect(0);
+    assert_eq!(ended.out, "nothing found (1 stream, 1 consumer, servers not seen)\n");
+}
+
+#[tokio::test]
+async fn messages_that_nobody_reads_fail_it_in_each_format() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    orders(&jetstream, -1, &[]).await;
+    publish(&jetstream, 5).await;
+    let text = check(&server, &[]).await.expect(1);
+    let first = "critical  consumer reserve of stream ORDERS in account $G: no workers. 5 messages wait and no worker asks for them.";
+    assert_eq!(text.out.lines().next(), Some(first));
+    assert!(text.err.contains("1 found at warning or above"), "{}", text.err);
+    let json: Value = serde_json::from_str(&check(&server, &["--format", "json"]).await.expect(1).out).unwrap();
+    assert_eq!((&json["status"], &json["items"][0]["check"]), (&"critical".into(), &"no_workers".into()));
+    let junit = check(&server, &["--format", "junit"]).await.expect(1).out;
+    assert!(junit.contains("<testsuite name=\"consumers\" tests=\"1\" failures=\"1\">"), "{junit}");
+    let prometheus = check(&server, &["--format", "prometheus"]).await.expect(1).out;
+    assert!(prometheus.contains("streamgauge_check_consumers{verdict=\"no_workers\"} 1\n"), "{prometheus}");
+    let nagios = check(&server, &["--format", "nagios"]).await.expect(2).out;
+    assert!(nagios.starts_with("STREAMGAUGE CRITICAL - 1 critical: consumer reserve"), "{nagios}");
+}
+
+#[tokio::test]
+async fn a_stream_that_removes_what_nobody_read_is_losing_it_and_is_cured() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let orders = orders(&jetstream, 5, &[]).await;
+    let publisher = async {
+        loop {
+            publish(&jetstream, 1).await;
+        }
+    };
+    let losing = tokio::select! {
+        ended = check(&server, &["--format", "json"]) => ended.expect(1),
+        () = publisher => unreachable!("it publishes for ever"),
+    };
+    let json: Value = serde_json::from_str(&losing.out).unwrap();
+    assert_eq!(json["items"][0]["check"], "losing", "{}", losing.out);
+    orders.purge().await.unwrap();
+    check(&server, &[]).await.expect(0);
+}
+
+#[tokio::test]
+async fn thresholds_come_from_metadata_then_from_flags_and_can_be_silenced() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    orders(&jetstream, -1, &[("io.nats.monitor.msgs-critical", "3")]).await;
+    let few = check(&server, &[]).await.expect(1);
+    assert!(
+        few.out.contains("critical  stream ORDERS in account $G: stream threshold. It holds 0 messages"),
+        "{}",
+        few.out
+    );
+    let both = check(&server, &["--last-delivery-critical", "0.001"]).await.expect(1);
+    assert!(both.out.contains("consumer reserve of stream ORDERS in account $G: consumer threshold."), "{}", both.out);
+    jetstream.delete_stream("ORDERS").await.unwrap();
+    orders(&jetstream, -1, &[("io.nats.monitor.msgs-critical", "3"), ("io.nats.monitor.enabled", "false")]).await;
+    publish(&jetstream, 5).await;
+    check(&server, &["--last-delivery-critical", "0.001"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn a_lint_is_found_and_counts_from_its_severity_on() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let config = stream::Config { name: "OPEN".into(), subjects: vec!["open.>".into()], ..Default::default() };
+    jetstream.create_stream(config).await.unwrap();
+    let open = check(&server, &[]).await.expect(1);
+    assert!(open.out.starts_with("warning   stream OPEN in account $G: no limits."), "{}", open.out);
+    check(&server, &["--fail-on", "critical"]).await.expect(0);
+    check(&server, &["--fail-on", "critical", "--format", "nagios"]).await.expect(0);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_no_good_news() {
+    let mut server = NatsServer::start().await;
+    server.stop().await;
+    let away = check(&server, &["--nats-wait", "1"]).await.expect(2);
+    assert!(away.err.contains("could not look") && away.err.contains(&server.url()), "{}", away.err);
+    let nagios = check(&server, &["--nats-wait", "1", "--format", "nagios"]).await.expect(3);
+    assert!(nagios.out.starts_with("STREAMGAUGE UNKNOWN - "), "{}", nagios.out);
+}
