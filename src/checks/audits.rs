@@ -3,15 +3,30 @@
 //! Convention: they look for what `nats audit analyze` does (`audit` in <https://github.com/nats-io/jsm.go>), and unlike there what one
 //! round shows is enough. What nobody told is not found fault with.
 
+mod certificate_ends;
+mod cluster_spaces;
 mod consumer_threshold;
+mod cpu_high;
+mod domain_spaces;
+mod gateways_differ;
+mod ha_assets;
 mod high_cardinality;
+mod jetstream_full;
+mod leaf_spaces;
 mod limit_near;
+mod memory_outlier;
+mod meta_leader;
+mod meta_offline;
+mod no_login;
 mod notes_unreadable;
 mod offline_replicas;
 mod replicas_behind;
+mod server_silent;
+mod slow_consumers;
 mod stream_threshold;
 mod stream_threshold_near;
 mod support;
+mod versions_differ;
 #[cfg(test)]
 pub(super) mod world;
 
@@ -21,7 +36,7 @@ use super::monitor::Notes;
 use crate::{
     clock::Timestamp,
     config::Thresholds,
-    snapshot::{Consumer, ConsumerState, Finding, Severity, Snapshot, Stream, StreamState},
+    snapshot::{Consumer, ConsumerState, Finding, Server, ServerSetup, Severity, Snapshot, Stream, StreamState},
 };
 
 /// Findings that one check makes at the most; how many more there are is said.
@@ -50,10 +65,25 @@ pub const AUDITS: &[Audit] = &[
     consumer_threshold::AUDIT,
     stream_threshold::AUDIT,
     offline_replicas::AUDIT,
+    meta_leader::AUDIT,
+    meta_offline::AUDIT,
+    server_silent::AUDIT,
+    certificate_ends::AUDIT,
     limit_near::AUDIT,
     replicas_behind::AUDIT,
     stream_threshold_near::AUDIT,
+    jetstream_full::AUDIT,
+    cpu_high::AUDIT,
+    versions_differ::AUDIT,
+    ha_assets::AUDIT,
+    gateways_differ::AUDIT,
     high_cardinality::AUDIT,
+    cluster_spaces::AUDIT,
+    domain_spaces::AUDIT,
+    leaf_spaces::AUDIT,
+    memory_outlier::AUDIT,
+    slow_consumers::AUDIT,
+    no_login::AUDIT,
     notes_unreadable::AUDIT,
 ];
 
@@ -109,6 +139,16 @@ impl Audit {
 impl<'a> Scene<'a> {
     fn now(&self) -> Timestamp {
         self.snapshot.taken
+    }
+
+    /// The servers, if they were read in this round.
+    fn servers(&self) -> &'a [Server] {
+        self.snapshot.servers.fresh().map_or(&[], Vec::as_slice)
+    }
+
+    /// The servers that told how they are set up.
+    fn setups(&self) -> impl Iterator<Item = (&'a Server, &'a ServerSetup)> {
+        self.servers().iter().filter_map(|server| Some((server, &**server.setup.as_ref()?)))
     }
 
     /// The streams of which something may be told, and what they held if that is fresh.

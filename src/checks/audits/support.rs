@@ -3,7 +3,7 @@
 use super::Seen;
 use crate::{
     checks::support::stream_in_words,
-    snapshot::{Consumer, Stream},
+    snapshot::{Consumer, Server, Stream},
 };
 
 /// Found of a stream.
@@ -25,4 +25,24 @@ pub(super) fn is_near(used: u64, limit: u64, percent: u64) -> bool {
 /// `used` of `limit` in whole percent; 100 of a limit of nothing.
 pub(super) fn percent(used: u64, limit: u64) -> u128 {
     (u128::from(used) * 100).checked_div(u128::from(limit)).unwrap_or(100)
+}
+
+/// Found of a server.
+pub(super) fn of_server(server: &Server, sentence: String, evidence: String) -> Seen {
+    Seen { account: None, about: format!("server {}", server.name), sentence, evidence }
+}
+
+/// Found of a cluster of servers.
+pub(super) fn of_cluster(cluster: &str, sentence: String, evidence: String) -> Seen {
+    Seen { account: None, about: format!("cluster {cluster}"), sentence, evidence }
+}
+
+/// Found of the servers together.
+pub(super) fn of_all(sentence: String, evidence: String) -> Seen {
+    Seen { account: None, about: "the servers".to_owned(), sentence, evidence }
+}
+
+/// Whether a name holds a space, a tab or a new line.
+pub(super) fn has_blank(name: &str) -> bool {
+    name.chars().any(char::is_whitespace)
 }

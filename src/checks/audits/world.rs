@@ -7,8 +7,8 @@ use crate::{
     clock::Timestamp,
     config::Thresholds,
     snapshot::{
-        Consumer, ConsumerConfig, ConsumerState, Contact, Listing, Reading, Replica, Server, Snapshot, Stream,
-        StreamConfig, StreamState, Verdict,
+        Cluster, Consumer, ConsumerConfig, ConsumerState, Contact, Listing, MetaGroup, Reading, Replica, Server,
+        ServerSetup, Snapshot, Stream, StreamConfig, StreamState, Verdict,
     },
 };
 
@@ -97,4 +97,54 @@ pub(in crate::checks) fn replica(name: &str) -> Replica {
         behind: 0,
         last_sequence: None,
     }
+}
+
+/// A server with which nothing is wrong.
+pub(in crate::checks) fn server(name: &str) -> Server {
+    Server {
+        name: name.to_owned(),
+        id: name.to_owned(),
+        version: "2.15.0".to_owned(),
+        cluster: None,
+        has_jetstream: true,
+        started: now().before(Duration::from_secs(3_600)),
+        cpu_percent: 1.0,
+        cores: 2,
+        memory_bytes: 1 << 20,
+        connections: 1,
+        slow_consumers: 0,
+        storage_bytes: None,
+        heard: now(),
+        domain: None,
+        subscriptions: 0,
+        accounts: 1,
+        routes: Vec::new(),
+        gateways: Vec::new(),
+        jetstream: None,
+        meta: None,
+        setup: None,
+    }
+}
+
+/// A server that told how it is set up.
+pub(in crate::checks) fn set_up(name: &str, setup: ServerSetup) -> Server {
+    Server { setup: Some(Arc::new(setup)), ..server(name) }
+}
+
+/// A domain, and its meta group as a server sees it.
+pub(in crate::checks) fn meta(
+    domain: &str,
+    leader: Option<&str>,
+    replicas: Vec<Replica>,
+) -> (Option<String>, Option<MetaGroup>) {
+    let cluster = Cluster { leader: leader.map(str::to_owned), replicas };
+    (Some(domain.to_owned()), Some(MetaGroup { cluster, size: 3, pending: 0 }))
+}
+
+/// What an audit of servers is expected to find, as what it is about.
+#[track_caller]
+pub(super) fn check_servers(audit: &Audit, world: World, expected: &[&str]) {
+    let found = found(audit, &world);
+    let about: Vec<&str> = found.iter().map(|seen| seen.about.as_str()).collect();
+    assert_eq!(about, expected, "{found:?}");
 }
