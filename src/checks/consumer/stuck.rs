@@ -5,43 +5,41 @@ use std::time::Duration;
 use super::{Facts, Found, ROUNDS, Rule};
 use crate::{
     clock::Age,
-    snapshot::{Acks, Label, Severity},
+    snapshot::{Acks, Label, Sample, Severity},
 };
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Stuck,
-    severity: "critical; warning while other messages are acked",
-    rule: "The same messages are delivered again and again, and the ack floor does not move: one that no handler can take, or an `ack_wait` shorter than the handlers.",
-    evidence: "ack floor and deliveries of the last rounds; messages in redelivery; `ack_wait` against the p99 of its workers",
-    threshold: "3 rounds",
+    severity: "critical; warning while messages are acked",
+    rule: "Deliveries go on and little comes of them: the ack floor does not move, because of a message that no handler can take or handlers that hang; or many messages are delivered again, because handlers fail or `ack_wait` is shorter than they take.",
+    evidence: "ack floor, last ack and deliveries of the last rounds; messages in redelivery; `ack_wait` against the p99 of its workers",
+    threshold: "3 rounds; where the floor moves, a third of the deliveries; where nothing comes back, as long as a handler may take",
     look,
 };
 
+/// Repeated deliveries that are worth a word: fewer may be those of a worker that ended.
+const TELLING: u64 = 3;
+
 fn look(facts: &Facts<'_>) -> Option<Found> {
-    let [first, .., now] = facts.trend()? else { return None };
+    if facts.consumer.config.acks() == Acks::None || facts.state.is_paused {
+        return None;
+    }
+    standing(facts).or_else(|| kept(facts)).or_else(|| repeated(facts))
+}
+
+/// The same messages are delivered again, and the floor stays below them.
+fn standing(facts: &Facts<'_>) -> Option<Found> {
     let trend = facts.trend()?;
+    let [first, .., now] = trend else { return None };
     let is_stuck = trend.iter().all(|sample| sample.ack_floor == now.ack_floor && sample.ack_pending > 0)
         && trend[1..].iter().all(|sample| sample.redelivered > 0)
-        && now.delivered > first.delivered
-        && facts.consumer.config.acks() != Acks::None
-        && !facts.state.is_paused;
+        && now.delivered > first.delivered;
     if !is_stuck {
         return None;
     }
     let window = first.at.age(now.at).0;
     let acked_lately = facts.state.last_acked.is_some_and(|acked| acked.age(facts.now).0 < window);
-    let (sentence, next_step) = match slow_handlers(facts) {
-        Some((p99, wait)) => (
-            format!(
-                "Its handlers take longer than the server waits for them: p99 is {}, ack_wait is {}.",
-                Age(p99),
-                Age(wait)
-            ),
-            "raise `ack_wait` above the handlers' p99, or have the workers extend their leases (in progress)"
-                .to_owned(),
-        ),
-        None => again_and_again(facts),
-    };
+    let (sentence, next_step) = slow_handlers(facts).map_or_else(|| again_and_again(facts), too_slow);
     Some(Found {
         label: Label::Stuck,
         severity: if acked_lately { Severity::Warning } else { Severity::Critical },
@@ -57,6 +55,80 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         ],
         next_step: next_step.into(),
     })
+}
+
+/// Messages are handed out to workers that ask for many, and none is acked.
+fn kept(facts: &Facts<'_>) -> Option<Found> {
+    let trend = facts.trend()?;
+    let [first, .., now] = trend else { return None };
+    let window = first.at.age(now.at).0;
+    let since = facts.state.last_acked.unwrap_or(facts.consumer.created).age(facts.now).0;
+    let is_kept = trend.iter().all(|sample| sample.ack_floor == now.ack_floor && sample.ack_pending > 0)
+        && now.delivered > first.delivered
+        && since >= window.max(facts.patience());
+    is_kept.then(|| Found {
+        label: Label::Stuck,
+        severity: Severity::Critical,
+        sentence: format!("Messages are handed out, and none was acked for {}.", Age(since)).into(),
+        evidence: vec![
+            format!("{} deliveries were made in the last {}", now.delivered - first.delivered, Age(window)),
+            format!("ack pending went from {} to {}", first.ack_pending, now.ack_pending),
+        ],
+        next_step: "look for a handler that hangs: its logs and what it waits for".into(),
+    })
+}
+
+/// Messages are acked, but many of them only after they were delivered again, in one round after the other: what a worker held that
+/// ended comes again once.
+fn repeated(facts: &Facts<'_>) -> Option<Found> {
+    let recent = facts.recent();
+    let ([first, .., now], true) = (recent, recent.len() > ROUNDS) else { return None };
+    let counted: Vec<(u64, u64)> = recent.windows(2).map(|pair| again(&pair[0], &pair[1])).collect::<Option<_>>()?;
+    let (deliveries, again) = counted
+        .iter()
+        .fold((0_u64, 0_u64), |sum, round| (sum.0.saturating_add(round.0), sum.1.saturating_add(round.1)));
+    let is_usual = |&(deliveries, again): &(u64, u64)| again == 0 || again < deliveries / 3;
+    if again < TELLING || counted.iter().any(is_usual) {
+        return None;
+    }
+    let (sentence, next_step) = slow_handlers(facts).map_or_else(
+        || {
+            let wait = Age(facts.consumer.config.ack_wait);
+            (
+                format!("{again} of {deliveries} deliveries were of messages that had been delivered before."),
+                format!("look at whether handlers fail, and at whether they take longer than the ack_wait of {wait}: each message that does is handled twice"),
+            )
+        },
+        too_slow,
+    );
+    Some(Found {
+        label: Label::Stuck,
+        severity: Severity::Warning,
+        sentence: sentence.into(),
+        evidence: vec![
+            format!("{deliveries} deliveries in the last {}, {again} of them again", Age(first.at.age(now.at).0)),
+            format!("{} of {} messages in flight are being delivered again", now.redelivered, now.ack_pending),
+        ],
+        next_step: next_step.into(),
+    })
+}
+
+/// Deliveries between two rounds, and how many of them were of messages delivered before; those that skip messages hide some.
+fn again(before: &Sample, after: &Sample) -> Option<(u64, u64)> {
+    let deliveries = after.delivered.checked_sub(before.delivered)?;
+    let new = after.delivered_stream_sequence.checked_sub(before.delivered_stream_sequence)?;
+    (before.created == after.created).then_some((deliveries, deliveries.saturating_sub(new)))
+}
+
+fn too_slow((p99, wait): (Duration, Duration)) -> (String, String) {
+    (
+        format!(
+            "Its handlers take longer than the server waits for them: p99 is {}, ack_wait is {}.",
+            Age(p99),
+            Age(wait)
+        ),
+        "raise `ack_wait` above the handlers' p99, or have the workers extend their leases (in progress)".to_owned(),
+    )
 }
 
 fn slow_handlers(facts: &Facts<'_>) -> Option<(Duration, Duration)> {
@@ -103,16 +175,50 @@ mod tests {
     #[test]
     fn a_floor_that_stays_under_redelivery_is_stuck() {
         check_severity(&poisoned(1), Label::Stuck, Severity::Critical);
-        check(&poisoned(0), Label::Ok);
+        let acked = |world: World| world.with(|state| state.last_acked = Some(now().before(Duration::from_secs(1))));
+        check(&acked(poisoned(0)), Label::Ok);
         check(&poisoned(1).rounds(2), Label::Ok);
         check(&poisoned(1).sampled(|round, sample| sample.ack_floor = 100 + round as u64), Label::Ok);
-        let acked = poisoned(1).with(|state| state.last_acked = Some(now().before(Duration::from_secs(1))));
-        check_severity(&acked, Label::Stuck, Severity::Warning);
+        check_severity(&acked(poisoned(1)), Label::Stuck, Severity::Warning);
     }
 
     #[test]
     fn the_first_round_may_have_come_before_the_redelivery() {
         check(&poisoned(1).sampled(|round, sample| sample.redelivered = u64::from(round > 0)), Label::Stuck);
+    }
+
+    #[test]
+    fn messages_that_are_handed_out_and_kept_are_stuck_once_a_handler_may_take_no_longer() {
+        check_severity(&poisoned(0), Label::Stuck, Severity::Critical);
+        assert!(poisoned(0).judge().next_step.contains("hangs"));
+        let quiet = |seconds| {
+            poisoned(0).with(move |state| state.last_acked = Some(now().before(Duration::from_secs(seconds))))
+        };
+        check(&quiet(20), Label::Stuck);
+        check(&quiet(19), Label::Ok);
+        check(&quiet(20).configured(|config| config.ack_wait = Duration::from_secs(120)), Label::Ok);
+        check(&quiet(120).configured(|config| config.ack_wait = Duration::from_secs(120)), Label::Stuck);
+        check(&quiet(20).handled_in(Duration::from_secs(6)), Label::Ok);
+        check(&quiet(20).sampled(|round, sample| sample.ack_pending = round as u64), Label::Ok);
+        check(&quiet(20).configured(|config| config.ack_policy = "none".to_owned()), Label::Ok);
+    }
+
+    #[test]
+    fn messages_that_are_acked_only_after_they_came_again_are_stuck() {
+        let again = |new: u64| {
+            World::moving(&[0, 0, 0, 0], 10)
+                .with(|state| (state.ack_pending, state.redelivered) = (4, 2))
+                .sampled(move |round, sample| sample.delivered_stream_sequence = 100 + new * round as u64)
+        };
+        check_severity(&again(5), Label::Stuck, Severity::Warning);
+        check(&again(6), Label::Stuck);
+        check(&again(8), Label::Ok);
+        check(&again(5).rounds(3), Label::Ok);
+        let once = again(5).sampled(|round, sample| sample.delivered_stream_sequence = 95 + 10 * round.max(1) as u64);
+        check(&once, Label::Ok);
+        let said = |world: &World| world.judge().sentence.into_owned();
+        assert_eq!(said(&again(5)), "15 of 30 deliveries were of messages that had been delivered before.");
+        assert!(said(&again(5).handled_in(Duration::from_secs(60))).contains("p99 is 1 min, ack_wait is 30 s"));
     }
 
     #[test]
