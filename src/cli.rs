@@ -3,6 +3,7 @@
 mod check;
 mod demo;
 mod dlq;
+mod fault;
 mod serve;
 mod service;
 mod topology;
@@ -39,6 +40,8 @@ enum Command {
     /// Look at messages that were given up, and try them again
     #[command(after_help = dlq::EXIT_CODES)]
     Dlq(Box<dlq::Dlq>),
+    /// Switch a fault on in a service of the order mesh, or off
+    Fault(fault::FaultCommand),
     /// Compare streams, consumers and buckets with what is declared, and make them so
     Topology(Box<topology::TopologyCommand>),
     /// Become another program that ends when its parent does
@@ -59,6 +62,7 @@ impl Cli {
             Command::Check(command) => check::run(*command).await,
             Command::Service(command) => command.run().await,
             Command::Dlq(command) => command.run().await,
+            Command::Fault(command) => command.run().await,
             Command::Topology(command) => command.run().await,
             #[cfg(unix)]
             Command::WithParent(command) => command.run(),

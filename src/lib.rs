@@ -39,7 +39,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | words | [`name`], [`clock`], [`errors`] |
-//! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`snapshot`] |
+//! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`fault`], [`snapshot`] |
 //! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
 //! | edge | [`nats`] |
 //! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`] |
@@ -61,6 +61,7 @@ pub mod dead_letter;
 pub mod errors;
 #[cfg(feature = "dashboard")]
 pub mod exporter;
+pub mod fault;
 pub mod handler;
 #[cfg(feature = "mesh")]
 pub mod mesh;

@@ -24,6 +24,7 @@
 
 pub mod catalogue;
 pub mod events;
+mod faults;
 pub mod http;
 pub mod inventory;
 pub mod load;

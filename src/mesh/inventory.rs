@@ -22,6 +22,7 @@ use super::{
     events::{
         OrderCompleted, OrderCompletedV1, OrderPlaced, PaymentRefused, StockRefused, StockReleased, StockReserved,
     },
+    faults::Switch,
     service, topology, worker,
 };
 use crate::{
@@ -58,17 +59,18 @@ struct Inventory {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = service("inventory", config).start().await?;
+    let (service, switch) = Switch::of(service("inventory", config).start().await?, "inventory");
     let inventory = Inventory { bus: service.bus().clone(), stock: service.documents(topology::STOCK).await? };
     // Revision 0: only the first start fills the warehouse.
     inventory.stock.write(WAREHOUSE, &Stock::opening(), 0).await?;
     let at_the_gate = Bulkhead::new(AT_ONCE);
     let reserve = worker("inventory-reserve")
         .bulkhead(&at_the_gate)
-        .on(with(&inventory, Inventory::reserve))
-        .on(with(&inventory, Inventory::use_up::<OrderCompleted>))
-        .on(with(&inventory, Inventory::use_up::<OrderCompletedV1>));
-    let release = worker("inventory-release").bulkhead(&at_the_gate).on(with(&inventory, Inventory::release));
+        .on(switch.over(with(&inventory, Inventory::reserve)))
+        .on(switch.over(with(&inventory, Inventory::use_up::<OrderCompleted>)))
+        .on(switch.over(with(&inventory, Inventory::use_up::<OrderCompletedV1>)));
+    let release =
+        worker("inventory-release").bulkhead(&at_the_gate).on(switch.over(with(&inventory, Inventory::release)));
     service.worker(reserve)?.worker(release)?.run().await
 }
 

@@ -20,8 +20,8 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use uuid::Uuid;
 
-use super::{http::send, service};
-use crate::{config::LoadConfig, errors::ErrorChain, tasks::Tasks, telemetry::Telemetry};
+use super::{faults::Switch, http::send, service};
+use crate::{config::LoadConfig, errors::ErrorChain, fault::Kind, tasks::Tasks, telemetry::Telemetry};
 use basket::Basket;
 
 /// Customers at the counter at once; while it is full, others go by.
@@ -36,6 +36,9 @@ const TRIES: u32 = 10;
 /// When a customer comes back who was told nothing, and at the latest.
 const COME_BACK: Duration = Duration::from_secs(1);
 const COME_BACK_MAX: Duration = Duration::from_secs(30);
+
+/// How many times as many customers come while a burst is switched on.
+const BURST: f64 = 10.0;
 
 /// How often progress is told.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -54,6 +57,7 @@ struct Load {
     http: Client,
     orders: Url,
     rate: f64,
+    switch: Switch,
     telemetry: Telemetry,
     tally: Arc<Tally>,
 }
@@ -63,12 +67,13 @@ struct Load {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: LoadConfig) -> anyhow::Result<()> {
-    let service = service("load", config.service).start().await?;
+    let (service, switch) = Switch::of(service("load", config.service).start().await?, "load");
     let load = Load {
         // The storefront is named by its address; a proxy in the environment is for the way out, not for it.
         http: Client::builder().timeout(ANSWER_LIMIT).no_proxy().build().context("setting up the HTTP client")?,
         orders: config.storefront.join("orders").context("the storefront's address")?,
         rate: config.rate,
+        switch,
         telemetry: service.bus().telemetry().clone(),
         tally: Arc::default(),
     };
@@ -88,7 +93,7 @@ impl Load {
                 _ = progress.tick() => { self.tally.tell(); continue }
                 () = stop.cancelled() => break,
             }
-            next += Duration::from_secs_f64(-(1.0 - dice.f64()).ln() / self.rate);
+            next += Duration::from_secs_f64(-(1.0 - dice.f64()).ln() / self.rate());
             let Ok(place) = counter.clone().try_acquire_owned() else {
                 self.tally.went_by.fetch_add(1, Relaxed);
                 continue;
@@ -104,6 +109,10 @@ impl Load {
         }
         customers.stop(ANSWER_LIMIT).await;
         self.tally.tell();
+    }
+
+    fn rate(&self) -> f64 {
+        if self.switch.kind() == Some(Kind::Burst) { self.rate * BURST } else { self.rate }
     }
 
     /// One customer, however often it takes.

@@ -19,6 +19,7 @@ use anyhow::Context as _;
 
 use super::{
     events::{OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced},
+    faults::Switch,
     service, worker,
 };
 use crate::{
@@ -64,19 +65,19 @@ trait End: Payload {
 /// # Errors
 /// When the service cannot start, or the outbox cannot be read or written.
 pub async fn run(config: NotificationsConfig) -> anyhow::Result<()> {
-    let service = service("notifications", config.service).start().await?;
+    let (service, switch) = Switch::of(service("notifications", config.service).start().await?, "notifications");
     let notifications = Notifications::new(service.bus(), &config.outbox)?;
     let inbox = service.inbox(INBOX).await?.hold(super::ACK_WAIT);
-    Ok(service.worker(telling(&notifications, &inbox))?.run().await?)
+    Ok(service.worker(telling(&notifications, &inbox, &switch))?.run().await?)
 }
 
 /// The first version of `OrderCompleted` is told of beside the second: an older `orders` may run beside a newer one.
-fn telling(notifications: &Notifications, inbox: &Inbox) -> Worker {
+fn telling(notifications: &Notifications, inbox: &Inbox, switch: &Switch) -> Worker {
     worker("notifications-orders")
         .retry(retry())
-        .on(inbox.guard(with(notifications, Notifications::tell::<OrderCompleted>)))
-        .on(inbox.guard(with(notifications, Notifications::tell::<OrderCompletedV1>)))
-        .on(inbox.guard(with(notifications, Notifications::tell::<OrderCancelled>)))
+        .on(switch.over(inbox.guard(with(notifications, Notifications::tell::<OrderCompleted>))))
+        .on(switch.over(inbox.guard(with(notifications, Notifications::tell::<OrderCompletedV1>))))
+        .on(switch.over(inbox.guard(with(notifications, Notifications::tell::<OrderCancelled>))))
 }
 
 /// What else may fail is NATS, which comes back soon.

@@ -15,6 +15,7 @@ use super::{
         OrderCancelled, OrderCompleted, OrderCompletedV1, OrderPlaced, PaymentCharged, PaymentRefused, StockRefused,
         StockReleased, StockReserved,
     },
+    faults::Switch,
     service, worker,
 };
 use crate::{
@@ -46,20 +47,20 @@ struct Orders {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = service("orders", config).start().await?;
+    let (service, switch) = Switch::of(service("orders", config).start().await?, "orders");
     let orders = Orders { bus: service.bus().clone(), records: service.documents(record::BUCKET).await? };
     let own = keeping("orders-orders")
-        .on(with(&orders, Orders::note::<OrderPlaced>))
-        .on(with(&orders, Orders::note::<OrderCompleted>))
-        .on(with(&orders, Orders::note::<OrderCompletedV1>))
-        .on(with(&orders, Orders::note::<OrderCancelled>));
+        .on(switch.over(with(&orders, Orders::note::<OrderPlaced>)))
+        .on(switch.over(with(&orders, Orders::note::<OrderCompleted>)))
+        .on(switch.over(with(&orders, Orders::note::<OrderCompletedV1>)))
+        .on(switch.over(with(&orders, Orders::note::<OrderCancelled>)));
     let inventory = keeping("orders-inventory")
-        .on(with(&orders, Orders::note::<StockReserved>))
-        .on(with(&orders, Orders::cancel::<StockRefused>))
-        .on(with(&orders, Orders::cancel::<StockReleased>));
+        .on(switch.over(with(&orders, Orders::note::<StockReserved>)))
+        .on(switch.over(with(&orders, Orders::cancel::<StockRefused>)))
+        .on(switch.over(with(&orders, Orders::cancel::<StockReleased>)));
     let payments = keeping("orders-payments")
-        .on(with(&orders, Orders::complete))
-        .on(with(&orders, Orders::note::<PaymentRefused>));
+        .on(switch.over(with(&orders, Orders::complete)))
+        .on(switch.over(with(&orders, Orders::note::<PaymentRefused>)));
     service.worker(own)?.worker(inventory)?.worker(payments)?.run().await
 }
 

@@ -16,6 +16,7 @@ use url::Url;
 
 use super::{
     events::{PaymentCharged, PaymentRefused, StockReserved},
+    faults::Switch,
     http::send,
     service, worker,
 };
@@ -68,14 +69,14 @@ enum Answer {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: PaymentsConfig) -> anyhow::Result<()> {
-    let service = service("payments", config.service).start().await?;
+    let (service, switch) = Switch::of(service("payments", config.service).start().await?, "payments");
     // The provider is named by its address; a proxy in the environment is for the way out, not for it.
     let http = Client::builder().timeout(CHARGE_LIMIT).no_proxy().build().context("setting up the HTTP client")?;
     let payments = Payments { bus: service.bus().clone(), provider: config.provider, http };
-    Ok(service.worker(charging(&payments))?.run().await?)
+    Ok(service.worker(charging(&payments, &switch))?.run().await?)
 }
 
-fn charging(payments: &Payments) -> Worker {
+fn charging(payments: &Payments, switch: &Switch) -> Worker {
     let retry = RetryPolicy::from(OUTAGE).within(PATIENCE).class(PROVIDER_DOWN, OUTAGE.into());
     let breaker = Breaker::new().classes(&[PROVIDER_DOWN, class::TIMEOUT]).of(CHANCE).open_for(PAUSE);
     worker("payments-charge")
@@ -83,7 +84,7 @@ fn charging(payments: &Payments) -> Worker {
         .retry(retry)
         .breaker(breaker)
         .kill_switch(KillSwitch::new())
-        .on(with(payments, Payments::charge))
+        .on(switch.over(with(payments, Payments::charge)))
 }
 
 impl Payments {

@@ -11,6 +11,7 @@ mod parcel;
 
 use super::{
     events::{OrderCompleted, OrderCompletedV1, OrderPlaced, ParcelMoved},
+    faults::Switch,
     service, worker,
 };
 use crate::{
@@ -43,13 +44,13 @@ struct Shipping {
 /// # Errors
 /// When the service cannot start.
 pub async fn run(config: ServiceConfig) -> Result<(), ServiceError> {
-    let service = service("shipping", config).start().await?;
+    let (service, switch) = Switch::of(service("shipping", config).start().await?, "shipping");
     let bus = service.bus().clone().checking_in_above(CHECKED_IN_ABOVE);
     let shipping = Shipping { bus, records: service.documents(record::BUCKET).await? };
     let send = worker("shipping-send")
-        .on(with(&shipping, Shipping::send::<OrderCompleted>))
-        .on(with(&shipping, Shipping::send::<OrderCompletedV1>));
-    let parcels = worker("shipping-parcels").partitioned().on(with(&shipping, Shipping::fold));
+        .on(switch.over(with(&shipping, Shipping::send::<OrderCompleted>)))
+        .on(switch.over(with(&shipping, Shipping::send::<OrderCompletedV1>)));
+    let parcels = worker("shipping-parcels").partitioned().on(switch.over(with(&shipping, Shipping::fold)));
     service.worker(send)?.worker(parcels)?.run().await
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     bus::topology::{BucketSpec, ConsumerSpec, StreamSpec, Topology, library},
-    record,
+    fault, record,
 };
 
 /// The bucket in which the storefront knows its customers' keys again.
@@ -92,6 +92,7 @@ fn buckets() -> Vec<BucketSpec> {
     vec![
         bucket(record::BUCKET, "orders", Some(DAY), 128),
         bucket(STOCK, "inventory", None, 8),
+        bucket(fault::BUCKET, "every service", Some(fault::LONGEST), 1),
         bucket(IDEMPOTENCY, "storefront", Some(DAY), 64),
     ]
 }

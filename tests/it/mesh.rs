@@ -4,6 +4,7 @@ mod crashes;
 mod declared;
 mod disk;
 mod ends;
+mod faults;
 mod input;
 mod life;
 mod parcels;

@@ -14,7 +14,7 @@ pub enum Tower {
 #[rustfmt::skip]
 pub const FLOORS: &[(u8, Tower, &[&str])] = &[
     (0, Tower::Ground,   &["name", "clock", "errors"]),
-    (1, Tower::Ground,   &["trace", "presence", "advisory"]),
+    (1, Tower::Ground,   &["trace", "presence", "advisory", "fault"]),
     (1, Tower::Ground,   &["message"]),
     (1, Tower::Ground,   &["record", "dead_letter"]),
     (1, Tower::Ground,   &["snapshot"]),

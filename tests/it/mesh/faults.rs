@@ -1,0 +1,83 @@
+//! Faults that are switched on in the mesh as it runs: what they do, what the observer says of it, and that no order is lost by them.
+
+use std::time::Duration;
+
+use streamgauge::{
+    clock::Clock,
+    collector::{self, History, Settings},
+    config::NatsConfig,
+    snapshot::Label,
+};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{LIMIT, Mesh, PAID, order};
+use crate::support::{
+    eventually,
+    process::{run, streamgauge},
+};
+
+impl Mesh {
+    /// Switches a fault, and waits until the service knows.
+    async fn switch(&self, service: &'static str, fault: &str) -> String {
+        let said = run(&mut streamgauge(&["fault", service, fault, "--nats", &self.nats.url()]));
+        let known = |line: &str| line.contains("a fault was switched") && line.contains(fault);
+        if fault != "clear" {
+            self.running[service].line(LIMIT, "that it knows its fault", known).await;
+        }
+        said
+    }
+}
+
+#[tokio::test]
+async fn faults_are_on_until_they_are_cleared_and_no_order_is_lost() {
+    let mesh = Mesh::start().await;
+    let payments = &mesh.running["payments"];
+    let said = mesh.switch("payments", "outage").await;
+    assert_eq!(said.trim(), "payments: outage is on for 5 min, or until `streamgauge fault payments clear`");
+    let first = mesh.place("1", &order("ada", "tea", 1)).await;
+    payments.line(LIMIT, "that the order failed", |line| line.contains("the fault `outage` is switched on")).await;
+    assert_eq!(mesh.switch("payments", "clear").await.trim(), "payments: no fault is on");
+    assert_eq!(mesh.ended(&first, PAID).await["state"], "completed");
+
+    mesh.switch("payments", "drop-acks").await;
+    let second = mesh.place("2", &order("ada", "tea", 1)).await;
+    payments.line(LIMIT, "that its ack is lost", |line| line.contains("the fault `drop-acks` is switched on")).await;
+    assert_eq!(mesh.ended(&second, PAID).await["state"], "completed", "it was handled all the same");
+    mesh.switch("payments", "clear").await;
+
+    mesh.switch("payments", "hang").await;
+    let third = mesh.place("3", &order("ada", "tea", 1)).await;
+    assert_verdict(&mesh, "payments-charge", Label::Stopped).await;
+    mesh.switch("payments", "clear").await;
+    assert_eq!(mesh.ended(&third, PAID).await["state"], "completed");
+    let ledger = mesh.ledger().await;
+    assert_eq!(
+        (&ledger["charged"], &ledger["charged_more_than_once"]),
+        (&3.into(), &serde_json::json!([])),
+        "{ledger}"
+    );
+}
+
+#[test]
+fn a_fault_that_a_service_cannot_have_is_refused() {
+    for (service, fault) in [("load", "hang"), ("orders", "burst"), ("provider", "outage")] {
+        let output = streamgauge(&["fault", service, fault, "--nats", "nats://127.0.0.1:9"]).output().unwrap();
+        assert!(!output.status.success(), "{service} {fault}");
+    }
+}
+
+async fn assert_verdict(mesh: &Mesh, consumer: &str, label: Label) {
+    let app = NatsConfig { url: Some(mesh.nats.url()), ..NatsConfig::default() };
+    let settings = Settings { interval: Duration::from_millis(500), app, system: None, history: History::default() };
+    let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
+    let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
+    observer.spawn(collector.run(stop.clone()));
+    eventually(LIMIT, "the observer sees what is wrong", async || {
+        let snapshot = snapshots.borrow().clone();
+        let row = snapshot.known_consumers().find(|row| row.name.as_str() == consumer);
+        let verdict = row.map(|row| row.verdict.clone());
+        if verdict.as_ref().is_some_and(|verdict| verdict.label == label) { Ok(()) } else { Err(verdict) }
+    })
+    .await;
+}
