@@ -1,6 +1,8 @@
 //! Settings, one struct a topic: a field is a flag, an environment variable and a line of the reference at once.
 //! Reading them touches nothing: no file is opened, no name resolved.
 
+#[cfg(feature = "dashboard")]
+mod access;
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 mod demo;
 #[cfg(feature = "mesh")]
@@ -13,6 +15,8 @@ mod telemetry;
 #[cfg(feature = "dashboard")]
 mod thresholds;
 
+#[cfg(feature = "dashboard")]
+pub use access::{AccessConfig, Secret};
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub use demo::DemoConfig;
 #[cfg(feature = "mesh")]

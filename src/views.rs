@@ -29,7 +29,7 @@ use askama::Template;
 
 use crate::{clock::Timestamp, config::TraceUrl, snapshot::Snapshot};
 
-pub use layout::{Frame, failure};
+pub use layout::{Frame, failure, login};
 pub use page::Page;
 pub use past::Past;
 pub use search::{Search, Sort};

@@ -1,5 +1,6 @@
 //! The web server of the observer: pages, their live updates, and the files that they need.
 
+pub mod access;
 mod assets;
 mod failure;
 mod headers;
@@ -10,7 +11,7 @@ mod state;
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, middleware, routing::get};
+use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
@@ -19,6 +20,9 @@ pub use state::{Settings, Web};
 
 /// How long open connections may take to finish when the server is asked to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(3);
+
+/// Bytes of the form that somebody logs in by: a token and what stands around it.
+const LOGIN_BYTES_MOST: usize = 4_096;
 
 /// The server cannot listen where it should.
 #[derive(Debug, thiserror::Error)]
@@ -53,9 +57,12 @@ pub fn router(web: Web, extra: Router) -> Router {
     let at = |path: &str| format!("{}{path}", web.site().base);
     let pages = Router::new()
         .route(&at("/live"), get(live::live))
-        .route(&at("/assets/{hash}/{name}"), get(assets::asset))
         .fallback(pages::page)
         .method_not_allowed_fallback(pages::only_read)
+        .layer(middleware::from_fn_with_state(web.clone(), access::guard_pages))
+        // Whoever has not logged in needs these to do so.
+        .route(&at("/assets/{hash}/{name}"), get(assets::asset))
+        .route(&at("/login"), get(access::by_link).post(access::by_form).layer(DefaultBodyLimit::max(LOGIN_BYTES_MOST)))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::secure))
         .with_state(web);

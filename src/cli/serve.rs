@@ -1,6 +1,10 @@
 //! `streamgauge serve`: the observer alone, against any NATS.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use tokio::sync::watch;
@@ -13,7 +17,8 @@ use crate::{
     nats::Link,
     service::{Health, probes},
     tasks::{self, Tasks},
-    telemetry, web,
+    telemetry,
+    web::{self, access::Access},
 };
 
 /// How long the collector and open pages may take to end.
@@ -44,6 +49,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
     let address = listener.local_addr().context("asking for our own address")?;
+    let access = Access::new(&observer.access, address.port())?;
     let history = match &observer.data {
         Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
         None => History::default(),
@@ -65,13 +71,15 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();
-    let settings = web::Settings { trace_url: observer.trace_url, base_path: observer.base_path };
-    let home = format!("http://{address}{}/", settings.base_path);
+    let settings =
+        web::Settings { trace_url: observer.trace_url, base_path: observer.base_path, access: access.clone() };
+    let home = format!("http://{}{}/", reachable(address), settings.base_path);
     let facts = snapshots.clone();
     let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());
-    let metrics = web::metrics::router(facts, telemetry.metrics().clone(), clock, observer.metrics_consumers);
+    let metrics =
+        web::metrics::router(facts, telemetry.metrics().clone(), clock, observer.metrics_consumers, access.clone());
     let router = web::router(pages, probes::without_metrics(health.clone()).merge(metrics));
-    tracing::info!("the pages are at {home}");
+    tell_where(&home, &access, observer.access.insecure && !address.ip().to_canonical().is_loopback());
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
     let looking = async {
         let ended = tokio::select! {
@@ -86,6 +94,26 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.stop(STOP_LIMIT).await;
     telemetry.shutdown().await;
     ended
+}
+
+/// The address as this machine reaches it: all addresses is none to go to.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        ip if !ip.is_unspecified() => address,
+        IpAddr::V4(_) => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        IpAddr::V6(_) => (Ipv6Addr::LOCALHOST, address.port()).into(),
+    }
+}
+
+/// The lines at start: where the pages are, and who may read them. This is the only place that says the token.
+fn tell_where(home: &str, access: &Access, is_open: bool) {
+    match access.token() {
+        Some(token) => tracing::info!("the pages are at {home}; log in by opening {}", token.login_link(home)),
+        None => tracing::info!("the pages are at {home}"),
+    }
+    if is_open && access.token().is_none() {
+        tracing::warn!("--insecure: whoever reaches {home} reads everything; --token-file makes readers log in");
+    }
 }
 
 /// Tells the probes of the connection once it was opened, and of the rounds.

@@ -4,6 +4,8 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::Url;
 
+use super::AccessConfig;
+
 /// How the observer looks and shows.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Observer")]
@@ -11,10 +13,6 @@ pub struct ObserverConfig {
     /// Address of the pages
     #[arg(long, env = "STREAMGAUGE_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:7070")]
     pub listen: SocketAddr,
-
-    /// Let whoever reaches the address read the pages; needed for an address beyond this machine, as there is no login
-    #[arg(long, env = "STREAMGAUGE_INSECURE")]
-    pub insecure: bool,
 
     /// Seconds between two looks at NATS, for all viewers together
     #[arg(long, env = "STREAMGAUGE_INTERVAL", value_name = "SECONDS", default_value = "10", value_parser = interval)]
@@ -35,12 +33,17 @@ pub struct ObserverConfig {
     /// What stands before the path of every page, such as /gauge, where a proxy serves the pages among others
     #[arg(long, env = "STREAMGAUGE_BASE_PATH", value_name = "PATH", default_value_t = BasePath::default(), hide_default_value = true)]
     pub base_path: BasePath,
+
+    /// Who may read.
+    #[command(flatten)]
+    pub access: AccessConfig,
 }
 
 /// The address is reachable from other machines and nobody said that this is meant.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0} is reachable from other machines and the pages have no login: give --insecure if that is meant, or listen on 127.0.0.1"
+    "{0} is reachable from other machines: give --token-file so that readers have to log in, --insecure if whoever reaches it may read, \
+     or listen on 127.0.0.1"
 )]
 pub struct NotLoopback(SocketAddr);
 
@@ -48,9 +51,9 @@ impl ObserverConfig {
     /// The address to listen on.
     ///
     /// # Errors
-    /// When it is reachable from other machines and `--insecure` was not given.
+    /// When it is reachable from other machines and neither a token nor `--insecure` was given.
     pub fn address(&self) -> Result<SocketAddr, NotLoopback> {
-        if self.insecure || self.listen.ip().to_canonical().is_loopback() {
+        if self.access.insecure || self.access.has_token() || self.listen.ip().to_canonical().is_loopback() {
             Ok(self.listen)
         } else {
             Err(NotLoopback(self.listen))
@@ -178,16 +181,21 @@ mod tests {
     }
 
     fn check_listen(listen: &str, insecure: bool, accepted: bool) {
+        check_access(listen, AccessConfig { insecure, ..AccessConfig::default() }, accepted);
+    }
+
+    fn check_access(listen: &str, access: AccessConfig, accepted: bool) {
+        let said = format!("{listen} {access:?}");
         let config = ObserverConfig {
             listen: listen.parse().unwrap(),
-            insecure,
+            access,
             interval: Duration::from_secs(1),
             data: None,
             metrics_consumers: 2_000,
             trace_url: None,
             base_path: BasePath::default(),
         };
-        assert_eq!(config.address().is_ok(), accepted, "{listen} {insecure}");
+        assert_eq!(config.address().is_ok(), accepted, "{said}");
     }
 
     #[test]
@@ -198,6 +206,8 @@ mod tests {
         check_listen("0.0.0.0:7070", false, false);
         check_listen("192.0.2.1:7070", false, false);
         check_listen("0.0.0.0:7070", true, true);
+        let token = |token: &str| AccessConfig { token: token.parse().ok(), ..AccessConfig::default() };
+        check_access("0.0.0.0:7070", token("0123456789abcdef"), true);
     }
 
     #[test]

@@ -138,3 +138,19 @@ pub fn failure(title: &str, sentence: &str, site: &Site) -> Result<Main, askama:
     let home = site.link(&Page::Overview);
     Ok(Main { title: title.to_owned(), html: Failure { title, sentence, home }.render()?, is_there: false })
 }
+
+/// The page that asks for the token.
+///
+/// # Errors
+/// When the template fails.
+pub fn login(title: &str, sentence: &str, site: &Site) -> Result<Main, askama::Error> {
+    #[derive(Template)]
+    #[template(path = "pages/login.html")]
+    struct Login<'a> {
+        title: &'a str,
+        sentence: &'a str,
+        action: String,
+    }
+    let action = format!("{}/login", site.base);
+    Ok(Main { title: title.to_owned(), html: Login { title, sentence, action }.render()?, is_there: false })
+}

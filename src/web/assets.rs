@@ -25,7 +25,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// The addresses of what every page needs.
 pub(super) fn site(settings: Settings) -> Site {
-    let Settings { trace_url, base_path } = settings;
+    let Settings { trace_url, base_path, .. } = settings;
     let base = base_path.to_string();
     let address = |name: &str| format!("{base}/assets/{HASH}/{name}");
     let (styles, script, icon) = (address("style.css"), address("live.js"), address("icon.svg"));

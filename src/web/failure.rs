@@ -5,7 +5,7 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 
-use super::{headers::Nonce, state::Web};
+use super::{access::Refusal, headers::Nonce, state::Web};
 use crate::views::{self, Frame};
 
 /// A page that says what is wrong.
@@ -16,6 +16,22 @@ pub(super) fn page(web: &Web, nonce: &Nonce, status: StatusCode, title: &str, se
     match drawn {
         Ok(html) => (status, Html(html)).into_response(),
         Err(_) => (status, format!("{title}: {sentence}")).into_response(),
+    }
+}
+
+/// The page for somebody who may not read, with a form for the token where that would help.
+pub(super) fn refused(web: &Web, nonce: &Nonce, refusal: Refusal) -> Response {
+    let (title, sentence) = (refusal.title(), refusal.sentence());
+    let main = match refusal {
+        Refusal::Name => views::failure(title, sentence, web.site()),
+        Refusal::NoToken | Refusal::WrongToken => views::login(title, sentence, web.site()),
+    };
+    let drawn = main.and_then(|main| {
+        askama::Template::render(&Frame { site: web.site(), nonce: &nonce.0, page: None, main: &main, event: "" })
+    });
+    match drawn {
+        Ok(html) => (refusal.status(), refusal.headers(), Html(html)).into_response(),
+        Err(_) => (refusal.status(), refusal.headers(), sentence).into_response(),
     }
 }
 

@@ -3,16 +3,19 @@
 use axum::{
     Router,
     http::header,
+    middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
 
+use super::access::{self, Access};
 use crate::{clock::Clock, collector::Snapshots, exporter, telemetry::Metrics};
 
-/// Serves `/metrics`. At most `consumers_most` durable consumers have series of their own.
-pub fn router(snapshots: Snapshots, metrics: Metrics, clock: Clock, consumers_most: usize) -> Router {
+/// Serves `/metrics` to those who may read. At most `consumers_most` durable consumers have series of their own.
+pub fn router(snapshots: Snapshots, metrics: Metrics, clock: Clock, consumers_most: usize, access: Access) -> Router {
     let answer = move || async move { exposition(&snapshots, &metrics, &clock, consumers_most) };
-    Router::new().route("/metrics", get(answer))
+    let guard = middleware::from_fn_with_state(access, access::guard);
+    Router::new().route("/metrics", get(answer)).layer(guard)
 }
 
 fn exposition(snapshots: &Snapshots, metrics: &Metrics, clock: &Clock, consumers_most: usize) -> Response {

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::assets;
+use super::{access::Access, assets};
 use crate::{
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
@@ -33,6 +33,8 @@ pub struct Settings {
     pub trace_url: Option<TraceUrl>,
     /// What stands before the path of every page.
     pub base_path: BasePath,
+    /// Who may read them.
+    pub access: Access,
 }
 
 /// The state of the web server; clones share it.
@@ -44,6 +46,7 @@ struct Shared {
     snapshots: Snapshots,
     history: History,
     site: Site,
+    access: Access,
     clock: Clock,
     stop: CancellationToken,
     streams: Arc<Semaphore>,
@@ -74,6 +77,7 @@ impl Web {
         Self(Arc::new(Shared {
             snapshots,
             history,
+            access: settings.access.clone(),
             site: assets::site(settings),
             clock,
             stop,
@@ -85,6 +89,10 @@ impl Web {
 
     pub(super) fn site(&self) -> &Site {
         &self.0.site
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.0.access
     }
 
     pub(super) fn snapshots(&self) -> Snapshots {

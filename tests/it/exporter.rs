@@ -254,7 +254,8 @@ fn prometheus_takes_it_whatever_things_are_called() {
 #[tokio::test]
 async fn the_observer_and_its_process_are_one_text() {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
-    let router = web::metrics::router(snapshots, Metrics::default(), Clock::standing_at(now()), MANY);
+    let router =
+        web::metrics::router(snapshots, Metrics::default(), Clock::standing_at(now()), MANY, Default::default());
     let page = Page::of(&router, "/metrics").await;
     assert_eq!(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(value(&page.html, "streamgauge_connected"), 1.0);

@@ -2,6 +2,7 @@
 #![expect(unreachable_pub, reason = "no other crate sees a test; `pub` means seen by the files beside")]
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test fails and speaks by these")]
 
+mod access;
 mod benches;
 mod check_command;
 mod demo;

@@ -1,0 +1,153 @@
+//! Who may read the observer: nobody without the token where there is one, nobody by a name that is not ours, and probes always.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{Request, StatusCode},
+};
+use streamgauge::{
+    clock::Clock,
+    config::AccessConfig,
+    service::{Health, probes},
+    telemetry::Metrics,
+    web::{self, Settings, Web, access::Access},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    pages::facts::{now, snapshot},
+    support::page::Page,
+};
+
+const TOKEN: &str = "hush+0123456789/abcdef==";
+
+/// The same in an address.
+const TOKEN_ENCODED: &str = "hush%2B0123456789%2Fabcdef%3D%3D";
+
+/// Everything that `serve` serves, by these settings.
+fn observer(config: AccessConfig, base: &str) -> Router {
+    let clock = Clock::standing_at(now());
+    let (sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    // The pages outlive the test's own end of the channel.
+    std::mem::forget(sender);
+    let access = Access::new(&config, 7070).unwrap();
+    let settings = Settings { access: access.clone(), base_path: base.parse().unwrap(), ..Settings::default() };
+    let metrics = web::metrics::router(snapshots.clone(), Metrics::default(), clock.clone(), 10, access);
+    let health = Arc::new(Health::new(clock.clone()));
+    let probes = probes::without_metrics(health);
+    web::router(Web::new(snapshots, settings, clock, CancellationToken::new()), probes.merge(metrics))
+}
+
+fn locked() -> Router {
+    observer(AccessConfig { token: TOKEN.parse().ok(), ..AccessConfig::default() }, "")
+}
+
+async fn ask(router: &Router, path: &str, headers: &[(&str, &str)]) -> Page {
+    let request = headers.iter().fold(Request::get(path), |request, (name, value)| request.header(*name, *value));
+    Page::answering(router, request.body(Body::empty()).unwrap()).await
+}
+
+const GUARDED: [&str; 6] = ["/", "/consumers?q=a", "/nowhere", "/live?page=/", "/metrics", "/streams/A/ORDERS"];
+
+#[tokio::test]
+async fn without_the_token_nothing_is_seen() {
+    let router = locked();
+    for path in GUARDED {
+        for headers in [&[][..], &[("authorization", "Bearer hush")], &[("cookie", "streamgauge_7070=hush")]] {
+            let page = ask(&router, path, headers).await;
+            assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{path} {headers:?}");
+            assert_eq!(page.headers["www-authenticate"], "Bearer realm=\"streamgauge\"", "{path}");
+            assert!(!page.html.contains("ORDERS") && !page.html.contains(TOKEN), "{path}: {}", page.html);
+            assert!(page.html.contains("login link"), "{path} says what to do: {}", page.html);
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_the_token_all_is_seen_by_programs_and_by_browsers() {
+    let router = locked();
+    let bearer = format!("Bearer {TOKEN}");
+    let cookie = format!("other=1; streamgauge_7070={TOKEN}");
+    for headers in [[("authorization", bearer.as_str())], [("cookie", cookie.as_str())]] {
+        assert!(ask(&router, "/streams", &headers).await.html.contains("ORDERS"));
+        assert!(ask(&router, "/metrics", &headers).await.html.contains("nats_stream_total_messages{"));
+        assert_eq!(ask(&router, "/nowhere", &headers).await.status, StatusCode::NOT_FOUND);
+    }
+}
+
+#[tokio::test]
+async fn the_login_link_gives_a_cookie_that_opens_the_pages() {
+    for base in ["", "/gauge"] {
+        let router = observer(AccessConfig { token: TOKEN.parse().ok(), ..AccessConfig::default() }, base);
+        let home = format!("{base}/");
+        let page = ask(&router, &format!("{home}login?token={TOKEN_ENCODED}"), &[]).await;
+        assert_eq!((page.status, page.headers["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, home.as_str()));
+        let cookie = page.headers["set-cookie"].to_str().unwrap().to_owned();
+        for word in ["HttpOnly", "SameSite=Strict", &format!("Path={home}")] {
+            assert!(cookie.split("; ").any(|part| part == word), "{cookie} has no {word}");
+        }
+        let pair = cookie.split(';').next().unwrap();
+        assert_eq!(ask(&router, &home, &[("cookie", pair)]).await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn the_form_does_the_same_and_a_wrong_token_does_not() {
+    let router = locked();
+    let page = ask(&router, "/", &[]).await;
+    assert_eq!(
+        (page.attributes("form.login", "action"), page.count("form.login input")),
+        (vec!["/login".to_owned()], 1)
+    );
+    let form = |body: String| Request::post("/login").body(Body::from(body)).unwrap();
+    let page = Page::answering(&router, form(format!("token={TOKEN_ENCODED}"))).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    assert!(page.headers.contains_key("set-cookie"));
+    for body in ["token=hush", "token=", "", "other=1"] {
+        let page = Page::answering(&router, form(body.to_owned())).await;
+        assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{body}");
+        assert!(!page.headers.contains_key("set-cookie"), "{body}");
+    }
+    let page = Page::answering(&router, form("x".repeat(5_000))).await;
+    assert_eq!(page.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn what_the_login_page_needs_is_open_and_so_are_the_probes() {
+    let router = locked();
+    let page = ask(&router, "/", &[]).await;
+    for styles in page.attributes("link[rel=stylesheet]", "href") {
+        assert_eq!(ask(&router, &styles, &[]).await.status, StatusCode::OK, "{styles}");
+    }
+    for probe in ["/livez", "/readyz", "/startupz"] {
+        let status = ask(&router, probe, &[("host", "10-0-0-7.pod")]).await.status;
+        assert!(!matches!(status.as_u16(), 401 | 421), "{probe}: {status}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_ours_is_refused_with_or_without_a_token() {
+    let named = AccessConfig { allow_hosts: vec!["gauge.example.org".to_owned()], ..AccessConfig::default() };
+    let open = observer(named, "");
+    for path in GUARDED {
+        let page = ask(&open, path, &[("host", "rebound.example.org:7070")]).await;
+        assert_eq!(page.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert!(page.html.contains("--allow-host") && !page.html.contains("ORDERS"), "{path}: {}", page.html);
+    }
+    for host in ["gauge.example.org", "localhost:7070", "127.0.0.1:7070", "[::1]:7070"] {
+        assert_eq!(ask(&open, "/metrics", &[("host", host)]).await.status, StatusCode::OK, "{host}");
+    }
+    let bearer = format!("Bearer {TOKEN}");
+    let page = ask(&locked(), "/", &[("host", "rebound.example.org"), ("authorization", &bearer)]).await;
+    assert_eq!(page.status, StatusCode::MISDIRECTED_REQUEST);
+}
+
+#[tokio::test]
+async fn where_there_is_no_token_the_login_leads_to_the_pages() {
+    let page = ask(&observer(AccessConfig::default(), ""), "/login?token=whatever", &[]).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    assert!(!page.headers.contains_key("set-cookie"));
+}
