@@ -46,6 +46,8 @@
 
 pub mod advisory;
 #[cfg(feature = "dashboard")]
+pub mod api;
+#[cfg(feature = "dashboard")]
 pub mod broker;
 pub mod bus;
 #[cfg(feature = "dashboard")]

@@ -18,6 +18,7 @@ mod pieces;
 mod records;
 mod replicas;
 mod search;
+mod select;
 mod servers;
 mod services;
 mod standing;
@@ -33,6 +34,7 @@ pub use layout::{Frame, failure, login};
 pub use page::Page;
 pub use past::Past;
 pub use search::{Search, Sort};
+pub use select::{consumers_of, findings_of, streams_of};
 
 /// What all pages share and the program decides once.
 #[derive(Debug, Clone, Default)]

@@ -1,6 +1,7 @@
 //! The web server of the observer: pages, their live updates, and the files that they need.
 
 pub mod access;
+mod api;
 mod assets;
 mod failure;
 mod headers;
@@ -63,6 +64,7 @@ pub fn router(web: Web, extra: Router) -> Router {
         // Whoever has not logged in needs these to do so.
         .route(&at("/assets/{hash}/{name}"), get(assets::asset))
         .route(&at("/login"), get(access::by_link).post(access::by_form).layer(DefaultBodyLimit::max(LOGIN_BYTES_MOST)))
+        .route(&at("/api/{*path}"), api::answering(&web))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(headers::secure))
         .with_state(web);

@@ -108,7 +108,8 @@ impl ConsumersPage {
     }
 }
 
-fn is_found(consumer: &Consumer, search: &Search) -> bool {
+/// Whether a consumer is among what is searched for, of whatever verdict.
+pub(super) fn is_found(consumer: &Consumer, search: &Search) -> bool {
     let (stream, name) = (consumer.stream.as_str(), consumer.name.as_str());
     search.is_of(&consumer.account, stream)
         && (search.finds(&[name, stream, &consumer.account, &consumer.config.description])

@@ -71,7 +71,7 @@ impl Sort {
 
 impl Search {
     /// Reads the query of an address. What makes no sense in it is left out.
-    pub(super) fn of_query(query: &str) -> Self {
+    pub fn of_query(query: &str) -> Self {
         let mut search = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.trim();

@@ -12,6 +12,7 @@ use super::{
     pieces::{Gap, Moment, Number, Sign, Stamp},
     replicas::leader,
     search::{Search, Sort},
+    select::streams_of,
     standing,
 };
 use crate::snapshot::{Held, Span, Stream};
@@ -65,13 +66,7 @@ pub(super) struct StreamsPage {
 
 impl StreamsPage {
     pub(super) fn of(search: &Search, look: &Look<'_>) -> Self {
-        let found = |stream: &&Stream| {
-            search.is_of(&stream.account, stream.name.as_str())
-                && (search.finds(&[stream.name.as_str(), &stream.account, &stream.config.description])
-                    || stream.config.subjects.iter().any(|subject| search.finds(&[subject])))
-        };
-        let shown: Vec<&Stream> = look.snapshot.known_streams().iter().filter(found).collect();
-        let shown = sorted(shown, search.sort);
+        let shown = streams_of(look.snapshot, search);
         let (pager, range) = Pager::of(shown.len(), search, look, Page::Streams, "stream");
         let missing = look.snapshot.streams.value().map_or(&[][..], |streams| &streams.missing);
         let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
@@ -90,6 +85,13 @@ impl StreamsPage {
             search: search.clone(),
         }
     }
+}
+
+/// Whether a stream is among what is searched for.
+pub(super) fn is_found(stream: &Stream, search: &Search) -> bool {
+    search.is_of(&stream.account, stream.name.as_str())
+        && (search.finds(&[stream.name.as_str(), &stream.account, &stream.config.description])
+            || stream.config.subjects.iter().any(|subject| search.finds(&[subject])))
 }
 
 impl StreamTable {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, assets};
 use crate::{
+    api::{self, Failure},
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
     config::{BasePath, TraceUrl},
@@ -105,6 +106,12 @@ impl Web {
 
     pub(super) fn streams(&self) -> Arc<Semaphore> {
         self.0.streams.clone()
+    }
+
+    /// The answer of the API at `path`, as JSON.
+    pub(super) fn answer(&self, path: &str, query: &str) -> Result<String, Failure> {
+        let snapshot = self.0.snapshots.borrow().clone();
+        api::answer(path, query, &snapshot, self.0.clock.now())
     }
 
     /// The page as it looks now.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a test fails and speaks by these")]
 
 mod access;
+mod api;
 mod benches;
 mod check_command;
 mod demo;

@@ -29,6 +29,7 @@ pub const FLOORS: &[(u8, Tower, &[&str])] = &[
     (4, Tower::Observer, &["broker", "checks"]),
     (5, Tower::Observer, &["collector", "traces"]),
     (6, Tower::Observer, &["views", "exporter"]),
+    (6, Tower::Observer, &["api"]),
     (7, Tower::Observer, &["web"]),
     (9, Tower::Roof,     &["cli"]),
 ];
@@ -42,6 +43,8 @@ pub const EDGES: &[(&[&str], &[&str])] = &[
     (&["opentelemetry", "opentelemetry_sdk", "opentelemetry_proto", "tracing_opentelemetry"],
                                &["telemetry", "traces"]),
     (&["prometheus"],          &["telemetry", "exporter"]),
+    (&["schemars"],            &["api"]),
+    (&["subtle"],              &["web"]),
     (&["sqlx"],                &["state"]),
     (&["snap"],                &["broker"]),
     (&["reqwest"],             &["telemetry", "mesh"]),

@@ -1,0 +1,180 @@
+//! What the observer shows, as JSON for programs: pure functions of the facts, and the OpenAPI document made from the same structs.
+//!
+//! Every route is one entry of [`ROUTES`]: its path, what it is for, what it answers and how.
+
+mod consumer;
+mod finding;
+mod known;
+mod lag;
+mod list;
+mod openapi;
+mod overview;
+mod record;
+mod server;
+mod service;
+mod stream;
+
+use percent_encoding::percent_decode_str;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+
+use crate::{clock::Timestamp, snapshot::Snapshot, views::Search};
+
+pub use openapi::document;
+
+/// What stands before every path.
+pub const PREFIX: &str = "/api/v1";
+
+/// A question that can be asked.
+#[derive(Debug, Clone, Copy)]
+pub struct Route {
+    /// Its path below [`PREFIX`]; a part in braces stands for any text.
+    pub path: &'static str,
+    /// What it is for.
+    pub summary: &'static str,
+    /// What may be asked for in the query.
+    pub query: &'static [Parameter],
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    answer: fn(&Ask<'_>) -> Result<String, Failure>,
+}
+
+/// Something that may stand in the query.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+/// A question as it was asked.
+struct Ask<'a> {
+    /// What stands in the path for its parts in braces.
+    parts: Vec<String>,
+    query: &'a str,
+    search: Search,
+    snapshot: &'a Snapshot,
+    now: Timestamp,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The status of the answer.
+    pub status: u16,
+    /// Which kind of failure, as one token.
+    pub code: &'static str,
+    /// What is wrong and what would help.
+    pub message: String,
+}
+
+/// A failure as it is answered.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+struct FailureAnswer<'a> {
+    error: FailureBody<'a>,
+}
+
+/// Why there is no answer.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ErrorBody")]
+struct FailureBody<'a> {
+    /// Which kind of failure, as one token.
+    code: &'a str,
+    /// What is wrong and what would help.
+    message: &'a str,
+}
+
+/// All questions.
+pub const ROUTES: &[Route] = &[
+    overview::ROUTE,
+    stream::LIST,
+    stream::ONE,
+    consumer::LIST,
+    consumer::ONE,
+    server::ROUTE,
+    service::ROUTE,
+    record::ALL,
+    record::OF_KIND,
+    finding::ROUTE,
+    lag::ROUTE,
+];
+
+/// The answer to a question at `path`, below [`PREFIX`], as JSON.
+///
+/// # Errors
+/// When there is no such question, nothing of that name, or no word of it.
+pub fn answer(path: &str, query: &str, snapshot: &Snapshot, now: Timestamp) -> Result<String, Failure> {
+    let found = ROUTES.iter().find_map(|route| Some((route, parts(route.path, path)?)));
+    let (route, parts) =
+        found.ok_or_else(|| Failure::not_found("nothing is answered at this path; /api/openapi.json says what is"))?;
+    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, now })
+}
+
+/// What stands for the parts in braces, if the path is of this form.
+fn parts(form: &str, path: &str) -> Option<Vec<String>> {
+    let (mut wanted, mut given, mut parts) = (form.split('/'), path.split('/'), Vec::new());
+    loop {
+        match (wanted.next(), given.next()) {
+            (None, None) => return Some(parts),
+            (Some(wanted), Some(given)) if wanted.starts_with('{') => {
+                let part = percent_decode_str(given).decode_utf8().ok().filter(|part| !part.is_empty())?;
+                parts.push(part.into_owned());
+            }
+            (Some(wanted), Some(given)) if wanted == given => {}
+            _ => return None,
+        }
+    }
+}
+
+impl Failure {
+    fn not_found(message: impl Into<String>) -> Self {
+        Self { status: 404, code: "not_found", message: message.into() }
+    }
+
+    fn unknown(message: impl Into<String>) -> Self {
+        Self { status: 503, code: "unknown", message: message.into() }
+    }
+
+    fn ambiguous(message: impl Into<String>) -> Self {
+        Self { status: 409, code: "ambiguous", message: message.into() }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> String {
+        let error = FailureBody { code: self.code, message: &self.message };
+        json(&FailureAnswer { error }).unwrap_or_else(|failure| failure.message)
+    }
+}
+
+/// Writes an answer.
+fn json(answer: &impl Serialize) -> Result<String, Failure> {
+    serde_json::to_string(answer).map_err(|error| Failure {
+        status: 500,
+        code: "defect",
+        message: format!("the answer could not be written, which is a defect of Streamgauge: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(form: &str, path: &str, expected: Option<&[&str]>) {
+        assert_eq!(
+            parts(form, path).as_deref(),
+            expected.map(|parts| parts.iter().map(ToString::to_string).collect::<Vec<_>>()).as_deref(),
+            "{form} {path}"
+        );
+    }
+
+    #[test]
+    fn a_path_has_its_form() {
+        check("/streams", "/streams", Some(&[]));
+        check("/streams", "/streams/", None);
+        check("/streams/{account}/{stream}", "/streams/%24G/A%2FB", Some(&["$G", "A/B"]));
+        check("/streams/{account}/{stream}", "/streams/A", None);
+        check("/streams/{account}/{stream}", "/streams//ORDERS", None);
+        check("/records/{kind}", "/records/%ff", None);
+    }
+}

@@ -1,0 +1,55 @@
+//! Findings of the checks.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Parameter, Route,
+    consumer::SeverityAnswer,
+    json,
+    list::{LIMIT, List, PAGE, Q},
+};
+use crate::{snapshot::Finding, views};
+
+/// What the checks found.
+pub(super) const ROUTE: Route = Route {
+    path: "/findings",
+    summary: "What the checks found of everything but the state of consumers, the worst first.",
+    query: &[Q, Parameter { name: "severity", about: "`notice`, `warning` or `critical`." }, PAGE, LIMIT],
+    schema: |generator| generator.subschema_for::<List<FindingAnswer>>(),
+    answer: |ask| {
+        let rows = views::findings_of(ask.snapshot, &ask.search);
+        let reason = ask.snapshot.streams.reason();
+        json(&List::of(ask, rows, FindingAnswer::of).lacking(reason, Vec::new()))
+    },
+};
+
+/// What a check found.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Finding")]
+struct FindingAnswer {
+    /// The check's name.
+    check: &'static str,
+    severity: SeverityAnswer,
+    /// What it is about, such as `stream ORDERS`.
+    about: String,
+    /// What is the matter.
+    sentence: String,
+    /// What that is read from.
+    evidence: String,
+    /// What to do.
+    next_step: String,
+}
+
+impl FindingAnswer {
+    fn of(finding: &Finding) -> Self {
+        Self {
+            check: finding.check,
+            severity: finding.severity.into(),
+            about: finding.about.clone(),
+            sentence: finding.sentence.clone(),
+            evidence: finding.evidence.clone(),
+            next_step: finding.next_step.clone(),
+        }
+    }
+}

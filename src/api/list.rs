@@ -1,0 +1,81 @@
+//! Lists that are answered a page at a time.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use url::form_urlencoded;
+
+use super::{Ask, Parameter};
+
+/// Rows of a page unless it is said how many.
+const ROWS: usize = 100;
+
+/// Rows of the longest page: some hundred bytes each to a few thousand, it is a few megabytes.
+const ROWS_MOST: usize = 1_000;
+
+/// What every list may be asked for.
+pub(super) const PAGE: Parameter = Parameter { name: "page", about: "Which page of the rows, counted from 1." };
+pub(super) const LIMIT: Parameter =
+    Parameter { name: "limit", about: "Rows of a page: 100 unless it is said, 1000 at the most." };
+pub(super) const Q: Parameter =
+    Parameter { name: "q", about: "A text that a row has somewhere in its names, in letters of either case." };
+pub(super) const ACCOUNT: Parameter = Parameter { name: "account", about: "The account." };
+
+/// A page of a list.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "List_{T}")]
+pub(super) struct List<T> {
+    /// Rows of all pages together.
+    total: usize,
+    /// Which page this is, counted from 1.
+    page: usize,
+    /// Pages that there are.
+    pages: usize,
+    /// Why the list as a whole is not fresh; null where it is.
+    reason: Option<String>,
+    /// Names that exist and of which nobody gave an account.
+    missing: Vec<String>,
+    /// The rows.
+    rows: Vec<T>,
+}
+
+impl<T> List<T> {
+    /// The page that was asked for; one behind the last is the last.
+    pub(super) fn of<R>(ask: &Ask<'_>, all: Vec<R>, tell: impl Fn(R) -> T) -> Self {
+        let limit = limit(ask.query);
+        let pages = all.len().div_ceil(limit).max(1);
+        let page = ask.search.page.min(pages - 1);
+        Self {
+            total: all.len(),
+            page: page + 1,
+            pages,
+            reason: None,
+            missing: Vec::new(),
+            rows: all.into_iter().skip(page * limit).take(limit).map(tell).collect(),
+        }
+    }
+
+    /// Why the list is not fresh, and what it lacks.
+    pub(super) fn lacking(self, reason: Option<&str>, missing: Vec<String>) -> Self {
+        Self { reason: reason.map(str::to_owned), missing, ..self }
+    }
+}
+
+fn limit(query: &str) -> usize {
+    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "limit");
+    asked.and_then(|(_, value)| value.parse().ok()).unwrap_or(ROWS).clamp(1, ROWS_MOST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_has_as_many_rows_as_were_asked_for_within_reason() {
+        let check = |query: &str, expected| assert_eq!(limit(query), expected, "{query}");
+        check("", 100);
+        check("q=a&limit=7", 7);
+        check("limit=0", 1);
+        check("limit=9999999", 1_000);
+        check("limit=x", 100);
+    }
+}

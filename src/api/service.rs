@@ -1,0 +1,151 @@
+//! Instances of services, as they tell of themselves.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Route, json,
+    known::{Known, Moment},
+};
+use crate::{
+    presence::{Presence, Probe, ProbePart, Worker},
+    snapshot::{Entry, Snapshot},
+};
+
+/// What instances of services say of themselves.
+pub(super) const ROUTE: Route = Route {
+    path: "/services",
+    summary: "What instances of services say of themselves, and those that fell silent.",
+    query: &[],
+    schema: |generator| generator.subschema_for::<Services>(),
+    answer: |ask| json(&Services::of(ask.snapshot, ask.now)),
+};
+
+/// The instances that tell of themselves, and those that stopped doing so.
+#[derive(Serialize, JsonSchema)]
+struct Services {
+    instances: Known<Vec<Instance>>,
+    /// Instances that fell silent without having said that they end, as last heard.
+    gone: Vec<Instance>,
+}
+
+/// One running instance of a service.
+#[derive(Serialize, JsonSchema)]
+struct Instance {
+    service: String,
+    /// Tells this instance from the service's others; a restart makes a new one.
+    instance: String,
+    version: String,
+    started: Moment,
+    /// When it last told of itself.
+    written: Moment,
+    age_seconds: f64,
+    /// Where its probes and metrics answer, as it says.
+    address: Option<String>,
+    live: ProbeAnswer,
+    ready: ProbeAnswer,
+    startup: ProbeAnswer,
+    /// The consumers that it pulls from.
+    workers: Vec<WorkerAnswer>,
+}
+
+/// The answer to one question about a process.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Probe")]
+struct ProbeAnswer {
+    passes: bool,
+    parts: Vec<PartAnswer>,
+}
+
+/// One thing that a probe looked at.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ProbePart")]
+struct PartAnswer {
+    name: String,
+    passes: bool,
+    reason: String,
+    age_seconds: f64,
+}
+
+/// A worker of the instance.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Worker")]
+struct WorkerAnswer {
+    stream: String,
+    consumer: String,
+    /// Handlers that may run at once.
+    concurrency: u32,
+    running: u32,
+    /// Handlers that ended since the instance started.
+    handled: u64,
+    /// Of these, those that did not end in success.
+    failed: u64,
+    p50_seconds: Option<f64>,
+    p99_seconds: Option<f64>,
+    /// What its breaker lets through: `closed`, `half-open` or `open`.
+    breaker: Option<String>,
+    kill_switch: Option<String>,
+}
+
+impl Services {
+    fn of(snapshot: &Snapshot, now: crate::clock::Timestamp) -> Self {
+        let tell = |entries: &[Entry<Presence>]| -> Vec<Instance> {
+            entries.iter().map(|entry| Instance::of(entry, now)).collect()
+        };
+        let instances = Known::of(&snapshot.presence, now, |bucket| tell(&bucket.entries));
+        Self { instances, gone: tell(&snapshot.gone) }
+    }
+}
+
+impl Instance {
+    fn of(entry: &Entry<Presence>, now: crate::clock::Timestamp) -> Self {
+        let presence = &entry.value;
+        Self {
+            service: presence.service.clone(),
+            instance: presence.instance.clone(),
+            version: presence.version.clone(),
+            started: Moment(presence.started),
+            written: Moment(entry.written),
+            age_seconds: entry.written.age(now).0.as_secs_f64(),
+            address: presence.address.clone(),
+            live: ProbeAnswer::of(&presence.probes.live),
+            ready: ProbeAnswer::of(&presence.probes.ready),
+            startup: ProbeAnswer::of(&presence.probes.startup),
+            workers: presence.workers.iter().map(WorkerAnswer::of).collect(),
+        }
+    }
+}
+
+impl ProbeAnswer {
+    fn of(probe: &Probe) -> Self {
+        Self { passes: probe.passes, parts: probe.parts.iter().map(PartAnswer::of).collect() }
+    }
+}
+
+impl PartAnswer {
+    fn of(part: &ProbePart) -> Self {
+        Self {
+            name: part.name.clone(),
+            passes: part.passes,
+            reason: part.reason.clone(),
+            age_seconds: part.age_seconds,
+        }
+    }
+}
+
+impl WorkerAnswer {
+    fn of(worker: &Worker) -> Self {
+        Self {
+            stream: worker.stream.to_string(),
+            consumer: worker.consumer.to_string(),
+            concurrency: worker.concurrency,
+            running: worker.running,
+            handled: worker.handled,
+            failed: worker.failed,
+            p50_seconds: worker.p50_seconds,
+            p99_seconds: worker.p99_seconds,
+            breaker: worker.breaker.clone(),
+            kill_switch: worker.kill_switch.clone(),
+        }
+    }
+}

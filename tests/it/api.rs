@@ -1,0 +1,195 @@
+//! The API: it answers what the pages show, its answers are what its OpenAPI document says, and its failures are JSON too.
+
+use std::sync::Arc;
+
+use axum::{Router, body::Body, http::Request};
+use serde_json::{Value, json};
+use streamgauge::{
+    api::ROUTES,
+    clock::Clock,
+    config::AccessConfig,
+    snapshot::{Label, Reading, Severity, Snapshot, Why},
+    web::{self, Settings, Web, access::Access},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    pages::facts::{consumer, count, failed, now, presence, snapshot, stream, verdict},
+    support::page::Page,
+};
+
+fn router_of(snapshot: Snapshot, settings: Settings) -> Router {
+    let (_, snapshots) = watch::channel(Arc::new(snapshot));
+    web::router(Web::new(snapshots, settings, Clock::standing_at(now()), CancellationToken::new()), Router::new())
+}
+
+/// The status and the answer at a path.
+async fn ask(router: &Router, path: &str) -> (u16, Value) {
+    let page = Page::of(router, path).await;
+    assert_eq!(page.headers["content-type"], "application/json", "{path}");
+    let answer = serde_json::from_str(&page.html).unwrap_or_else(|error| panic!("{path}: {error}: {}", page.html));
+    (page.status.as_u16(), answer)
+}
+
+async fn answer_of(snapshot: Snapshot, path: &str) -> (u16, Value) {
+    ask(&router_of(snapshot, Settings::default()), path).await
+}
+
+/// A world with something of everything, and one in which nothing is known.
+fn worlds() -> Vec<Snapshot> {
+    let mut full = snapshot();
+    let mut troubled = consumer("ORDERS", "troubled");
+    troubled.verdict = verdict(Label::Stuck, Severity::Critical, "It hangs.");
+    full.streams = count(vec![stream("ORDERS", vec![consumer("ORDERS", "reserve"), troubled])]);
+    full.gone = presence(false).entries;
+    let mut old = full.clone();
+    old.streams = failed().or_last(&old.streams);
+    let unknown = Snapshot {
+        streams: failed(),
+        presence: failed(),
+        records: Reading::unknown(Why::Absent, "there is no key-value bucket `records`"),
+        ..snapshot()
+    };
+    vec![full, old, unknown]
+}
+
+/// A path of every route.
+fn paths() -> Vec<(&'static str, String)> {
+    let fill = |path: &str| {
+        let path = path.replace("{account}", "A").replace("{stream}", "ORDERS").replace("{consumer}", "reserve");
+        format!("/api/v1{}", path.replace("{kind}", "order"))
+    };
+    ROUTES.iter().map(|route| (route.path, fill(route.path))).collect()
+}
+
+#[tokio::test]
+async fn every_answer_is_what_the_document_says() {
+    let mut answered = 0;
+    for world in worlds() {
+        let router = router_of(world, Settings::default());
+        let (_, document) = ask(&router, "/api/openapi.json").await;
+        for (form, path) in paths() {
+            let (status, answer) = ask(&router, &path).await;
+            let responses = &document["paths"][format!("/api/v1{form}")]["get"]["responses"];
+            let said =
+                &responses[if status == 200 { "200" } else { "default" }]["content"]["application/json"]["schema"];
+            assert!(said.is_object(), "{form} is not in the document");
+            let schema = json!({ "allOf": [said], "components": document["components"] });
+            let errors: Vec<String> = jsonschema::validator_for(&schema)
+                .unwrap()
+                .iter_errors(&answer)
+                .map(|error| error.to_string())
+                .collect();
+            assert_eq!(errors, Vec::<String>::new(), "{path}: {answer:#}");
+            assert!(matches!(status, 200 | 503), "{path}: {status}");
+            answered += usize::from(status == 200);
+        }
+    }
+    assert!(answered > 2 * ROUTES.len(), "most questions have answers: {answered}");
+}
+
+#[tokio::test]
+async fn the_document_is_strict_enough_to_find_a_wrong_answer() {
+    let (_, document) = answer_of(snapshot(), "/api/openapi.json").await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let said =
+        &document["paths"]["/api/v1/lag/{stream}/{consumer}"]["get"]["responses"]["200"]["content"]["application/json"];
+    let schema = json!({ "allOf": [said["schema"]], "components": document["components"] });
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    assert!(!validator.is_valid(&json!({ "lag": "5" })) && !validator.is_valid(&json!({ "lag": -1 })));
+    for route in ROUTES {
+        let operation = &document["paths"][format!("/api/v1{}", route.path)]["get"];
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert_eq!(parameters.len(), route.query.len() + route.path.matches('{').count(), "{}", route.path);
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_is_told_of_as_its_page_does() {
+    let (status, answer) = answer_of(snapshot(), "/api/v1/consumers/A/ORDERS/reserve").await;
+    assert_eq!(status, 200);
+    assert_eq!((&answer["state"]["value"]["lag"], &answer["state"]["freshness"]), (&json!(5), &json!("fresh")));
+    assert_eq!(answer["state"]["source"], "n1");
+    assert_eq!(answer["ages"]["freshness"], "not_yet");
+    assert_eq!(answer["ages"]["value"], Value::Null);
+    assert_eq!(answer["config"]["ack_wait"], 30_000_000_000_u64);
+    assert_eq!(answer["verdict"]["label"], "ok");
+}
+
+#[tokio::test]
+async fn lists_are_searched_and_paged_as_the_pages_are() {
+    let names = ["a", "b", "c"].map(|name| consumer("ORDERS", name)).to_vec();
+    let router =
+        router_of(Snapshot { streams: count(vec![stream("ORDERS", names)]), ..snapshot() }, Settings::default());
+    let (_, list) = ask(&router, "/api/v1/consumers?sort=name&limit=2&page=2").await;
+    assert_eq!((&list["total"], &list["page"], &list["pages"]), (&json!(3), &json!(2), &json!(2)));
+    assert_eq!((list["rows"].as_array().unwrap().len(), &list["rows"][0]["name"]), (1, &json!("c")));
+    for (query, total) in [("q=b", 1), ("label=stuck", 0), ("label=ok", 3), ("account=B", 0), ("stream=ORDERS", 3)] {
+        let (_, list) = ask(&router, &format!("/api/v1/consumers?{query}")).await;
+        assert_eq!(list["total"], total, "{query}");
+    }
+    let (_, list) = ask(&router, "/api/v1/streams?q=order").await;
+    assert_eq!(list["total"], 1);
+}
+
+#[tokio::test]
+async fn an_autoscaler_gets_the_true_lag_or_none() {
+    let path = "/api/v1/lag/ORDERS/reserve";
+    let (status, answer) = answer_of(snapshot(), path).await;
+    assert_eq!((status, &answer["lag"]), (200, &json!(5)));
+
+    let mut stale = stream("ORDERS", vec![consumer("ORDERS", "reserve")]);
+    if let Reading::Known(fact) = &mut stale.consumers {
+        let row = &mut fact.value.rows[0];
+        row.state = failed().or_last(&row.state);
+    }
+    for world in [Snapshot { streams: count(vec![stale]), ..snapshot() }, Snapshot { streams: failed(), ..snapshot() }]
+    {
+        let (status, answer) = answer_of(world, path).await;
+        assert_eq!((status, &answer["error"]["code"]), (503, &json!("unknown")), "{answer}");
+        assert!(answer["error"]["message"].as_str().unwrap().contains("the dog ate it"), "{answer}");
+    }
+    assert_eq!(answer_of(snapshot(), "/api/v1/lag/ORDERS/nobody").await.0, 404);
+}
+
+#[tokio::test]
+async fn of_two_accounts_with_such_a_consumer_one_has_to_be_named() {
+    let mut other = stream("ORDERS", vec![consumer("ORDERS", "reserve")]);
+    other.account = "B".into();
+    if let Reading::Known(fact) = &mut other.consumers {
+        fact.value.rows[0].account = "B".into();
+    }
+    let router = router_of(
+        Snapshot { streams: count(vec![stream("ORDERS", vec![consumer("ORDERS", "reserve")]), other]), ..snapshot() },
+        Settings::default(),
+    );
+    let (status, answer) = ask(&router, "/api/v1/lag/ORDERS/reserve").await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("ambiguous")));
+    assert_eq!(ask(&router, "/api/v1/lag/ORDERS/reserve?account=B").await.0, 200);
+    assert_eq!(ask(&router, "/api/v1/lag/ORDERS/reserve?account=C").await.0, 404);
+}
+
+#[tokio::test]
+async fn failures_are_json_too() {
+    let token = "0123456789abcdef";
+    let access = Access::new(&AccessConfig { token: token.parse().ok(), ..AccessConfig::default() }, 7070).unwrap();
+    let settings = Settings { access, base_path: "/gauge".parse().unwrap(), ..Settings::default() };
+    let router = router_of(snapshot(), settings);
+    for path in ["/gauge/api/v1/overview", "/gauge/api/openapi.json", "/gauge/api/v1/nowhere"] {
+        let (status, answer) = ask(&router, path).await;
+        assert_eq!((status, &answer["error"]["code"]), (401, &json!("refused")), "{path}");
+    }
+    let open = router_of(snapshot(), Settings::default());
+    for path in
+        ["/api/v1/nowhere", "/api/v2/overview", "/api/v1/streams/A/NOTHING", "/api/v1/", "/api/v1/consumers/A/ORDERS"]
+    {
+        let (status, answer) = ask(&open, path).await;
+        assert_eq!((status, &answer["error"]["code"]), (404, &json!("not_found")), "{path}");
+    }
+    let page = Page::answering(&open, Request::post("/api/v1/overview").body(Body::empty()).unwrap()).await;
+    assert_eq!((page.status.as_u16(), page.html.contains("only_read")), (405, true));
+    let bearer = Request::get("/gauge/api/v1/overview").header("authorization", format!("Bearer {token}"));
+    let page = Page::answering(&router, bearer.body(Body::empty()).unwrap()).await;
+    assert_eq!(page.status, 200);
+}
