@@ -8,6 +8,7 @@ mod demo;
 mod drain;
 mod measured;
 mod memory;
+mod metrics;
 mod pairs;
 mod publish;
 mod report;
@@ -52,6 +53,7 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("memory", |_, report| memory::run(report), true),
     ("round", |_, report| round::run(report), true),
     ("crowd", |_, report| round::crowd(report), true),
+    ("metrics", |_, report| metrics::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 

@@ -1,12 +1,10 @@
 //! Consumers.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Ask, Failure, Parameter, Route, json,
+    Failure, Parameter, Route, json,
     known::{ClusterAnswer, Known, Moment},
     list::{ACCOUNT, LIMIT, List, PAGE, Q},
 };
@@ -45,14 +43,14 @@ pub(super) const ONE: Route = Route {
     path: "/consumers/{account}/{stream}/{consumer}",
     summary: "One consumer, and how it is set up.",
     query: &[],
-    schema: |generator| generator.subschema_for::<ConsumerDetail>(),
+    schema: |generator| generator.subschema_for::<ConsumerDetail<'_>>(),
     answer: |ask| {
         let [account, stream, name] = ask.parts.as_slice() else { return Err(gone(ask.snapshot)) };
         let is_it = |consumer: &&Consumer| {
             *consumer.account == **account && consumer.stream.as_str() == stream && consumer.name.as_str() == name
         };
         let found = ask.snapshot.known_consumers().find(is_it).ok_or_else(|| gone(ask.snapshot))?;
-        json(&ConsumerDetail { consumer: ConsumerAnswer::of(found, ask.now), config: found.config.clone() })
+        json(&ConsumerDetail { consumer: ConsumerAnswer::of(found, ask.now), config: &found.config })
     },
 };
 
@@ -97,12 +95,12 @@ pub(super) struct ConsumerAnswer {
 
 /// A consumer, and how it is set up.
 #[derive(Serialize, JsonSchema)]
-struct ConsumerDetail {
+struct ConsumerDetail<'a> {
     #[serde(flatten)]
     consumer: ConsumerAnswer,
     /// How it is set up, in the words of the JetStream API; durations are nanoseconds.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    config: Arc<ConsumerConfig>,
+    config: &'a ConsumerConfig,
 }
 
 /// How messages reach its clients: they ask, or the server sends.

@@ -8,6 +8,7 @@ use super::{
     known::{Known, Moment},
 };
 use crate::{
+    clock::Timestamp,
     presence::{Presence, Probe, ProbePart, Worker},
     snapshot::{Entry, Snapshot},
 };
@@ -88,7 +89,7 @@ struct WorkerAnswer {
 }
 
 impl Services {
-    fn of(snapshot: &Snapshot, now: crate::clock::Timestamp) -> Self {
+    fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let tell = |entries: &[Entry<Presence>]| -> Vec<Instance> {
             entries.iter().map(|entry| Instance::of(entry, now)).collect()
         };
@@ -98,7 +99,7 @@ impl Services {
 }
 
 impl Instance {
-    fn of(entry: &Entry<Presence>, now: crate::clock::Timestamp) -> Self {
+    fn of(entry: &Entry<Presence>, now: Timestamp) -> Self {
         let presence = &entry.value;
         Self {
             service: presence.service.clone(),

@@ -1,7 +1,5 @@
 //! Streams.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -47,7 +45,7 @@ pub(super) const ONE: Route = Route {
     path: "/streams/{account}/{stream}",
     summary: "One stream, how it is set up, and its consumers.",
     query: &[],
-    schema: |generator| generator.subschema_for::<StreamDetail>(),
+    schema: |generator| generator.subschema_for::<StreamDetail<'_>>(),
     answer: |ask| json(&StreamDetail::of(found(ask).ok_or_else(|| gone(ask.snapshot))?, ask.now)),
 };
 
@@ -75,12 +73,12 @@ struct StreamAnswer {
 
 /// A stream, how it is set up, and its consumers.
 #[derive(Serialize, JsonSchema)]
-struct StreamDetail {
+struct StreamDetail<'a> {
     #[serde(flatten)]
     stream: StreamAnswer,
     /// How it is set up, in the words of the JetStream API; durations are nanoseconds.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
-    config: Arc<StreamConfig>,
+    config: &'a StreamConfig,
     /// Its consumers, by name; the first 1000 of them.
     consumers: Known<Vec<ConsumerAnswer>>,
 }
@@ -149,11 +147,11 @@ impl StreamAnswer {
     }
 }
 
-impl StreamDetail {
-    fn of(stream: &Stream, now: Timestamp) -> Self {
+impl<'a> StreamDetail<'a> {
+    fn of(stream: &'a Stream, now: Timestamp) -> Self {
         Self {
             stream: StreamAnswer::of(stream, now),
-            config: stream.config.clone(),
+            config: &stream.config,
             consumers: Known::of(&stream.consumers, now, |list| {
                 list.rows.iter().take(CONSUMERS_MOST).map(|consumer| ConsumerAnswer::of(consumer, now)).collect()
             }),

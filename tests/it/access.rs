@@ -1,6 +1,6 @@
 //! Who may read the observer: nobody without the token where there is one, nobody by a name that is not ours, and probes always.
 
-use std::sync::Arc;
+use std::{fs, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -9,6 +9,7 @@ use axum::{
 };
 use streamgauge::{
     clock::Clock,
+    collector::History,
     config::AccessConfig,
     service::{Health, probes},
     telemetry::Metrics,
@@ -19,7 +20,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     pages::facts::{now, snapshot},
-    support::page::Page,
+    support::{
+        http,
+        page::Page,
+        port::ReservedPort,
+        process::{Process, streamgauge},
+    },
 };
 
 const TOKEN: &str = "hush+0123456789/abcdef==";
@@ -30,15 +36,16 @@ const TOKEN_ENCODED: &str = "hush%2B0123456789%2Fabcdef%3D%3D";
 /// Everything that `serve` serves, by these settings.
 fn observer(config: AccessConfig, base: &str) -> Router {
     let clock = Clock::standing_at(now());
-    let (sender, snapshots) = watch::channel(Arc::new(snapshot()));
-    // The pages outlive the test's own end of the channel.
-    std::mem::forget(sender);
+    let (_, snapshots) = watch::channel(Arc::new(snapshot()));
     let access = Access::new(&config, 7070).unwrap();
     let settings = Settings { access: access.clone(), base_path: base.parse().unwrap(), ..Settings::default() };
     let metrics = web::metrics::router(snapshots.clone(), Metrics::default(), clock.clone(), 10, access);
     let health = Arc::new(Health::new(clock.clone()));
     let probes = probes::without_metrics(health);
-    web::router(Web::new(snapshots, settings, clock, CancellationToken::new()), probes.merge(metrics))
+    web::router(
+        Web::new(snapshots, History::default(), settings, clock, CancellationToken::new()),
+        probes.merge(metrics),
+    )
 }
 
 fn locked() -> Router {
@@ -150,4 +157,53 @@ async fn where_there_is_no_token_the_login_leads_to_the_pages() {
     let page = ask(&observer(AccessConfig::default(), ""), "/login?token=whatever", &[]).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
     assert!(!page.headers.contains_key("set-cookie"));
+}
+
+/// A start takes a fraction of a second; this is for a machine that does much else.
+const LIMIT: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn the_token_is_in_the_line_at_start_and_in_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    fs::write(&file, format!("{TOKEN}\n")).unwrap();
+    // Nobody listens there: the pages are served all the same.
+    let nats = ReservedPort::new();
+    let nats = format!("nats://{}", nats.address());
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--nats", &nats, "--token-file", file.to_str().unwrap()];
+    let observer = Process::start(&mut streamgauge(&arguments));
+    let line = observer.line(LIMIT, "where to log in", |line| line.contains("log in by opening")).await;
+    let link = line.split_whitespace().last().unwrap();
+    assert!(link.ends_with(&format!("/login?token={TOKEN_ENCODED}")), "{line}");
+
+    let home = link.split("login").next().unwrap();
+    let refused = http::get(home).await.unwrap();
+    assert_eq!(refused.status, 401);
+    assert_eq!(http::get(&format!("{home}livez")).await.unwrap().status, 200);
+    let bearer = format!("Bearer {TOKEN}");
+    let headers = [("authorization", bearer.as_str())];
+    for path in ["", "metrics", "api/v1/overview", "nowhere", "login?token=hush"] {
+        let answer = http::get_with(&format!("{home}{path}"), &headers).await.unwrap();
+        assert!(!answer.body.contains(TOKEN), "{path}: {}", answer.body);
+    }
+    let by_name = http::get_with(home, &[("host", "rebound.example.org"), headers[0]]).await.unwrap();
+    assert_eq!(by_name.status, 421);
+    let said = [observer.stdout(), observer.stderr()].concat();
+    let lines = said.iter().filter(|line| line.contains(TOKEN) || line.contains(TOKEN_ENCODED)).count();
+    assert_eq!(lines, 1, "{said:#?}");
+}
+
+#[test]
+fn an_unfit_token_and_an_open_address_are_told_in_a_sentence() {
+    let refusal = |arguments: &[&str]| {
+        let output = streamgauge(&[&["serve"], arguments].concat()).output().unwrap();
+        assert!(!output.status.success(), "{output:?}");
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let said = refusal(&["--listen", "127.0.0.1:0", "--token", "hush"]);
+    assert!(said.contains("openssl rand") && !said.contains("hush"), "{said}");
+    let said = refusal(&["--listen", "0.0.0.0:0"]);
+    assert!(said.contains("--token-file") && said.contains("--insecure"), "{said}");
+    let said = refusal(&["--token", "hush", "--token-file", "/nowhere"]);
+    assert!(said.contains("cannot be used with") && !said.contains("hush"), "{said}");
 }

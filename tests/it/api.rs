@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use streamgauge::{
     api::ROUTES,
     clock::Clock,
+    collector::History,
     config::AccessConfig,
     snapshot::{Label, Reading, Severity, Snapshot, Why},
     web::{self, Settings, Web, access::Access},
@@ -21,7 +22,10 @@ use crate::{
 
 fn router_of(snapshot: Snapshot, settings: Settings) -> Router {
     let (_, snapshots) = watch::channel(Arc::new(snapshot));
-    web::router(Web::new(snapshots, settings, Clock::standing_at(now()), CancellationToken::new()), Router::new())
+    web::router(
+        Web::new(snapshots, History::default(), settings, Clock::standing_at(now()), CancellationToken::new()),
+        Router::new(),
+    )
 }
 
 /// The status and the answer at a path.

@@ -3,6 +3,7 @@
 mod accounts;
 mod buckets;
 mod letters;
+mod permissions;
 mod truth;
 
 use std::{sync::Arc, time::Duration};

@@ -12,8 +12,7 @@ pub(super) struct Hosts {
 impl Hosts {
     /// These names too; `*` stands for all.
     pub(super) fn new(names: &[String]) -> Self {
-        let plain = |name: &String| plain(name).to_owned();
-        Self { names: names.iter().map(plain).collect(), any: names.iter().any(|name| name.trim() == "*") }
+        Self { names: names.iter().map(|name| plain(name)).collect(), any: names.iter().any(|name| name.trim() == "*") }
     }
 
     /// Whether this is the name of one of them, as the `Host` header writes it: with a port or without.

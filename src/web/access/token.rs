@@ -31,8 +31,8 @@ pub enum TokenError {
     },
     /// It is too easy to guess, or does not fit into a header.
     #[error(
-        "the token from {from} is not fit: give {LETTERS_LEAST} to {LETTERS_MOST} letters, digits and `-._~+/=`, such as `openssl rand \
-         -hex 32` writes"
+        "the token from {from} is not fit: give {least} to {most} letters, digits and `-._~+/=`, such as `openssl rand \
+         -hex 32` writes", least = LETTERS_LEAST, most = LETTERS_MOST
     )]
     Unfit {
         /// Where it came from.
