@@ -10,7 +10,7 @@ use std::{
     pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,6 +26,15 @@ use super::{
 /// A handler that ends sooner leaves its runner to take the next message: waking another thread would take longer.
 const SOON: Duration = Duration::from_micros(20);
 
+/// So many such handlers one after the other show that handlers are quick; one that is not takes away [`DOUBT`] of them.
+const PROVEN: usize = 64;
+
+/// See [`PROVEN`]: a thread that the system held up now and then does not make quick handlers slow ones.
+const DOUBT: usize = 16;
+
+/// More quick handlers than this prove no more.
+const PROVEN_MOST: usize = 128;
+
 /// So many messages of such handlers are worth a runner of their own.
 const WORTH_ANOTHER: usize = 64;
 
@@ -33,7 +42,8 @@ const WORTH_ANOTHER: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Runners {
     state: Mutex<State>,
-    is_slow: AtomicBool,
+    /// Handlers that were quick, less what speaks against it.
+    quick: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -51,12 +61,18 @@ impl Runners {
         self.lock().waiting.push_back(message);
     }
 
-    /// Notes how long a handler took.
+    /// Notes how long a handler took. Runners that note at once may lose each other's notes, which does no harm.
     pub(super) fn took(&self, took: Duration) {
-        let is_slow = took > SOON;
-        if self.is_slow.load(Relaxed) != is_slow {
-            self.is_slow.store(is_slow, Relaxed);
+        let quick = self.quick.load(Relaxed);
+        let noted = if took > SOON { quick.saturating_sub(DOUBT) } else { PROVEN_MOST.min(quick + 1) };
+        if noted != quick {
+            self.quick.store(noted, Relaxed);
         }
+    }
+
+    /// Whether handlers may keep their threads: so it is until they have shown that they do not.
+    fn is_slow(&self) -> bool {
+        self.quick.load(Relaxed) < PROVEN
     }
 
     /// The next message, or the end of the runner that asks.
@@ -91,7 +107,7 @@ impl Runners {
 
 /// Starts as many runners as what waits is worth.
 pub(super) fn see_to(shared: &Arc<Shared>) {
-    start(shared, shared.runners.is_slow.load(Relaxed));
+    start(shared, shared.runners.is_slow());
 }
 
 /// Starts runners for whatever waits: the handlers of those that there are may block their threads.
@@ -122,7 +138,8 @@ async fn run(mut active: Active, stop: CancellationToken) {
             })
             .await;
         }
-        if !task::coop::has_budget_remaining() {
+        // What this message woke waits for this thread, and so it must not wait for a handler that keeps the thread.
+        if shared.runners.is_slow() || !task::coop::has_budget_remaining() {
             task::yield_now().await;
         }
     }
