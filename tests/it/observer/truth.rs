@@ -168,7 +168,9 @@ fn leader_of(snapshot: &Snapshot, stream: &str, consumer: &str) -> Option<String
 #[tokio::test]
 async fn each_number_is_the_leaders_own_through_elections_and_a_death() {
     let mut cluster = Cluster::start_configured(ACCOUNTS).await;
-    let client = async_nats::connect(cluster.url()).await.unwrap();
+    let servers = cluster.url();
+    let servers: Vec<&str> = servers.split(',').collect();
+    let client = async_nats::connect(servers).await.unwrap();
     let mut jetstream = jetstream::new(client.clone());
     jetstream.set_timeout(LIMIT);
     fill(&jetstream).await;
