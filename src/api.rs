@@ -3,6 +3,7 @@
 //! Every route is one entry of [`ROUTES`]: its path, what it is for, what it answers and how.
 
 mod consumer;
+mod dead_letter;
 mod finding;
 mod known;
 mod lag;
@@ -97,6 +98,8 @@ pub const ROUTES: &[Route] = &[
     record::ALL,
     record::OF_KIND,
     finding::ROUTE,
+    dead_letter::LIST,
+    dead_letter::ONE,
     lag::ROUTE,
 ];
 

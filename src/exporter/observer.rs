@@ -28,6 +28,11 @@ const STALE: Family = gauge(
     &["kind"],
     "Streams and consumers that are known and of which the last round brought no word; they have no counts here.",
 );
+const DEAD_LETTERS: Family = gauge(
+    "streamgauge_dead_letters_stored",
+    &[],
+    "Messages that workers gave up and whose copies are kept; absent where there is no stream of dead letters.",
+);
 const ROUNDS: Family = Family {
     name: "streamgauge_rounds_total",
     kind: Kind::Counter,
@@ -39,7 +44,7 @@ const ROUND_INTERVAL: Family =
     gauge("streamgauge_round_interval_seconds", &[], "From the end of a round to the start of the next.");
 
 pub(super) fn families() -> Vec<Family> {
-    vec![FINDINGS, CHECK_FINDINGS, STALE, ROUNDS, ROUND_AGE, ROUND_INTERVAL]
+    vec![FINDINGS, CHECK_FINDINGS, STALE, DEAD_LETTERS, ROUNDS, ROUND_AGE, ROUND_INTERVAL]
 }
 
 pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
@@ -52,6 +57,7 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
     text.family(&FINDINGS, by_severity(snapshot).into_iter());
     text.family(&CHECK_FINDINGS, by_check(snapshot).into_iter());
     text.family(&STALE, stale(snapshot).into_iter());
+    text.single(&DEAD_LETTERS, snapshot.dead_letters.fresh().map(|letters| letters.total.into()));
 }
 
 fn by_severity(snapshot: &Snapshot) -> Vec<(String, Value)> {

@@ -173,7 +173,7 @@ async fn the_token_is_in_the_line_at_start_and_in_no_other() {
     let arguments = ["serve", "--listen", "127.0.0.1:0", "--nats", &nats, "--token-file", file.to_str().unwrap()];
     let observer = Process::start(&mut streamgauge(&arguments));
     let line = observer.line(LIMIT, "where to log in", |line| line.contains("log in by opening")).await;
-    let link = line.split_whitespace().last().unwrap();
+    let link = line.split("opening ").nth(1).unwrap().trim_end_matches(['"', '}']);
     assert!(link.ends_with(&format!("/login?token={TOKEN_ENCODED}")), "{line}");
 
     let home = link.split("login").next().unwrap();

@@ -52,6 +52,7 @@ fn worlds() -> Vec<Snapshot> {
     let unknown = Snapshot {
         streams: failed(),
         presence: failed(),
+        dead_letters: failed(),
         records: Reading::unknown(Why::Absent, "there is no key-value bucket `records`"),
         ..snapshot()
     };
@@ -62,7 +63,7 @@ fn worlds() -> Vec<Snapshot> {
 fn paths() -> Vec<(&'static str, String)> {
     let fill = |path: &str| {
         let path = path.replace("{account}", "A").replace("{stream}", "ORDERS").replace("{consumer}", "reserve");
-        format!("/api/v1{}", path.replace("{kind}", "order"))
+        format!("/api/v1{}", path.replace("{kind}", "order").replace("{sequence}", "42"))
     };
     ROUTES.iter().map(|route| (route.path, fill(route.path))).collect()
 }
@@ -135,6 +136,18 @@ async fn lists_are_searched_and_paged_as_the_pages_are() {
     }
     let (_, list) = ask(&router, "/api/v1/streams?q=order").await;
     assert_eq!(list["total"], 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_comes_with_its_headers_and_as_much_payload_as_its_page_shows() {
+    let router = router_of(snapshot(), Settings::default());
+    let (_, list) = ask(&router, "/api/v1/dead-letters").await;
+    assert_eq!((&list["total"], &list["rows"][0]["sequence"]), (&json!(1), &json!(42)));
+    assert!(list["missing"][0].as_str().unwrap().starts_with("2 older ones"), "{list}");
+    let (_, letter) = ask(&router, "/api/v1/dead-letters/ORDERS/reserve/42").await;
+    assert_eq!(letter["headers"], json!({ "ce-type": ["OrderPlaced"] }));
+    assert_eq!((&letter["payload_begins"], &letter["attempts"]), (&json!("{\"item\":\"soap\"}"), &json!(5)));
+    assert_eq!(ask(&router, "/api/v1/dead-letters/ORDERS/reserve/41").await.0, 404);
 }
 
 #[tokio::test]

@@ -1,0 +1,156 @@
+//! Dead letters.
+
+use std::{collections::BTreeMap, str};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Ask, Failure, Route, json,
+    known::Moment,
+    list::{LIMIT, List, PAGE},
+};
+use crate::snapshot::{Letter, Letters};
+
+/// The newest dead letters.
+pub(super) const LIST: Route = Route {
+    path: "/dead-letters",
+    summary: "Messages that workers gave up, the newest first, as far as they were read.",
+    query: &[PAGE, LIMIT],
+    schema: |generator| generator.subschema_for::<List<LetterAnswer>>(),
+    answer: |ask| {
+        let letters = &ask.snapshot.dead_letters;
+        let rows: Vec<&Letter> = letters.value().into_iter().flat_map(|letters| &letters.rows).collect();
+        let missing = letters.value().and_then(|letters| unread(letters)).into_iter().collect();
+        json(&List::of(ask, rows, LetterAnswer::of).lacking(letters.reason(), missing))
+    },
+};
+
+/// One of them.
+pub(super) const ONE: Route = Route {
+    path: "/dead-letters/{stream}/{consumer}/{sequence}",
+    summary: "One dead letter, by where its message was given up, with its headers.",
+    query: &[],
+    schema: |generator| generator.subschema_for::<LetterDetail<'_>>(),
+    answer: |ask| json(&LetterDetail::of(found(ask)?)),
+};
+
+fn found<'a>(ask: &Ask<'a>) -> Result<&'a Letter, Failure> {
+    let letters = &ask.snapshot.dead_letters;
+    let is_it = |letter: &&Letter| {
+        let place = &letter.place;
+        ask.parts == [place.stream.to_string(), place.consumer.to_string(), place.sequence.to_string()]
+    };
+    let found = letters.value().and_then(|letters| letters.rows.iter().find(is_it));
+    found.ok_or_else(|| match letters.reason() {
+        None => Failure::not_found("no such letter is among the newest; `streamgauge dlq show` reads older ones"),
+        Some(reason) => Failure::unknown(format!("dead letters are not known: {reason}")),
+    })
+}
+
+/// How many letters there are beside those that were read.
+fn unread(letters: &Letters) -> Option<String> {
+    let older = letters.total.saturating_sub(letters.rows.len() as u64);
+    (older > 0).then(|| format!("{older} older ones, or such as could not be understood"))
+}
+
+/// A message that a worker gave up, by the copy that it left.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetter")]
+struct LetterAnswer {
+    /// Where it died: the stream, the consumer, and its sequence in the stream.
+    stream: String,
+    consumer: String,
+    sequence: u64,
+    /// The subject that it was published on.
+    subject: String,
+    message_id: Option<String>,
+    /// Why it was given up, in words.
+    reason: String,
+    /// What kind of failure, one of few.
+    class: String,
+    /// How often a handler was started on it, if its worker counted.
+    attempts: Option<u32>,
+    /// How often the server delivered it.
+    deliveries: Option<u64>,
+    /// When its stream took it.
+    published: Option<Moment>,
+    /// When it was given up.
+    died: Moment,
+    /// Of one that was replayed and died again: which letter that was.
+    replay_of: Option<String>,
+    /// Of one that was replayed and died again: the how many-th replay.
+    replay_generation: Option<u32>,
+    /// The trace that it belongs to, as 32 hex digits.
+    trace_id: Option<String>,
+    /// Bytes of its payload.
+    size: u64,
+}
+
+/// A dead letter, and what it says.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "DeadLetterDetail")]
+struct LetterDetail<'a> {
+    #[serde(flatten)]
+    letter: LetterAnswer,
+    /// Its own headers, each with its values.
+    headers: BTreeMap<&'a str, Vec<&'a str>>,
+    /// The beginning of its payload, where that is text; null where it is none, or lies elsewhere.
+    payload_begins: Option<&'a str>,
+}
+
+impl LetterAnswer {
+    fn of(letter: &Letter) -> Self {
+        let repeat = letter.repeat.as_ref();
+        Self {
+            stream: letter.place.stream.to_string(),
+            consumer: letter.place.consumer.to_string(),
+            sequence: letter.place.sequence,
+            subject: letter.subject.clone(),
+            message_id: letter.message_id.clone(),
+            reason: letter.reason.clone(),
+            class: letter.class.clone(),
+            attempts: letter.attempts,
+            deliveries: letter.deliveries,
+            published: letter.published.map(Moment),
+            died: Moment(letter.died),
+            replay_of: repeat.map(|repeat| repeat.first.clone()),
+            replay_generation: repeat.map(|repeat| repeat.generation),
+            trace_id: letter.trace_id.clone(),
+            size: letter.size,
+        }
+    }
+}
+
+impl<'a> LetterDetail<'a> {
+    fn of(letter: &'a Letter) -> Self {
+        let mut headers = BTreeMap::<_, Vec<_>>::new();
+        for (name, value) in &letter.headers {
+            headers.entry(name.as_str()).or_default().push(value.as_str());
+        }
+        let payload_begins = text(&letter.head).filter(|text| !text.is_empty() && !letter.is_elsewhere);
+        Self { letter: LetterAnswer::of(letter), headers, payload_begins }
+    }
+}
+
+/// The text that bytes begin with, if they are text up to where they were cut.
+fn text(bytes: &[u8]) -> Option<&str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_was_cut_within_a_letter_is_text() {
+        assert_eq!(text("gré".as_bytes()), Some("gré"));
+        assert_eq!(text(&"gré".as_bytes()[..3]), Some("gr"));
+        assert_eq!(text(b"\xff\xfe"), None);
+        assert_eq!(text(b""), Some(""));
+    }
+}
