@@ -13,7 +13,7 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 use streamgauge::{
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
-    config::NatsConfig,
+    config::{NatsConfig, Thresholds},
 };
 use tokio::{sync::Mutex, task::JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -43,7 +43,13 @@ impl Stage {
     async fn set(client: Client) -> Self {
         let server = NatsServer::start().await;
         let app = NatsConfig { url: Some(server.url()), ..NatsConfig::default() };
-        let settings = Settings { interval: INTERVAL, app, system: None, history: History::default() };
+        let settings = Settings {
+            interval: INTERVAL,
+            app,
+            system: None,
+            history: History::default(),
+            thresholds: Thresholds::default(),
+        };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
         let stopped = stop.clone();

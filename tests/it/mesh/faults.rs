@@ -5,7 +5,7 @@ use std::time::Duration;
 use streamgauge::{
     clock::Clock,
     collector::{self, History, Settings},
-    config::NatsConfig,
+    config::{NatsConfig, Thresholds},
     snapshot::Label,
 };
 use tokio::task::JoinSet;
@@ -69,7 +69,13 @@ fn a_fault_that_a_service_cannot_have_is_refused() {
 
 async fn assert_verdict(mesh: &Mesh, consumer: &str, label: Label) {
     let app = NatsConfig { url: Some(mesh.nats.url()), ..NatsConfig::default() };
-    let settings = Settings { interval: Duration::from_millis(500), app, system: None, history: History::default() };
+    let settings = Settings {
+        interval: Duration::from_millis(500),
+        app,
+        system: None,
+        history: History::default(),
+        thresholds: Thresholds::default(),
+    };
     let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
     let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
     observer.spawn(collector.run(stop.clone()));
