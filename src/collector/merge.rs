@@ -4,7 +4,7 @@ use super::{gone, trend};
 use crate::{
     broker::Answers,
     clock::Timestamp,
-    snapshot::{Consumer, Contact, Fact, Listing, Reading, Snapshot, Stream, Why},
+    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, Reading, Snapshot, Stream, Why},
 };
 
 /// The snapshot that follows `last`.
@@ -67,12 +67,23 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
     let last = last.filter(|last| last.created == now.created);
     if let Some(last) = last {
         let state = std::mem::replace(&mut now.state, Reading::not_yet());
+        let state = if is_new_to_it(&state, &last.state) { Reading::unknown(Why::Failed, NEW_LEADER) } else { state };
         now.state = state.or_last(&last.state);
     }
     now.trend = trend::of_consumer(&now.state, last.map(|last| &last.state));
     if let Some(last) = last {
         now.verdict = last.verdict.clone();
     }
+}
+
+const NEW_LEADER: &str = "its leader was only just elected and has not counted yet";
+
+/// Whether the word is that of a new leader whom no majority follows yet: such a one may say that nothing is pending before it has counted.
+fn is_new_to_it(now: &Reading<ConsumerState>, last: &Reading<ConsumerState>) -> bool {
+    let (Some(now), Some(last)) = (now.fact(), last.fact()) else { return false };
+    let replicas = now.value.cluster.as_ref().map_or(&[][..], |cluster| &cluster.replicas);
+    let follow = replicas.iter().filter(|replica| replica.is_current && !replica.is_offline).count();
+    now.source != last.source && (follow + 1) * 2 <= replicas.len() + 1
 }
 
 /// Gives every row of a list its past, and brings back rows of which the list only says that nobody gave an account of them. The rows of
@@ -144,7 +155,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        snapshot::{ConsumerState, Missing, RoundStats, StreamState, Verdict},
+        snapshot::{Cluster, Missing, Replica, RoundStats, StreamState, Verdict},
     };
 
     fn start() -> Clock {
@@ -231,6 +242,33 @@ mod tests {
         assert_eq!(stream.trend.unwrap().stored_per_second(), 10.0);
         let trend = second.known_consumers().next().unwrap().trend.unwrap();
         assert_eq!((trend.delivered_per_second(), trend.pending_before), (5.0, 3));
+    }
+
+    fn check_new_leader(follow: usize, expected: (u64, Option<&str>)) {
+        let second = rounds(|born, now| {
+            let replica = |place: usize| Replica {
+                name: place.to_string(),
+                is_current: place < follow,
+                is_offline: false,
+                heard_ago: Duration::ZERO,
+                behind: 0,
+                last_sequence: None,
+            };
+            let cluster = Cluster { leader: Some("n2".to_owned()), replicas: [0, 1].map(replica).into() };
+            let state = ConsumerState { delivered: 4, cluster: Some(cluster), ..ConsumerState::default() };
+            let mut row = consumer_row("reserve", 4, born, now);
+            row.state = Reading::known(state, "n2", now);
+            listed(vec![stream_row(30, vec![row], born, now)], &[], now)
+        });
+        let state = &second.known_consumers().next().unwrap().state;
+        assert_eq!((state.value().unwrap().pending, state.reason()), expected, "{follow} follow");
+    }
+
+    #[test]
+    fn a_new_leader_is_believed_when_a_majority_follows_it() {
+        check_new_leader(0, (3, Some(NEW_LEADER)));
+        check_new_leader(1, (0, None));
+        check_new_leader(2, (0, None));
     }
 
     #[test]

@@ -1,13 +1,17 @@
 //! Three servers and 300 consumers with three replicas each: every number is what the consumer's own leader says, whoever leads.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream::{
     self, AckKind,
     consumer::{PullConsumer, pull},
+    message::PublishMessage,
     stream,
 };
-use futures_util::{StreamExt, TryStreamExt, stream as futures};
+use futures_util::{StreamExt, stream as futures};
 use streamgauge::{
     config::NatsConfig,
     snapshot::{ConsumerState, Reading, Snapshot},
@@ -75,8 +79,9 @@ async fn fill(jetstream: &jetstream::Context) {
     for number in 0..STREAMS {
         let config = stream::Config { name: name(number), num_replicas: 3, ..Default::default() };
         jetstream.create_stream(config).await.unwrap();
-        for _ in 0..MESSAGES {
-            jetstream.publish(name(number), "{}".into()).await.unwrap().await.unwrap();
+        for message in 0..MESSAGES {
+            // A stream that was just made may have no leader yet.
+            eventually(LIMIT, "a message is stored", async || stored(jetstream, name(number), message).await).await;
         }
     }
     let work = all().map(|(stream, number)| async move {
@@ -88,13 +93,35 @@ async fn fill(jetstream: &jetstream::Context) {
         };
         let made: PullConsumer = jetstream.create_consumer_on_stream(config, name(stream)).await.unwrap();
         let (delivered, acked) = handled(number);
-        let batch = made.batch().max_messages(delivered).expires(LIMIT).messages().await.unwrap();
-        let held: Vec<_> = batch.try_collect().await.unwrap();
+        let held = pulled(&made, delivered).await;
         for message in held.iter().take(acked) {
             message.ack_with(AckKind::Ack).await.unwrap();
         }
     });
     futures::iter(work).buffer_unordered(AT_ONCE).collect::<Vec<_>>().await;
+}
+
+async fn stored(jetstream: &jetstream::Context, stream: String, number: u64) -> bool {
+    let message = PublishMessage::build().message_id(number.to_string()).payload("{}".into());
+    match jetstream.send_publish(stream, message).await {
+        Ok(confirmed) => confirmed.await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// Exactly so many messages; the first requests of a consumer that was just made may be refused.
+async fn pulled(consumer: &PullConsumer, count: usize) -> Vec<jetstream::Message> {
+    let mut held = Vec::new();
+    let began = Instant::now();
+    while held.len() < count {
+        assert!(began.elapsed() < LIMIT, "{} of {count} messages were delivered", held.len());
+        let request = consumer.batch().max_messages(count - held.len()).expires(Duration::from_secs(1));
+        let Ok(mut batch) = request.messages().await else { continue };
+        while let Some(Ok(message)) = batch.next().await {
+            held.push(message);
+        }
+    }
+    held
 }
 
 /// What the leaders say, each asked for itself; nothing while one of them has none.
