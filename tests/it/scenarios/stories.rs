@@ -146,10 +146,12 @@ async fn squeezed(scene: Scene) {
 
 async fn made_anew(scene: Scene) {
     let stream = scene.set().await;
-    let _load = scene.load(RATE);
+    let load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
     scene.runs_well(CALM).await;
     worker.kill().await;
+    // What comes on top would make it fall behind, which is worse.
+    drop(load);
     stream.delete_consumer("made_anew").await.unwrap();
     stream.create_consumer(scene.consumer_config()).await.unwrap();
     let _worker = scene.worker(QUICK).await;
