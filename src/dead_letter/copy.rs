@@ -60,7 +60,7 @@ pub fn is_instruction(name: &str) -> bool {
 }
 
 impl DeadLetter {
-    /// Reads a copy that lies at `sequence` of [`STREAM`]. `None` if it does not say which message it is a copy of.
+    /// Reads a copy that lies at `sequence` of [`STREAM`](super::STREAM). `None` if it does not say which message it is a copy of.
     pub fn of_copy(copy: Message, sequence: u64) -> Option<Self> {
         let text = |name| copy.header(name);
         let stream: StreamName = text(header::STREAM)?.parse().ok()?;
