@@ -1,5 +1,6 @@
 //! Asks NATS what it looks like. It only reads: it makes no consumer, no stream and no bucket, and every question has a deadline.
 
+mod account;
 mod ask;
 mod bucket;
 mod consumers;
@@ -30,7 +31,8 @@ use crate::{
     },
 };
 
-use ask::{Deadline, ask};
+use account::Account;
+use ask::Deadline;
 use system::System;
 
 pub use ask::AskError;
@@ -44,15 +46,12 @@ const RECORDS_READ: usize = 512;
 /// Records kept of one kind.
 const RECORDS_OF_A_KIND: usize = 50;
 
-/// What an account is called that does not say its name: the one that NATS has where nobody set up any.
-const UNNAMED: &str = "$G";
-
 /// The connections that questions go over.
 #[derive(Debug)]
 pub struct Broker {
     app: Connection,
     /// The account of `app`.
-    account: Arc<str>,
+    account: Account,
     system: Option<System>,
     letters: letters::Kept,
     clock: Clock,
@@ -78,7 +77,7 @@ pub struct Answers {
 impl Broker {
     /// Asks over `app`, whose account is the one that is watched.
     pub fn new(app: Connection, clock: Clock) -> Self {
-        Self { app, account: UNNAMED.into(), system: None, letters: letters::Kept::default(), clock }
+        Self { app, account: Account::default(), system: None, letters: letters::Kept::default(), clock }
     }
 
     /// The connection to the watched account.
@@ -88,18 +87,7 @@ impl Broker {
 
     /// The account that is watched.
     pub fn account(&self) -> &Arc<str> {
-        &self.account
-    }
-
-    /// Asks which account it is that is watched. Where our user may not ask that, it is called by the name of the account that is there
-    /// when nobody has set up any.
-    pub async fn learn_account(&mut self) {
-        if let Ok(wire::UserAnswer { data: wire::UserInfo { account, account_name } }) =
-            ask(&self.app.client, "$SYS.REQ.USER.INFO", &"").await
-        {
-            let name = account_name.filter(|name| !name.is_empty()).unwrap_or(account);
-            self.account = name.into();
-        }
+        &self.account.name
     }
 
     /// Uses `system` for the questions about servers, and about what they hold, from now on.
@@ -143,6 +131,7 @@ impl Broker {
         let deadline = Deadline::after(within);
         let mut stats = RoundStats::default();
         let before = self.traffic();
+        self.account.learn(&self.app.client).await;
         let servers = self.servers(deadline).await;
         let (mut streams, is_whole) = self.streams(last, &mut stats, deadline).await;
         let listed = streams.fresh();
@@ -201,23 +190,34 @@ impl Broker {
                 Err(error) => ErrorChain(&error).to_string(),
             },
         };
+        let of_others = self.of_others(last, &reason);
+        if !self.account.is_known && !of_others.is_empty() {
+            // Whose streams a list would tell of is not known then: they might be there twice.
+            return (Reading::unknown(Why::Failed, reason), false);
+        }
         let mut streams = self.listed(deadline).await;
         if let Reading::Known(fact) = &mut streams {
-            let of_others = last.iter().flat_map(|last| last.known_streams());
-            let of_others = of_others.filter(|stream| stream.account != self.account);
-            fact.value.missing.extend(of_others.map(|stream| Missing {
-                account: stream.account.clone(),
-                name: stream.name.to_string(),
-                reason: reason.as_str().into(),
-            }));
+            fact.value.missing.extend(of_others);
         }
         (streams, false)
+    }
+
+    /// The streams of other accounts, of which the list of ours does not tell.
+    fn of_others(&self, last: Option<&Arc<Snapshot>>, reason: &str) -> Vec<Missing> {
+        let known = last.map_or(&[][..], |last| last.known_streams());
+        let of_others = known.iter().filter(|stream| stream.account != *self.account());
+        let missing = of_others.map(|stream| Missing {
+            account: stream.account.clone(),
+            name: stream.name.to_string(),
+            reason: reason.into(),
+        });
+        missing.collect()
     }
 
     /// The streams of the account, by their list.
     async fn listed(&self, deadline: Deadline) -> Reading<Listing<Stream>> {
         let server = self.server_name();
-        let list = streams::list(&self.app.client, &self.account, &server, &self.clock);
+        let list = streams::list(&self.app.client, self.account(), &server, &self.clock);
         match deadline.wait("the streams", list).await {
             Ok(listing) => Reading::known(listing, server, self.clock.now()),
             Err(error) => error.into_reading(),
@@ -247,7 +247,7 @@ impl Broker {
             return Reading::unknown(Why::Failed, "the streams could not be listed");
         };
         let found =
-            streams.rows.iter().find(|row| row.name.as_str() == dead_letter::STREAM && row.account == self.account);
+            streams.rows.iter().find(|row| row.name.as_str() == dead_letter::STREAM && row.account == *self.account());
         let Some(stream) = found else {
             let reason = format!(
                 "there is no stream `{}`, which workers of this library make when they start",
@@ -273,7 +273,7 @@ impl Broker {
             return Reading::unknown(Why::Failed, "the streams could not be listed, and buckets are streams");
         };
         let Some(stream) =
-            streams.rows.iter().find(|stream| stream.account == self.account && stream.name.as_str() == stream_name)
+            streams.rows.iter().find(|stream| stream.account == *self.account() && stream.name.as_str() == stream_name)
         else {
             let reason = format!("there is no key-value bucket `{name}`, which services would write to");
             return Reading::unknown(Why::Absent, reason);

