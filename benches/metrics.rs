@@ -101,5 +101,6 @@ fn consumer(stream: &str, number: u64, now: Timestamp) -> anyhow::Result<Consume
         ages: Reading::known(Ages { unprocessed: oldest, undelivered: oldest }, "n1", now),
         failures: Reading::known(Failures::default(), "n1", now),
         verdict: Verdict::unknown("not looked at", now),
+        new_leader: None,
     })
 }

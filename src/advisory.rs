@@ -1,7 +1,9 @@
-//! Advisories of the broker about messages that it will not deliver again, parsed.
+//! Advisories of the broker, parsed: about messages that it will not deliver again, and of any kind.
 //!
-//! Convention: NATS advisories `io.nats.jetstream.advisory.v1.max_deliver` and `….terminated`. They are plain messages; the
+//! Convention: NATS advisories `io.nats.jetstream.advisory.v1.max_deliver`, `….terminated` and others. They are plain messages; the
 //! stream [`STREAM`] keeps them.
+
+mod told;
 
 use serde::Deserialize;
 
@@ -9,6 +11,8 @@ use crate::{
     clock::Timestamp,
     name::{ConsumerName, StreamName},
 };
+
+pub use told::{Advisory, Kind};
 
 /// The stream that keeps advisories.
 pub const STREAM: &str = "ADVISORIES";

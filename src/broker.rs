@@ -1,11 +1,14 @@
 //! Asks NATS what it looks like. It only reads: it makes no consumer, no stream and no bucket, and every question has a deadline.
 
 mod account;
+mod advisories;
+mod ages;
 mod ask;
 mod bucket;
 mod consumers;
 mod gather;
 mod get;
+mod given_up;
 mod holdings;
 mod jsz;
 mod letters;
@@ -35,7 +38,10 @@ use account::Account;
 use ask::Deadline;
 use system::System;
 
+pub use advisories::{Heard, Stored};
+pub use ages::{First, FirstFrom};
 pub use ask::AskError;
+pub use given_up::LetterCounts;
 
 /// Messages read of the presence bucket: one for each instance.
 const PRESENCE_MOST: usize = 1_024;
@@ -90,6 +96,11 @@ impl Broker {
         &self.account.name
     }
 
+    /// Asks which account it is that is watched, unless that is known or was asked a short while ago.
+    pub async fn learn_account(&mut self) {
+        self.account.learn(&self.app.client).await;
+    }
+
     /// Uses `system` for the questions about servers, and about what they hold, from now on.
     pub fn set_system(&mut self, system: Connection) {
         self.system = Some(System::new(system, self.clock.clone()));
@@ -131,7 +142,6 @@ impl Broker {
         let deadline = Deadline::after(within);
         let mut stats = RoundStats::default();
         let before = self.traffic();
-        self.account.learn(&self.app.client).await;
         let servers = self.servers(deadline).await;
         let (mut streams, is_whole) = self.streams(last, &mut stats, deadline).await;
         let listed = streams.fresh();
@@ -151,6 +161,11 @@ impl Broker {
         stats.requests = after.0.saturating_sub(before.0);
         stats.bytes = after.1.saturating_sub(before.1);
         Answers { servers, streams, presence, records, dead_letters, stats }
+    }
+
+    /// Reads where messages of the watched account begin, and since when they lie there. What would begin after `within` does not begin.
+    pub async fn first(&self, questions: &[FirstFrom], within: Duration) -> Vec<First> {
+        ages::first(&self.app.client, questions, within).await
     }
 
     /// Messages sent, and bytes both ways, on all connections since they were opened.

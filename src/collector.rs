@@ -1,10 +1,13 @@
 //! Looks at NATS once a round for everybody who watches, and hands out what it saw as one snapshot.
 
+mod ages;
 mod findings;
 mod gone;
 mod history;
 mod judge;
+mod ledger;
 mod links;
+mod listener;
 mod merge;
 mod trend;
 
@@ -17,17 +20,18 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    broker::Answers,
     clock::Clock,
     config::{NatsConfig, Thresholds},
     errors::ErrorChain,
     nats::{ConnectError, Link},
-    snapshot::{Contact, RoundStats, Snapshot},
+    snapshot::{RoundStats, Snapshot},
 };
 
+use ages::AgeReader;
 use findings::Findings;
 use judge::Judge;
 use links::Links;
+use listener::Listener;
 
 pub use history::{History, StoreError, Whose};
 
@@ -36,6 +40,9 @@ pub type Snapshots = watch::Receiver<Arc<Snapshot>>;
 
 /// A round ends after this long, whatever has been answered by then.
 const ROUND_LIMIT: Duration = Duration::from_secs(10);
+
+/// What reading ages may add to a round: it takes some 30 ms, and what was not read in time is an estimate.
+const AGES_LIMIT: Duration = Duration::from_secs(2);
 
 /// The wait for the next round while there is no connection: whoever has just started NATS looks at the page now.
 const WAIT_WHILE_AWAY: Duration = Duration::from_secs(1);
@@ -62,6 +69,8 @@ pub struct Settings {
 #[derive(Debug)]
 pub struct Collector {
     links: Links,
+    ages: AgeReader,
+    listener: Listener,
     judge: Judge,
     history: History,
     findings: Findings,
@@ -80,6 +89,8 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
     let (sender, snapshots) = watch::channel(Arc::new(first));
     let collector = Collector {
         links,
+        ages: AgeReader::default(),
+        listener: Listener::default(),
         judge: Judge::default(),
         history: settings.history,
         findings: Findings::new(settings.thresholds),
@@ -115,16 +126,25 @@ impl Collector {
 
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
+        self.listener.listen(&self.links, &self.clock).await;
         let began = Instant::now();
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
-        self.publish(self.links.contact(), answers, began);
+        let mut next = merge::merge(&last, self.links.contact(), answers, self.clock.now());
+        self.read_ages(&mut next).await;
+        self.listener.write(&mut next, &self.links).await;
+        self.publish(next, began);
         Ok(())
     }
 
-    fn publish(&mut self, contact: Contact, answers: Answers, began: Instant) {
-        let (now, waited) = (self.clock.now(), began.elapsed());
-        let mut next = merge::merge(&self.snapshots.borrow(), contact, answers, now);
+    async fn read_ages(&mut self, next: &mut Snapshot) {
+        let plan = self.ages.plan(next, self.links.account());
+        let answers = self.links.first(&plan.questions, AGES_LIMIT).await;
+        self.ages.take(next, plan, &answers, self.clock.now());
+    }
+
+    fn publish(&mut self, mut next: Snapshot, began: Instant) {
+        let waited = began.elapsed();
         self.judge.judge(&mut next);
         self.findings.look(&mut next);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
@@ -141,9 +161,14 @@ impl Collector {
 
     async fn wait(&mut self) {
         let interval = if self.links.is_connected() { self.interval } else { self.interval.min(WAIT_WHILE_AWAY) };
-        tokio::select! {
-            () = tokio::time::sleep(interval) => {}
-            () = self.links.changed() => tokio::time::sleep(SETTLE).await,
+        let round = self.snapshots.borrow().round;
+        let mut over = std::pin::pin!(tokio::time::sleep(interval));
+        loop {
+            tokio::select! {
+                () = &mut over => return,
+                () = self.links.changed() => return tokio::time::sleep(SETTLE).await,
+                advisory = self.listener.next() => self.listener.note(advisory, round),
+            }
         }
     }
 }

@@ -4,7 +4,7 @@ mod copy;
 pub mod header;
 mod place;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{clock::Timestamp, message::Message, trace::TraceParent};
 
@@ -13,6 +13,19 @@ pub use place::{Place, PlaceError};
 
 /// The stream that keeps copies of dead letters, on subjects `dead.<stream>.<durable>`.
 pub const STREAM: &str = "DEAD_LETTERS";
+
+/// The bucket in which whoever replays a dead letter claims it, and writes down that it was published.
+pub const REPLAYS: &str = "replays";
+
+/// A replay, as far as the bucket [`REPLAYS`] has to be understood to tell that a dead letter was seen to.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Replayed {
+    /// Where the dead letter died, such as `ORDERS.mailer.42`.
+    pub letter: String,
+    /// When its message was published anew; `None` while that is not certain.
+    #[serde(default)]
+    pub published: Option<Timestamp>,
+}
 
 /// Why a message was given up.
 #[derive(Debug, Clone, PartialEq, Eq)]

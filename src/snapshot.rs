@@ -1,5 +1,6 @@
 //! What the broker looked like at one moment: plain facts, each with who said it and when. What nobody said is unknown, never zero.
 
+mod advisories;
 mod ages;
 mod config;
 mod consumer;
@@ -7,6 +8,7 @@ mod contact;
 mod entry;
 mod failures;
 mod finding;
+mod forecast;
 mod letters;
 mod listing;
 mod reading;
@@ -21,13 +23,15 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Timestamp, name::StreamName, presence::Presence, record::Record};
 
+pub use advisories::Advisories;
 pub use ages::{AgeBy, Ages, Oldest};
 pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
-pub use consumer::{Consumer, ConsumerState, ConsumerTrend};
+pub use consumer::{Consumer, ConsumerState, ConsumerTrend, NewLeader};
 pub use contact::Contact;
 pub use entry::{Bucket, Entry};
 pub use failures::Failures;
 pub use finding::{Finding, Severity};
+pub use forecast::{Forecast, Limit, Outlook, Pace, stretch};
 pub use letters::{Letter, Letters};
 pub use listing::{Listing, Missing};
 pub use reading::{Fact, Reading, Why};
@@ -61,6 +65,8 @@ pub struct Snapshot {
     pub records: Reading<Bucket<Record>>,
     /// Messages that workers gave up, the newest first.
     pub dead_letters: Reading<Arc<Letters>>,
+    /// What servers told unasked in the watched account.
+    pub advisories: Reading<Arc<Advisories>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Finding>,
     /// What the round cost.
@@ -81,6 +87,7 @@ impl Snapshot {
             gone: Vec::new(),
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
+            advisories: Reading::not_yet(),
             findings: Vec::new(),
             stats: RoundStats::default(),
         }

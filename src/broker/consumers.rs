@@ -92,9 +92,10 @@ pub(super) fn row(
             Err(reason) => Reading::unknown(Why::Failed, reason),
         },
         trend: None,
-        ages: Reading::unknown(Why::Absent, "this version does not read the age of messages yet"),
-        failures: Reading::unknown(Why::Absent, "this version does not listen to advisories yet"),
+        ages: Reading::not_yet(),
+        failures: Reading::not_yet(),
         verdict: Verdict::unknown("it was not looked at yet", now),
+        new_leader: None,
     })
 }
 

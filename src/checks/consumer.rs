@@ -25,8 +25,8 @@ use super::monitor::{Notes, PREFIX};
 use crate::{
     clock::Timestamp,
     snapshot::{
-        Ages, Consumer, ConsumerState, Failures, Label, Mode, Sample, Severity, Stream, StreamState, Verdict,
-        WorkerFact,
+        AgeBy, Ages, Consumer, ConsumerState, Failures, Label, Mode, Sample, Severity, Stream, StreamState, Verdict,
+        WorkerFact, stretch,
     },
 };
 
@@ -200,21 +200,17 @@ impl<'a> Facts<'a> {
         config.mode() == Mode::Push && !config.is_durable() && !self.state.has_listener
     }
 
-    /// How old the oldest message is that it has not processed. Where nobody has read that message the stream's oldest may be it.
+    /// How old the oldest message is that it has not processed. Where nobody has read that message the stream's oldest may be it. An
+    /// estimate is believed of a consumer that takes every message: of another it says how old its message is at the most.
     fn oldest_unprocessed(&self) -> Option<Duration> {
-        let read = self.ages.and_then(|ages| ages.unprocessed).map(|oldest| oldest.stored);
+        let read = self.ages.and_then(|ages| ages.unprocessed);
+        let read = read.filter(|oldest| oldest.by == AgeBy::Message || !self.is_filtered()).map(|oldest| oldest.stored);
         let first = || {
             let held = self.held.filter(|held| self.state.ack_floor_stream_sequence < held.first_sequence)?;
             held.first_stored.filter(|_| self.state.lag() > 0 && !self.is_filtered())
         };
         read.or_else(first).map(|stored| stored.age(self.now).0)
     }
-}
-
-/// How long `count` of something takes when `done` of it took `over`.
-fn stretch(over: Duration, count: u64, done: u64) -> Duration {
-    let nanos = over.as_nanos().saturating_mul(u128::from(count)) / u128::from(done.max(1));
-    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 /// `3 messages`, `1 message`.

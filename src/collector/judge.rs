@@ -15,6 +15,9 @@ use crate::{
 /// Rounds that are remembered of a consumer: more than any check looks at.
 const SAMPLES: usize = 12;
 
+/// Consumers that are gone and remembered at the most: where they come and go all the time, nobody looks for those of yesterday.
+const GONE_MOST: usize = 1_000;
+
 /// Whose rounds.
 type Key = (Arc<str>, StreamName, ConsumerName);
 
@@ -22,6 +25,8 @@ type Key = (Arc<str>, StreamName, ConsumerName);
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     windows: HashMap<Key, VecDeque<Sample>>,
+    /// Those of consumers that were gone: one that is made anew under the same name goes on with them.
+    gone: HashMap<Key, (VecDeque<Sample>, usize)>,
 }
 
 impl Judge {
@@ -35,7 +40,7 @@ impl Judge {
             if let Reading::Known(list) | Reading::Stale { fact: list, .. } = &mut consumers {
                 for consumer in &mut list.value.rows {
                     let key = (consumer.account.clone(), consumer.stream.clone(), consumer.name.clone());
-                    let mut window = windows.remove(&key).unwrap_or_default();
+                    let mut window = windows.remove(&key).or_else(|| self.come_back(&key)).unwrap_or_default();
                     let pulls = workers.get(&(consumer.stream.clone(), consumer.name.clone()));
                     consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
                     self.windows.insert(key, window);
@@ -43,6 +48,21 @@ impl Judge {
             }
             stream.consumers = consumers;
         }
+        self.keep_gone(windows);
+    }
+
+    fn come_back(&mut self, key: &Key) -> Option<VecDeque<Sample>> {
+        self.gone.remove(key).map(|(window, _)| window)
+    }
+
+    /// Keeps the rounds of those that are not there any more for as many rounds as are remembered.
+    fn keep_gone(&mut self, windows: HashMap<Key, VecDeque<Sample>>) {
+        self.gone.retain(|_, (_, missed)| {
+            *missed += 1;
+            *missed < SAMPLES
+        });
+        let room = GONE_MOST.saturating_sub(self.gone.len());
+        self.gone.extend(windows.into_iter().take(room).map(|(key, window)| (key, (window, 1))));
     }
 }
 

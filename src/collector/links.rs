@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 
 use crate::{
-    broker::{Answers, Broker},
+    broker::{Answers, Broker, First, FirstFrom},
     clock::Clock,
     config::NatsConfig,
     errors::ErrorChain,
@@ -64,9 +64,9 @@ impl Links {
                 self.opened.send_replace(Some(broker.app().link.clone()));
             }
         }
-        let (Some(broker), Some(system)) = (&mut self.broker, &self.system) else {
-            return Ok(());
-        };
+        let Some(broker) = &mut self.broker else { return Ok(()) };
+        broker.learn_account().await;
+        let Some(system) = &self.system else { return Ok(()) };
         if broker.has_system() {
             return Ok(());
         }
@@ -92,11 +92,6 @@ impl Links {
     /// The connection to the watched account, once it was opened.
     pub(super) fn opened(&self) -> watch::Receiver<Option<Link>> {
         self.opened.subscribe()
-    }
-
-    /// The account that is watched, once it is known.
-    pub(super) fn account(&self) -> Option<&str> {
-        self.broker.as_ref().map(|broker| &**broker.account())
     }
 
     /// Who asks the system account, where there is a connection to it.
@@ -126,6 +121,26 @@ impl Links {
             _ = link.wait_for(|state| !state.is_connected) => return nothing("the connection to NATS is lost"),
         };
         self.explain_servers(answers)
+    }
+
+    /// Who asks, once a connection was opened.
+    pub(super) fn broker(&self) -> Option<&Broker> {
+        self.broker.as_ref()
+    }
+
+    /// The account that is watched, once a connection to it was opened.
+    pub(super) fn account(&self) -> Option<&str> {
+        self.broker.as_ref().map(|broker| &**broker.account())
+    }
+
+    /// Reads where messages begin, and stops when the connection goes.
+    pub(super) async fn first(&self, questions: &[FirstFrom], within: Duration) -> Vec<First> {
+        let (Some(broker), Some(link)) = (&self.broker, &self.link) else { return Vec::new() };
+        let mut link = link.clone();
+        tokio::select! {
+            answers = broker.first(questions, within) => answers,
+            _ = link.wait_for(|state| !state.is_connected) => Vec::new(),
+        }
     }
 
     /// A system user was given and its connection does not come about: that is another gap than having none.

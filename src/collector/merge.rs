@@ -1,10 +1,12 @@
 //! Puts the answers of a round together with what the rounds before had found: what was not answered this time is stale, not gone.
 
+use std::time::Duration;
+
 use super::{gone, trend};
 use crate::{
     broker::Answers,
     clock::Timestamp,
-    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, Reading, Snapshot, Stream, Why},
+    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, NewLeader, Reading, Snapshot, Stream, Why},
 };
 
 /// The snapshot that follows `last`.
@@ -20,6 +22,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         presence: answers.presence.or_last(&last.presence),
         records: answers.records.or_last(&last.records),
         dead_letters: answers.dead_letters.or_last(&last.dead_letters),
+        advisories: last.advisories.clone(),
         findings: Vec::new(),
         stats: answers.stats,
     }
@@ -67,23 +70,44 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
     let last = last.filter(|last| last.created == now.created);
     if let Some(last) = last {
         let state = std::mem::replace(&mut now.state, Reading::not_yet());
-        let state = if is_new_to_it(&state, &last.state) { Reading::unknown(Why::Failed, NEW_LEADER) } else { state };
+        now.new_leader = new_leader(&state, last).filter(|leader| leader.is_new_to_it(&state));
+        let state = if now.new_leader.is_some() { Reading::unknown(Why::Failed, NEW_LEADER) } else { state };
         now.state = state.or_last(&last.state);
     }
     now.trend = trend::of_consumer(&now.state, last.map(|last| &last.state));
     if let Some(last) = last {
         now.verdict = last.verdict.clone();
+        now.ages = last.ages.clone();
+        now.failures = last.failures.clone();
     }
 }
 
 const NEW_LEADER: &str = "its leader was only just elected and has not counted yet";
 
-/// Whether the word is that of a new leader whom no majority follows yet: such a one may say that nothing is pending before it has counted.
-fn is_new_to_it(now: &Reading<ConsumerState>, last: &Reading<ConsumerState>) -> bool {
-    let (Some(now), Some(last)) = (now.fact(), last.fact()) else { return false };
-    let replicas = now.value.cluster.as_ref().map_or(&[][..], |cluster| &cluster.replicas);
-    let follow = replicas.iter().filter(|replica| replica.is_current && !replica.is_offline).count();
-    now.source != last.source && (follow + 1) * 2 <= replicas.len() + 1
+/// How long a leader is new. Servers name it as soon as it is elected, and it counts what is pending only when it gets to that: until then
+/// it tells of nothing, or of what was pending when it led before.
+const NEW_FOR: Duration = Duration::from_secs(5);
+
+/// The leader, if it is another one than before.
+fn new_leader(now: &Reading<ConsumerState>, last: &Consumer) -> Option<NewLeader> {
+    let (told, believed) = (now.fact()?, last.state.fact()?);
+    // A server outside a cluster may have another name after it was started anew, and has counted by then.
+    told.value.cluster.as_ref()?;
+    if told.source == believed.source && last.new_leader.is_none() {
+        return None;
+    }
+    let known = last.new_leader.clone().filter(|leader| leader.name == told.source);
+    Some(known.unwrap_or_else(|| NewLeader { name: told.source.clone(), heard: told.at }))
+}
+
+impl NewLeader {
+    /// Whether it may not have counted yet: it leads for a short time only, or no majority follows it.
+    fn is_new_to_it(&self, told: &Reading<ConsumerState>) -> bool {
+        let Some(told) = told.fact() else { return false };
+        let replicas = told.value.cluster.as_ref().map_or(&[][..], |cluster| &cluster.replicas);
+        let follow = replicas.iter().filter(|replica| replica.is_current && !replica.is_offline).count();
+        self.heard.age(told.at).0 < NEW_FOR || (follow + 1) * 2 <= replicas.len() + 1
+    }
 }
 
 /// Gives every row of a list its past, and brings back rows of which the list only says that nobody gave an account of them. The rows of
@@ -188,6 +212,7 @@ mod tests {
             ages: Reading::not_yet(),
             failures: Reading::not_yet(),
             verdict: Verdict::unknown("not looked at", now),
+            new_leader: None,
         }
     }
 
@@ -247,31 +272,49 @@ mod tests {
         assert_eq!((trend.delivered_per_second(), trend.pending_before), (5.0, 3));
     }
 
-    fn check_new_leader(follow: usize, expected: (u64, Option<&str>)) {
-        let second = rounds(|born, now| {
-            let replica = |place: usize| Replica {
-                name: place.to_string(),
-                is_current: place < follow,
-                is_offline: false,
-                heard_ago: Duration::ZERO,
-                behind: 0,
-                last_sequence: None,
-            };
-            let cluster = Cluster { leader: Some("n2".to_owned()), replicas: [0, 1].map(replica).into() };
-            let state = ConsumerState { delivered: 4, cluster: Some(cluster), ..ConsumerState::default() };
-            let mut row = consumer_row("reserve", 4, born, now);
-            row.state = Reading::known(state, "n2", now);
-            listed(vec![stream_row(30, vec![row], born, now)], &[], now)
-        });
-        let state = &second.known_consumers().next().unwrap().state;
-        assert_eq!((state.value().unwrap().pending, state.reason()), expected, "{follow} follow");
+    fn led_by(leader: &str, follow: usize, created: Timestamp, now: Timestamp) -> Answers {
+        let replica = |place: usize| Replica {
+            name: place.to_string(),
+            is_current: place < follow,
+            is_offline: false,
+            heard_ago: Duration::ZERO,
+            behind: 0,
+            last_sequence: None,
+        };
+        let cluster = Cluster { leader: Some(leader.to_owned()), replicas: [0, 1].map(replica).into() };
+        let state = ConsumerState { delivered: 4, cluster: Some(cluster), ..ConsumerState::default() };
+        let mut row = consumer_row("reserve", 4, created, now);
+        row.state = Reading::known(state, leader, now);
+        listed(vec![stream_row(30, vec![row], created, now)], &[], now)
+    }
+
+    /// Rounds two seconds apart; n1 led, and said that 3 were pending. In each of `leaders` somebody says that none are.
+    fn check_leaders(leaders: &[(&str, usize)], expected: &[u64]) {
+        let clock = start();
+        let born = clock.now();
+        let before = Snapshot::before_the_first(contact(born), Duration::from_secs(2), born);
+        let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
+        let mut last = merge(&before, contact(born), listed(vec![row], &[], born), born);
+        let mut pending = Vec::new();
+        for (leader, follow) in leaders {
+            clock.advance(Duration::from_secs(2));
+            let now = clock.now();
+            last = merge(&last, contact(now), led_by(leader, *follow, born, now), now);
+            let state = &last.known_consumers().next().unwrap().state;
+            let said = state.value().unwrap().pending;
+            assert_eq!(state.reason(), (said == 3).then_some(NEW_LEADER));
+            pending.push(said);
+        }
+        assert_eq!(pending, expected, "{leaders:?}");
     }
 
     #[test]
-    fn a_new_leader_is_believed_when_a_majority_follows_it() {
-        check_new_leader(0, (3, Some(NEW_LEADER)));
-        check_new_leader(1, (0, None));
-        check_new_leader(2, (0, None));
+    fn a_new_leader_is_believed_when_it_had_time_and_a_majority_follows_it() {
+        check_leaders(&[("n1", 0)], &[0]);
+        check_leaders(&[("n2", 1); 4], &[3, 3, 3, 0]);
+        check_leaders(&[("n2", 0); 5], &[3; 5]);
+        check_leaders(&[("n2", 2), ("n3", 2), ("n3", 2), ("n3", 2), ("n3", 2)], &[3, 3, 3, 3, 0]);
+        check_leaders(&[("n2", 2), ("n1", 2), ("n1", 2), ("n1", 2), ("n1", 2), ("n1", 2)], &[3, 3, 3, 3, 0, 0]);
     }
 
     #[test]

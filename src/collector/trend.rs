@@ -21,7 +21,8 @@ pub(super) fn of_consumer(
     let (now, last, over) = pair(now, last)?;
     let delivered = now.delivered.checked_sub(last.delivered)?;
     let acked = now.ack_floor.saturating_sub(last.ack_floor);
-    Some(ConsumerTrend { over, delivered, acked, pending_before: last.pending })
+    let passed = now.ack_floor_stream_sequence.saturating_sub(last.ack_floor_stream_sequence);
+    Some(ConsumerTrend { over, delivered, acked, passed, pending_before: last.pending })
 }
 
 fn pair<'a, T>(now: &'a Reading<T>, last: Option<&'a Reading<T>>) -> Option<(&'a T, &'a T, Duration)> {

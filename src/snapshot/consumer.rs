@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::Timestamp,
     name::{ConsumerName, StreamName},
-    snapshot::{Ages, Cluster, ConsumerConfig, Failures, Reading, Verdict, stream::per_second},
+    snapshot::{Ages, Cluster, ConsumerConfig, Failures, Reading, Verdict, stream::per_second, stretch},
 };
 
 /// A consumer: how it is set up and how far it was.
@@ -31,6 +31,17 @@ pub struct Consumer {
     pub failures: Reading<Failures>,
     /// What all that amounts to.
     pub verdict: Verdict,
+    /// A leader whose word is not believed yet.
+    pub new_leader: Option<NewLeader>,
+}
+
+/// A leader that was elected a short while ago.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLeader {
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was first heard as the leader.
+    pub heard: Timestamp,
 }
 
 /// How far a consumer was at one moment.
@@ -75,6 +86,36 @@ impl ConsumerState {
     }
 }
 
+impl Consumer {
+    /// Messages for it that the stream took, a second, between the last two rounds: what was delivered and what is pending more.
+    /// Deliveries of the same message count each. `None` until two rounds have read it.
+    pub fn arrived_per_second(&self) -> Option<f64> {
+        let (state, trend) = (self.state.fresh()?, self.trend?);
+        let waited_for = trend.delivered.saturating_add(state.pending).saturating_sub(trend.pending_before);
+        Some(per_second(waited_for, trend.over))
+    }
+
+    /// By how many messages a second its pending ones grew less between the last two rounds; negative where they grew more.
+    pub fn drained_per_second(&self) -> Option<f64> {
+        let (state, trend) = (self.state.fresh()?, self.trend?);
+        let less = per_second(trend.pending_before.saturating_sub(state.pending), trend.over);
+        let more = per_second(state.pending.saturating_sub(trend.pending_before), trend.over);
+        Some(less - more)
+    }
+
+    /// The time until nothing is pending, if it goes on as between the last two rounds: zero where nothing is. `None` where what is
+    /// pending does not shrink, or too little is known.
+    pub fn eta(&self) -> Option<Duration> {
+        let state = self.state.fresh()?;
+        if state.pending == 0 {
+            return Some(Duration::ZERO);
+        }
+        let trend = self.trend?;
+        let less = trend.pending_before.checked_sub(state.pending).filter(|less| *less > 0)?;
+        Some(stretch(trend.over, state.pending, less))
+    }
+}
+
 /// What changed in a consumer between two rounds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConsumerTrend {
@@ -84,6 +125,8 @@ pub struct ConsumerTrend {
     pub delivered: u64,
     /// By how much the ack floor moved, in deliveries.
     pub acked: u64,
+    /// By how much the ack floor moved, in sequences of the stream.
+    pub passed: u64,
     /// Messages not yet delivered, at its start.
     pub pending_before: u64,
 }
@@ -97,5 +140,43 @@ impl ConsumerTrend {
     /// Deliveries a second by which the ack floor moved.
     pub fn acked_per_second(&self) -> f64 {
         per_second(self.acked, self.over)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What 2 s are like in which so many were delivered, and as many wait as before or less or more.
+    fn check(pending: [u64; 2], delivered: u64, arrived: f64, drained: f64, eta: Option<u64>) {
+        let now = Timestamp::parse("2030-01-31T12:00:00Z").unwrap();
+        let state = ConsumerState { pending: pending[1], ..ConsumerState::default() };
+        let over = Duration::from_secs(2);
+        let consumer = Consumer {
+            account: "A".into(),
+            stream: "ORDERS".parse().unwrap(),
+            name: "mailer".parse().unwrap(),
+            config: Arc::default(),
+            created: now,
+            state: Reading::known(state, "n1", now),
+            trend: Some(ConsumerTrend { over, delivered, acked: 0, passed: 0, pending_before: pending[0] }),
+            ages: Reading::not_yet(),
+            failures: Reading::not_yet(),
+            verdict: Verdict::unknown("not looked at", now),
+            new_leader: None,
+        };
+        assert_eq!((consumer.arrived_per_second(), consumer.drained_per_second()), (Some(arrived), Some(drained)));
+        assert_eq!(consumer.eta(), eta.map(Duration::from_secs), "{pending:?}");
+        let unread = Consumer { trend: None, ..consumer };
+        assert_eq!(unread.arrived_per_second(), None);
+    }
+
+    #[test]
+    fn what_comes_and_what_goes_make_the_time_that_is_left() {
+        check([100, 80], 30, 5.0, 10.0, Some(8));
+        check([100, 100], 30, 15.0, 0.0, None);
+        check([100, 120], 30, 25.0, -10.0, None);
+        check([100, 0], 100, 0.0, 50.0, Some(0));
+        check([0, 0], 0, 0.0, 0.0, Some(0));
     }
 }

@@ -9,6 +9,10 @@ pub struct Failures {
     pub exhausted: u64,
     /// Messages that a worker terminated.
     pub terminated: u64,
+    /// Messages that its stream removed in the last rounds while they were in flight.
+    pub removed: u64,
+    /// Dead letters of it: copies of messages that its workers gave up, which wait in a stream for somebody to look at them.
+    pub copies: u64,
     /// Naks that were told of.
     pub naks: u64,
     /// When the last message was given up.

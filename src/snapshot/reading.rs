@@ -78,6 +78,14 @@ impl<T> Reading<T> {
         self.fact().map(|fact| &fact.value)
     }
 
+    /// What was said, to be changed.
+    pub fn value_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Known(fact) | Self::Stale { fact, .. } => Some(&mut fact.value),
+            Self::Unknown { .. } => None,
+        }
+    }
+
     /// What was said in the last round.
     pub fn fresh(&self) -> Option<&T> {
         match self {

@@ -334,7 +334,11 @@ impl FailuresView {
     fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
         let failures = consumer.failures.value().cloned().unwrap_or_default();
         let given_up = failures.exhausted + failures.terminated;
-        let sign = if given_up == 0 { Sign::new(Level::Ok, "none") } else { Sign::new(Level::Critical, "gave up") };
+        let sign = match (failures.exhausted, failures.terminated) {
+            (0, 0) => Sign::new(Level::Ok, "none"),
+            (0, _) => Sign::new(Level::Warning, "terminated"),
+            _ => Sign::new(Level::Critical, "gave up"),
+        };
         let sentence = if given_up == 0 {
             "No advisory says that it gave up a message.".to_owned()
         } else {

@@ -1,7 +1,9 @@
 //! The observer against a real nats-server: what it says is what is there, it leaves nothing behind, and it outlives NATS.
 
 mod accounts;
+mod ages;
 mod buckets;
+mod ledger;
 mod letters;
 mod permissions;
 mod truth;

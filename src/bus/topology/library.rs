@@ -27,7 +27,7 @@ pub const OWNERSHIP: &str = "ownership";
 pub const INBOX: &str = "inbox";
 
 /// The bucket in which replays that were done are known again.
-pub const REPLAYS: &str = "replays";
+pub const REPLAYS: &str = dead_letter::REPLAYS;
 
 /// The object store of payloads that are too large for a message.
 pub const CLAIMS: &str = "claims";

@@ -85,6 +85,7 @@ pub(in crate::checks) fn consumer(name: &str, notes: &[(&str, &str)], state: Con
         ages: Reading::not_yet(),
         failures: Reading::not_yet(),
         verdict: Verdict::unknown("not looked at", now()),
+        new_leader: None,
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Facts, Found, Rule, stretch};
+use super::{Facts, Found, Rule};
 use crate::{
     clock::Age,
-    snapshot::{Discard, Label, Severity},
+    snapshot::{Label, Outlook, Pace, Severity, StreamState},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -20,14 +20,13 @@ pub(super) const RULE: Rule = Rule {
 /// What is further away than this may still change, and is not told of.
 const HORIZON: Duration = Duration::from_secs(60 * 60);
 
-/// Deliveries that make a rate to reckon with: fewer in the last rounds say little of the next hour.
-const TELLING: u64 = 3;
-
 fn look(facts: &Facts<'_>) -> Option<Found> {
     if facts.stream.config.is_bucket() || facts.is_left_behind() || facts.state.lag() == 0 {
         return None;
     }
-    let risks = [by_age(facts), by_slowness(facts), by_size(facts)];
+    let unknown = StreamState::default();
+    let outlook = outlook(facts, facts.held.unwrap_or(&unknown));
+    let risks = [by_age(&outlook), by_slowness(&outlook), by_size(facts, &outlook)];
     let Risk { left, evidence } = risks.into_iter().flatten().min_by_key(|risk| risk.left)?;
     let sentence = if left.is_zero() {
         "Messages are about to be removed that it has not processed.".to_owned()
@@ -48,59 +47,66 @@ struct Risk {
     evidence: Vec<String>,
 }
 
+/// What a forecast is made of, by the last rounds.
+fn outlook<'a>(facts: &Facts<'a>, held: &'a StreamState) -> Outlook<'a> {
+    let pace = facts.trend().and_then(|trend| {
+        let [first, .., now] = trend else { return None };
+        Some(Pace {
+            over: first.at.age(now.at).0,
+            stored: now.stream_last_sequence.saturating_sub(first.stream_last_sequence),
+            passed: now.ack_floor_stream_sequence.saturating_sub(first.ack_floor_stream_sequence),
+            acked: now.ack_floor.saturating_sub(first.ack_floor),
+        })
+    });
+    Outlook {
+        config: &facts.stream.config,
+        held,
+        lag: facts.state.lag(),
+        ack_floor_stream_sequence: facts.state.ack_floor_stream_sequence,
+        oldest: facts.oldest_unprocessed(),
+        pace,
+    }
+}
+
 /// The oldest message comes close to `max_age`.
-fn by_age(facts: &Facts<'_>) -> Option<Risk> {
-    let limit = facts.stream.config.age_limit()?;
-    let age = facts.oldest_unprocessed()?;
-    let left = limit.saturating_sub(age);
+fn by_age(outlook: &Outlook<'_>) -> Option<Risk> {
+    let (limit, age, left) = (outlook.config.age_limit()?, outlook.oldest?, outlook.until_too_old()?);
     let evidence = vec![format!("its oldest unprocessed message is {} old, max_age is {}", Age(age), Age(limit))];
     (left <= HORIZON.min(limit / 4)).then_some(Risk { left, evidence })
 }
 
 /// At its rate it will reach the messages behind only after `max_age`.
-fn by_slowness(facts: &Facts<'_>) -> Option<Risk> {
-    let limit = facts.stream.config.age_limit()?;
-    let age = facts.oldest_unprocessed()?;
-    let [first, .., now] = facts.trend()? else { return None };
-    let done = now.ack_floor.checked_sub(first.ack_floor).filter(|done| *done >= TELLING)?;
-    let takes = stretch(first.at.age(now.at).0, now.lag(), done);
-    // Ages fall evenly from the oldest message to the newest, and waits rise evenly: the message where both add up to `max_age` goes first.
-    let gains = takes.checked_sub(age)?.as_nanos();
-    let left = u128::from(now.lag()).saturating_mul(limit.saturating_sub(age).as_nanos()) / gains.max(1);
-    let left = stretch(takes, u64::try_from(left).ok()?, now.lag());
-    let is_near = takes > limit && left <= HORIZON;
+fn by_slowness(outlook: &Outlook<'_>) -> Option<Risk> {
+    let (limit, takes, left) = (outlook.config.age_limit()?, outlook.takes()?, outlook.until_overtaken()?);
     let evidence = vec![format!("at its rate what waits takes {}, max_age is {}", Age(takes), Age(limit))];
-    is_near.then_some(Risk { left, evidence })
+    (left <= HORIZON).then_some(Risk { left, evidence })
 }
 
 /// The stream grows, at its limit removes its oldest messages, and that reaches what was not processed.
-fn by_size(facts: &Facts<'_>) -> Option<Risk> {
-    let (config, held) = (&facts.stream.config, facts.held?);
-    let [first, .., now] = facts.trend()? else { return None };
-    if config.discard == Discard::New || held.messages == 0 || !(facts.stands_still() || facts.lag_grows()) {
+fn by_size(facts: &Facts<'_>, outlook: &Outlook<'_>) -> Option<Risk> {
+    let is_told = facts.trend()?.iter().all(|sample| sample.stream_last_sequence > 0);
+    if !is_told || !(facts.stands_still() || facts.lag_grows()) {
         return None;
     }
-    let each = (held.bytes / held.messages).max(1);
-    let fitting = config.byte_limit().map(|bytes| bytes / each);
-    let most = config.message_limit().into_iter().chain(fitting).min()?;
-    let processed = (now.ack_floor_stream_sequence.saturating_add(1)).saturating_sub(held.first_sequence);
-    let room = most.saturating_sub(held.messages).saturating_add(processed);
-    let stored = now.stream_last_sequence.saturating_sub(first.stream_last_sequence);
-    let moved = now.ack_floor_stream_sequence.saturating_sub(first.ack_floor_stream_sequence);
-    let nearer = stored.checked_sub(moved).filter(|nearer| *nearer > 0)?;
-    let over = first.at.age(now.at).0;
-    let left = stretch(over, room, nearer);
+    let (held, (most, _), pace) = (outlook.held, outlook.room()?, outlook.pace?);
+    let (left, _) = outlook.until_crowded_out()?;
     let evidence = vec![
         format!("the stream holds {} messages ({} bytes); its limits leave room for {most}", held.messages, held.bytes),
-        format!("{stored} were stored in the last {}, and the consumer moved on by {moved}", Age(over)),
+        format!(
+            "{} were stored in the last {}, and the consumer moved on by {}",
+            pace.stored,
+            Age(pace.over),
+            pace.passed
+        ),
     ];
-    (left <= HORIZON && first.stream_last_sequence > 0).then_some(Risk { left, evidence })
+    (left <= HORIZON).then_some(Risk { left, evidence })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::world::{World, check};
     use super::*;
+    use crate::snapshot::Discard;
 
     fn aged(max_age: u64, oldest: u64) -> World {
         World::moving(&[50; 3], 10)

@@ -8,7 +8,7 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Losing,
-    severity: "critical; warning where its own workers terminated them",
+    severity: "critical; warning where they were in flight",
     rule: "Messages went that it had not processed: its stream removed them, or the server gave up delivering them.",
     evidence: "the stream's first sequence against what was delivered, round by round; the broker's advisories",
     threshold: "one message in the last 3 rounds; one that was given up and not acked since",
@@ -16,13 +16,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn look(facts: &Facts<'_>) -> Option<Found> {
-    removed(facts).or_else(|| gave_up(facts))
+    removed(facts).or_else(|| gave_up(facts)).or_else(|| removed_in_flight(facts))
 }
 
-/// The stream removed what was never delivered. Streams that keep some messages a subject do that on purpose.
+/// The stream removed what was never delivered.
 fn removed(facts: &Facts<'_>) -> Option<Found> {
-    let config = &facts.stream.config;
-    if config.is_bucket() || config.max_msgs_per_subject > 0 || facts.is_left_behind() {
+    if keeps_the_newest(facts) || facts.is_left_behind() {
         return None;
     }
     let recent = facts.recent();
@@ -86,25 +85,40 @@ fn limits(facts: &Facts<'_>) -> String {
 }
 
 fn gave_up(facts: &Facts<'_>) -> Option<Found> {
-    let failures = facts.failures?;
-    let (severity, sentence) = match (failures.exhausted, failures.terminated) {
-        (0, 0) => return None,
-        (0, terminated) => (
-            Severity::Warning,
-            format!("Its workers terminated {} without having processed them.", messages(terminated)),
-        ),
-        (exhausted, _) => (
-            Severity::Critical,
-            format!("The server gave up {} that nobody acked; they count as processed.", messages(exhausted)),
-        ),
-    };
+    let failures = facts.failures.filter(|failures| failures.exhausted > 0)?;
+    let given_up = messages(failures.exhausted);
     Some(Found {
         label: Label::Losing,
-        severity,
-        sentence: sentence.into(),
+        severity: Severity::Critical,
+        sentence: format!("The server gave up {given_up} that nobody acked; they count as processed.").into(),
         evidence: evidence(failures, facts),
         next_step: "look at them with `streamgauge dlq list` and replay them once the cause is mended".into(),
     })
+}
+
+/// The stream removed what had been delivered and was not acked yet: whoever works at it cannot try again.
+fn removed_in_flight(facts: &Facts<'_>) -> Option<Found> {
+    let failures = facts.failures.filter(|failures| failures.removed > 0)?;
+    if keeps_the_newest(facts) {
+        return None;
+    }
+    Some(Found {
+        label: Label::Losing,
+        severity: Severity::Warning,
+        sentence: format!("Its stream removed {} while they were in flight.", messages(failures.removed)).into(),
+        evidence: vec![format!("the server says so of each; removed by {}", limits(facts))],
+        next_step: "raise the limits of the stream: a message that fails now does not come again".into(),
+    })
+}
+
+/// Streams that keep some messages a subject remove the others on purpose.
+fn keeps_the_newest(facts: &Facts<'_>) -> bool {
+    let config = &facts.stream.config;
+    config.is_bucket() || config.max_msgs_per_subject > 0
+}
+
+fn copies(count: u64) -> String {
+    if count == 1 { "1 copy lies".to_owned() } else { format!("{count} copies lie") }
 }
 
 fn evidence(failures: &Failures, facts: &Facts<'_>) -> Vec<String> {
@@ -117,6 +131,7 @@ fn evidence(failures: &Failures, facts: &Facts<'_>) -> Vec<String> {
             None => format!("{} were delivered as often as max_deliver allowed", failures.exhausted),
         }),
         (failures.terminated > 0).then(|| format!("{} were terminated by a worker", failures.terminated)),
+        (failures.copies > 0).then(|| format!("{} of it in the stream of dead letters", copies(failures.copies))),
         (!failures.reason.is_empty()).then(|| format!("the last reason given: {}", failures.reason)),
         (!sequences.is_empty()).then(|| format!("the last ones by stream sequence: {}", sequences.join(", "))),
         failures.last.map(|last| format!("the last one was given up {} ago", last.age(facts.now))),
@@ -177,7 +192,14 @@ mod tests {
         };
         check_severity(&failed(1, 0), Label::Losing, Severity::Critical);
         check_severity(&failed(1, 3), Label::Losing, Severity::Critical);
-        check_severity(&failed(0, 3), Label::Losing, Severity::Warning);
+        check(&failed(0, 3), Label::Ok);
         check(&failed(0, 0), Label::Ok);
+    }
+
+    #[test]
+    fn what_was_removed_in_flight_is_lost_unless_it_is_meant_so() {
+        let world = || World::still(0).failed(Failures { removed: 2, ..Failures::default() });
+        check_severity(&world(), Label::Losing, Severity::Warning);
+        check(&world().streamed(|config| config.max_msgs_per_subject = 1), Label::Ok);
     }
 }

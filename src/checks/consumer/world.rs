@@ -193,6 +193,7 @@ impl World {
             ages: Reading::not_yet(),
             failures: Reading::not_yet(),
             verdict: Verdict::unknown("not looked at", now()),
+            new_leader: None,
         };
         let facts = Facts {
             consumer: &consumer,

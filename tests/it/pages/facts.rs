@@ -54,6 +54,7 @@ pub fn snapshot() -> Snapshot {
             now(),
         ),
         dead_letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
+        advisories: Reading::not_yet(),
         findings: Vec::new(),
         stats: RoundStats::default(),
     }
@@ -118,10 +119,17 @@ pub fn consumer(stream: &str, name: &str) -> Consumer {
         }),
         created: now(),
         state: Reading::known(state, "n1", now()),
-        trend: Some(ConsumerTrend { over: Duration::from_secs(2), delivered: 10, acked: 10, pending_before: 3 }),
+        trend: Some(ConsumerTrend {
+            over: Duration::from_secs(2),
+            delivered: 10,
+            acked: 10,
+            passed: 10,
+            pending_before: 3,
+        }),
         ages: Reading::not_yet(),
         failures: Reading::not_yet(),
         verdict: verdict(Label::Ok, Severity::Ok, "It keeps up."),
+        new_leader: None,
     }
 }
 

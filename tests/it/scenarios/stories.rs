@@ -153,9 +153,11 @@ async fn made_anew(scene: Scene) {
     // What comes on top would make it fall behind, which is worse.
     drop(load);
     stream.delete_consumer("made_anew").await.unwrap();
+    eventually(LIMIT, "nothing is there", async || scene.lag().is_err()).await;
     stream.create_consumer(scene.consumer_config()).await.unwrap();
-    let _worker = scene.worker(QUICK).await;
-    scene.turns(&[Label::Rewound]).await;
+    // The rounds begin now, however long the worker takes to start.
+    let (_, _worker) = tokio::join!(scene.turns(&[Label::Rewound]), scene.worker(QUICK));
+    eventually(LIMIT, "it is where it was", async || scene.lag().is_ok_and(|lag| lag == 0)).await;
     scene.recovers().await;
 }
 
