@@ -1,25 +1,27 @@
 //! Comparing two ways of doing the same on a machine that does other things as well.
 
-/// Runs of each side. The middle one of five has two on either side of it to be disturbed.
-const PAIRS: usize = 5;
+/// Pairs of runs. The middle one of nine has four on either side of it to be disturbed.
+const PAIRS: usize = 9;
 
-/// Runs both sides in turn, so that what disturbs the machine disturbs both, and returns the median of each.
+/// Runs both sides in turn, each of them first every other time, and returns the pair that is in the middle by its ratio: what disturbs
+/// the machine for longer than a run disturbs both sides of a pair.
 ///
 /// # Errors
 /// The first error of either side.
-pub fn medians<E>(
+pub fn middle_pair<E>(
     mut ours: impl FnMut() -> Result<f64, E>,
     mut theirs: impl FnMut() -> Result<f64, E>,
 ) -> Result<(f64, f64), E> {
-    let mut sides = (Vec::with_capacity(PAIRS), Vec::with_capacity(PAIRS));
-    for _ in 0..PAIRS {
-        sides.0.push(ours()?);
-        sides.1.push(theirs()?);
+    let mut pairs = Vec::with_capacity(PAIRS);
+    for place in 0..PAIRS {
+        pairs.push(if place.is_multiple_of(2) {
+            let first = ours()?;
+            (first, theirs()?)
+        } else {
+            let first = theirs()?;
+            (ours()?, first)
+        });
     }
-    Ok((median(sides.0), median(sides.1)))
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    pairs.sort_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1)));
+    Ok(pairs[PAIRS / 2])
 }

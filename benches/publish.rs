@@ -23,7 +23,7 @@ use crate::{
     child::Again,
     collector,
     measured::{self, Measured, STREAM, SUBJECT},
-    pairs::medians,
+    pairs::middle_pair,
     report::{Bar, Figure, Report},
     support::nats_server::NatsServer,
 };
@@ -122,7 +122,7 @@ impl Bench {
     ) -> anyhow::Result<()> {
         let ours = || self.runtime.block_on(self.ours(bus, messages, window));
         let theirs = || self.runtime.block_on(self.theirs(headers, messages, window));
-        let (ours, theirs) = medians(ours, theirs)?;
+        let (ours, theirs) = middle_pair(ours, theirs)?;
         let name = format!("{name}{words}");
         report.take(Figure { name: &name, value: ours, unit: "/s", against: Some(theirs), bar })?;
         Ok(())

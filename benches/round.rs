@@ -166,11 +166,12 @@ fn name(stream: usize) -> String {
 async fn work(jetstream: &jetstream::Context, shape: Shape) -> anyhow::Result<()> {
     for turn in 0.. {
         let (stream, number) = (name(turn % shape.streams), turn / shape.streams % shape.each);
-        jetstream.publish(stream.clone(), "{}".into()).await?.await?;
-        let next = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.consumer-{number:04}");
-        let message = jetstream.client().request(next, r#"{"batch":1,"no_wait":true}"#.into()).await?;
-        if let Some(reply) = message.reply {
-            jetstream.client().publish(reply, "+ACK".into()).await?;
+        let stored = jetstream.publish(stream.clone(), "{}".into()).await?.await;
+        stored.with_context(|| format!("message {turn} is not stored"))?;
+        let consumer: PullConsumer =
+            jetstream.get_consumer_from_stream(format!("consumer-{number:04}"), stream).await?;
+        if let Some(message) = consumer.fetch().max_messages(1).messages().await?.next().await {
+            message.map_err(anyhow::Error::from_boxed)?.ack().await.map_err(anyhow::Error::from_boxed)?;
         }
         tokio::time::sleep(PACE).await;
     }

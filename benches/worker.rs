@@ -26,13 +26,13 @@ use tokio::runtime::Runtime;
 use crate::{
     collector,
     measured::{self, Measured, SUBJECT},
-    pairs::medians,
+    pairs::middle_pair,
     report::{Bar, Figure, Report},
     support::nats_server::NatsServer,
 };
 
 /// Messages in one run: some seconds' worth.
-const MESSAGES: usize = 60_000;
+const MESSAGES: usize = 200_000;
 
 /// Messages held at once, and so settlements in flight, on both sides.
 const CREDITS: u32 = 256;
@@ -54,7 +54,7 @@ pub fn run(report: &mut Report) -> anyhow::Result<()> {
     let bus = Bus::new(connection.clone(), "bench", telemetry, Clock::system());
     let ours = || runtime.block_on(ours(&bus, &connection));
     let theirs = || runtime.block_on(theirs(&connection));
-    let (ours, theirs) = medians(ours, theirs)?;
+    let (ours, theirs) = middle_pair(ours, theirs)?;
     let bar = Some(Bar::AtLeast(0.90));
     report.take(Figure { name: "empty handler, 1 % sampled", value: ours, unit: "/s", against: Some(theirs), bar })?;
     Ok(())

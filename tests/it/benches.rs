@@ -51,16 +51,18 @@ fn a_bench_that_runs_again_replaces_only_its_own_figures() {
 }
 
 #[test]
-fn two_sides_run_in_turn_and_the_median_is_taken() {
+fn two_sides_run_in_turn_and_the_pair_in_the_middle_is_taken() {
     let order = std::cell::RefCell::new(String::new());
-    let side = |name: char, values: [f64; 5]| {
+    let side = |name: char, values: [f64; 9]| {
         let (order, mut values) = (&order, values.into_iter());
         move || {
             order.borrow_mut().push(name);
-            values.next().ok_or("more than five runs")
+            values.next().ok_or("more than nine runs")
         }
     };
-    let medians = pairs::medians(side('a', [9.0, 1.0, 3.0, 2.0, 8.0]), side('b', [1.0, 1.0, 7.0, 7.0, 6.0]));
-    assert_eq!(medians, Ok((3.0, 6.0)));
-    assert_eq!(*order.borrow(), "ababababab");
+    // A machine that slows down by and by, a run of ours that was disturbed, and two of theirs.
+    let ours = side('a', [90.0, 80.0, 70.0, 6.0, 50.0, 40.0, 30.0, 20.0, 10.0]);
+    let theirs = side('b', [100.0, 90.0, 1.0, 70.0, 60.0, 50.0, 40.0, 2.0, 20.0]);
+    assert_eq!(pairs::middle_pair(ours, theirs), Ok((50.0, 60.0)));
+    assert_eq!(*order.borrow(), "abbaabbaabbaabbaab");
 }
