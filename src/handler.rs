@@ -71,12 +71,12 @@ pub struct Context {
 impl Context {
     /// The context of a message that was delivered, or in a unit test of one that was made up.
     pub fn new(message: Message, delivery: Option<Delivery>) -> Self {
-        Self { message: Arc::new(message), delivery: delivery.map(Arc::new), fence: None, attempt: 1 }
+        Self::of(Arc::new(message), delivery.map(Arc::new))
     }
 
-    /// The context of a message that others hold too.
-    pub(crate) fn of(message: Arc<Message>, delivery: Arc<Delivery>) -> Self {
-        Self { message, delivery: Some(delivery), fence: None, attempt: 1 }
+    /// The context of a message that others hold too; one of a request was not delivered by a stream.
+    pub(crate) fn of(message: Arc<Message>, delivery: Option<Arc<Delivery>>) -> Self {
+        Self { message, delivery, fence: None, attempt: 1 }
     }
 
     /// The same at the attempt of this number, counted from 1.

@@ -1,6 +1,6 @@
-//! Names that NATS accepts: parsed once, then trusted.
+//! Names that NATS accepts: parsed once, then trusted. Clones share one text.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// Longest stream or consumer name that the server takes.
 const NAME_MAX: usize = 255;
@@ -19,7 +19,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(String);
+        pub struct $type(Arc<str>);
 
         impl $type {
             /// The text of the name.
@@ -32,10 +32,7 @@ macro_rules! name {
             type Error = NameError;
 
             fn try_from(text: String) -> Result<Self, NameError> {
-                match $fault_of(&text) {
-                    None => Ok(Self(text)),
-                    Some(fault) => Err(NameError { what: $what, text, fault }),
-                }
+                Self::try_from(text.as_str())
             }
         }
 
@@ -43,7 +40,7 @@ macro_rules! name {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                Self::try_from(text.to_owned())
+                Self::try_from(text)
             }
         }
 
@@ -51,13 +48,16 @@ macro_rules! name {
             type Error = NameError;
 
             fn try_from(text: &str) -> Result<Self, NameError> {
-                Self::try_from(text.to_owned())
+                match $fault_of(text) {
+                    None => Ok(Self(text.into())),
+                    Some(fault) => Err(NameError { what: $what, text: text.to_owned(), fault }),
+                }
             }
         }
 
         impl From<$type> for String {
             fn from(name: $type) -> Self {
-                name.0
+                name.as_str().to_owned()
             }
         }
 
@@ -129,7 +129,7 @@ impl SubjectPattern {
             (Some(filled), None) => Subject::try_from(filled.join(".")),
             _ => Err(NameError {
                 what: "subject pattern",
-                text: self.0.clone(),
+                text: self.as_str().to_owned(),
                 fault: "has not as many wildcards as tokens were given",
             }),
         }

@@ -79,25 +79,36 @@ fn parse(text: &[u8]) -> Option<TraceParent> {
     (parent.trace_id != [0; 16] && parent.span_id != [0; 8]).then_some(parent)
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 fn push_hex(text: &mut String, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     for byte in bytes {
         text.push(char::from(DIGITS[usize::from(byte >> 4)]));
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
 }
 
-fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
-    let digit = |byte: u8| match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        _ => None,
-    };
-    let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
-        *byte = digit(pair[0])? << 4 | digit(pair[1])?;
+/// What each byte is as a lower-case hex digit; 255 where it is none.
+const DIGIT_OF: [u8; 256] = {
+    let mut digits = [255; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[DIGITS[digit as usize] as usize] = digit;
+        digit += 1;
     }
-    Some(bytes)
+    digits
+};
+
+fn unhex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // Above any digit as soon as there is one that is none: to stop at it would be a branch for each.
+    let mut seen = 0;
+    for (byte, pair) in bytes.iter_mut().zip(text.chunks_exact(2)) {
+        let (high, low) = (DIGIT_OF[usize::from(pair[0])], DIGIT_OF[usize::from(pair[1])]);
+        seen |= high | low;
+        *byte = high << 4 | low & 15;
+    }
+    (seen < 16).then_some(bytes)
 }
 
 #[cfg(test)]

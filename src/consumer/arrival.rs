@@ -16,7 +16,7 @@ use crate::{
     bus,
     clock::Timestamp,
     message::{Delivery, Message},
-    name::{NameError, Subject, token_of},
+    name::{ConsumerName, NameError, StreamName, Subject, token_of},
 };
 
 /// Tokens of the reply subject as servers wrote it before domains were in it.
@@ -34,7 +34,7 @@ pub(super) type Arrived = (Arc<Message>, Arc<Delivery>, Option<Record>);
 /// Reads what was delivered. A subject that is none by our rules becomes one that no handler reads.
 pub(super) fn read(shared: &Shared, delivered: async_nats::Message) -> Arrival {
     let async_nats::Message { subject, reply, headers, payload, .. } = delivered;
-    let delivery = delivery(reply.as_deref().unwrap_or_default())?;
+    let delivery = delivery(reply.as_deref().unwrap_or_default(), &shared.status.stream, &shared.status.consumer)?;
     let subject = Subject::try_from(subject.as_str()).or_else(|_| Subject::try_from(token_of(&subject)));
     let subject = subject.map_err(words)?;
     let is_late = shared.is_late(subject.as_str());
@@ -46,13 +46,17 @@ pub(super) fn read(shared: &Shared, delivered: async_nats::Message) -> Arrival {
     Ok((Arc::new(message), Arc::new(delivery), Some(record)))
 }
 
-fn delivery(reply: &str) -> Result<Delivery, String> {
+/// Where a message lies: as a rule in `stream`, delivered by `consumer`.
+fn delivery(reply: &str, stream: &StreamName, consumer: &ConsumerName) -> Result<Delivery, String> {
     let foreign = || format!("the reply subject `{reply}` is not a stream's");
     let mut tokens = [""; TOKENS_MOST];
-    let mut count = 0;
-    for (place, token) in tokens.iter_mut().zip(reply.split('.')) {
-        *place = token;
-        count += 1;
+    let (mut count, mut begin) = (0, 0);
+    // Every message comes by here, and a search for each dot takes longer than a look at each byte.
+    for (end, byte) in reply.bytes().chain([b'.']).enumerate() {
+        if byte == b'.' && count < TOKENS_MOST {
+            tokens[count] = &reply[begin..end];
+            (count, begin) = (count + 1, end + 1);
+        }
     }
     let first = match count {
         TOKENS => 2,
@@ -66,14 +70,21 @@ fn delivery(reply: &str) -> Result<Delivery, String> {
     let nanoseconds = number(5)?.into();
     let published = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| foreign())?;
     Ok(Delivery {
-        stream: tokens[first].try_into().map_err(words)?,
-        consumer: tokens[first + 1].try_into().map_err(words)?,
+        stream: known_or_read(stream, tokens[first])?,
+        consumer: known_or_read(consumer, tokens[first + 1])?,
         delivered: number(2)?,
         stream_sequence: number(3)?,
         consumer_sequence: number(4)?,
         published: Timestamp(published),
         pending: number(6)?,
     })
+}
+
+fn known_or_read<'t, N>(known: &N, token: &'t str) -> Result<N, String>
+where
+    N: Clone + AsRef<str> + TryFrom<&'t str, Error = NameError>,
+{
+    if known.as_ref() == token { Ok(known.clone()) } else { token.try_into().map_err(words) }
 }
 
 fn words(error: NameError) -> String {
@@ -84,8 +95,13 @@ fn words(error: NameError) -> String {
 mod tests {
     use super::*;
 
+    /// As a worker reads it whose stream is another one.
+    fn read_place(reply: &str) -> Result<Delivery, String> {
+        delivery(reply, &"ORDERS".parse().unwrap(), &"mailer".parse().unwrap())
+    }
+
     fn check(reply: &str, expected: Option<(&str, &str, [u64; 4])>) {
-        let found = delivery(reply);
+        let found = read_place(reply);
         let numbers =
             |found: &Delivery| [found.delivered, found.stream_sequence, found.consumer_sequence, found.pending];
         let found = found.as_ref().ok().map(|found| (found.stream.as_str(), found.consumer.as_str(), numbers(found)));
@@ -105,7 +121,7 @@ mod tests {
         check("$JS.API.ORDERS.stock.2.30.40.1700000000000000000.5", None);
         check("_INBOX.1", None);
         check("", None);
-        let published = delivery("$JS.ACK.ORDERS.stock.2.30.40.1700000000000000000.5").unwrap().published;
+        let published = read_place("$JS.ACK.ORDERS.stock.2.30.40.1700000000000000000.5").unwrap().published;
         assert_eq!(published.to_string(), "2023-11-14T22:13:20.000Z");
     }
 }

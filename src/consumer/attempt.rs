@@ -177,7 +177,7 @@ impl<'a> Work<'a> {
                 Err(error) => return unredeemed(&error),
             },
         };
-        let context = Context::of(message, self.delivery.clone()).at_attempt(number);
+        let context = Context::of(message, Some(self.delivery.clone())).at_attempt(number);
         let context = match &self.shared.part {
             None => context,
             Some(part) => context.fenced(part.fence),
@@ -247,6 +247,7 @@ impl<'a> Work<'a> {
             self.shared.status.set_concurrency(credits);
         }
         match outcome {
+            Outcome::Done if !self.shared.gate.is_guarded() => {}
             Outcome::Done => {
                 self.watch(span, Kind::Breaker, None);
                 self.watch(span, Kind::KillSwitch, None);

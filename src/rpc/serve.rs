@@ -166,7 +166,7 @@ impl<F> Server<F> {
         let entered = self.running.enter(message.id.as_ref().map(|id| id.0.as_str()));
         let server = self.clone();
         handlers.spawn(move |_| async move {
-            server.respond(&request, message, &entered).await;
+            server.respond(&request, Arc::new(message), &entered).await;
             drop(room);
         });
     }
@@ -177,7 +177,7 @@ impl<F> Server<F> {
         }
     }
 
-    async fn respond<C, Fut>(&self, request: &Request, message: Message, entered: &Entered)
+    async fn respond<C, Fut>(&self, request: &Request, message: Arc<Message>, entered: &Entered)
     where
         C: Call,
         F: Fn(Context, C) -> Fut,
@@ -207,13 +207,13 @@ impl<F> Server<F> {
     }
 
     /// Answers one request, for as long as somebody waits for it.
-    async fn result<C, Fut>(&self, message: Message, entered: &Entered) -> Result<Bytes, No>
+    async fn result<C, Fut>(&self, message: Arc<Message>, entered: &Entered) -> Result<Bytes, No>
     where
         C: Call,
         F: Fn(Context, C) -> Fut,
         Fut: Future<Output = Result<C::Reply, Refusal<C::Error>>>,
     {
-        let context = Context::new(message, None);
+        let context = Context::of(message, None);
         let left = context.deadline().map(|deadline| self.bus.clock().now().age(deadline).0);
         let running = AssertUnwindSafe(self.answered(context)).catch_unwind();
         let limited = async {

@@ -16,7 +16,11 @@ use crate::trace::TraceParent;
 
 /// A span, and the context in which it is the current one. It ends when the last clone is dropped, or by [`Span::end`].
 #[derive(Clone)]
-pub struct Span(Context);
+pub struct Span {
+    context: Context,
+    /// The ids in log lines within it; without them, those that hold around it.
+    ids: Option<Ids>,
+}
 
 impl fmt::Debug for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -77,7 +81,7 @@ impl Span {
         if context.span().is_recording() {
             context.span().set_attributes(attributes());
         }
-        Self(context)
+        Self { context, ids: None }
     }
 
     /// A span of a trace that nobody will see: it has an id for what follows from it, and the rest of a span is spared.
@@ -86,62 +90,68 @@ impl Span {
         let remote = remote.context();
         let (flags, state) = (remote.trace_flags(), remote.trace_state().clone());
         let identity = SpanContext::new(remote.trace_id(), span_id, flags, false, state);
-        Self(Context::current().with_remote_span_context(identity))
+        Self { context: Context::current().with_remote_span_context(identity), ids: None }
     }
 
     /// Which span this is, as it travels; `None` without a tracer.
     pub fn trace_parent(&self) -> Option<TraceParent> {
-        trace_parent_of(self.0.span().span_context())
+        trace_parent_of(self.context.span().span_context())
     }
 
     /// What tracing vendors added, as it travels.
     pub fn trace_state(&self) -> Option<String> {
-        state_of(self.0.span().span_context())
+        state_of(self.context.span().span_context())
     }
 
     /// Whether anybody will see it: its trace is sampled.
     pub fn is_recording(&self) -> bool {
-        self.0.span().is_recording()
+        self.context.span().is_recording()
     }
 
     /// Adds an attribute.
     pub fn set(&self, key: &'static str, value: impl Into<Value>) {
-        self.0.span().set_attribute(KeyValue::new(key, value.into()));
+        self.context.span().set_attribute(KeyValue::new(key, value.into()));
     }
 
     /// Marks the span as failed: by `kind`, one of few, and in words.
     pub fn fail(&self, kind: &'static str, words: impl Into<Cow<'static, str>>) {
-        let span = self.0.span();
+        let span = self.context.span();
         span.set_attribute(KeyValue::new("error.type", kind));
         span.set_status(Status::error(words));
     }
 
     /// Adds an event at this moment.
     pub fn event(&self, name: &'static str) {
-        self.0.span().add_event(name, Vec::new());
+        self.context.span().add_event(name, Vec::new());
     }
 
     /// Makes `ids` part of every log line written within the span.
     #[must_use]
-    pub fn with_ids(&self, ids: Ids) -> Self {
-        Self(self.0.with_value(ids))
+    pub fn with_ids(self, ids: Ids) -> Self {
+        Self { ids: Some(ids), ..self }
     }
 
     /// Runs `future` with this span as the current one.
     pub fn around<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
         // No async function: it would hold the future twice, before and after its start, and so would every task.
-        future.with_context(self.0.clone())
+        self.held_ids().alone_around(future.with_context(self.context.clone()))
     }
 
     /// Runs `work` with this span as the current one.
     pub fn inside<T>(&self, work: impl FnOnce() -> T) -> T {
-        let _current = self.0.clone().attach();
-        work()
+        self.held_ids().alone_inside(|| {
+            let _current = self.context.clone().attach();
+            work()
+        })
+    }
+
+    fn held_ids(&self) -> Ids {
+        self.ids.clone().unwrap_or_else(Ids::current)
     }
 
     /// Ends the span now.
     pub fn end(&self) {
-        self.0.span().end_with_timestamp(SystemTime::now());
+        self.context.span().end_with_timestamp(SystemTime::now());
     }
 }
 

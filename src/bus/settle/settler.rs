@@ -142,14 +142,26 @@ impl<E: Ending> Settler<E> {
     }
 
     async fn send(&self, reply: &Subject, settlement: &Settlement, ticket: Ticket) {
-        let inbox = format!("{}.{}", self.0.inbox, ticket.0);
-        if let Err(error) = self.0.client.publish_with_reply(reply.clone(), inbox, settlement.payload()).await {
+        if let Err(error) =
+            self.0.client.publish_with_reply(reply.clone(), self.inbox_of(ticket), settlement.payload()).await
+        {
             let who = self.waiting().as_mut().and_then(|waiting| waiting.take(ticket));
             if let Some(who) = who {
                 let error = RequestError::with_source(RequestErrorKind::Other, error);
                 self.tell([(who, Err(silent(error)))]);
             }
         }
+    }
+
+    /// Where the word about one settlement is sent.
+    fn inbox_of(&self, ticket: Ticket) -> String {
+        let (inbox, mut digits) = (&self.0.inbox, itoa::Buffer::new());
+        let digits = digits.format(ticket.0);
+        let mut own = String::with_capacity(inbox.len() + 1 + digits.len());
+        own.push_str(inbox);
+        own.push('.');
+        own.push_str(digits);
+        own
     }
 
     fn take(&self, messages: &[Message]) {
