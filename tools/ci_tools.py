@@ -1,17 +1,21 @@
 #!/usr/bin/env python3
 """Installs what only some tests need. What is already there is left alone; nothing that is installed is started."""
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
 
 import nats_server
 
-PACKAGES = {"promtool": "prometheus"}
+PACKAGES = {"promtool": "prometheus", "chromium": "chromium", "node": "nodejs", "npm": "npm"}
 """The program that a test runs, and the Debian package that brings it."""
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -21,11 +25,28 @@ POLICY = Path("/usr/sbin/policy-rc.d")
 CLIENT = ("nats-py", "2.16.0", "aeb1ff123966c05833d26c7df7e1d54c1c6d32b612428b21677a2e921f1fecae")
 """The client that some workers in tests are written with: its package, version and hash."""
 
-CLIENT_FOLDER = Path(__file__).resolve().parent.parent / ".tools" / "nats-py"
+TOOLS = Path(__file__).resolve().parent.parent / ".tools"
+
+CLIENT_FOLDER = TOOLS / "nats-py"
+
+MODULES = {
+    "playwright-core": ("1.60.0", "sha512-9bW6zvX/m0lEbgTKJ6YppOKx8H3VOPBMOCFh2irXFOT4BbHgrx5hPjwJYLT40Lu+4qtD36qKc/Hn56StUW57IA=="),
+    "axe-core": ("4.14.1", "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="),
+}
+"""What drives the browser in tests and what judges its pages: the version of each package, and its hash as npm writes it.
+This driver is the newest for Node.js 18, which Debian 12 has."""
+
+MODULES_FOLDER = TOOLS / "node_modules"
 
 
 def main() -> None:
+    programs()
     client()
+    for package, (version, digest) in MODULES.items():
+        module(package, version, digest)
+
+
+def programs() -> None:
     missing = {tool: package for tool, package in PACKAGES.items() if not shutil.which(tool)}
     for tool in sorted(PACKAGES.keys() - missing.keys()):
         print(f"{tool}: present")
@@ -57,6 +78,34 @@ def client() -> None:
             archive.extractall(Path(work) / "unpacked")
         shutil.rmtree(CLIENT_FOLDER, ignore_errors=True)
         os.replace(Path(work) / "unpacked", CLIENT_FOLDER)
+
+
+def module(package: str, version: str, digest: str) -> None:
+    """Unpacks a package of npm's into the folder of modules, in one step; it needs no other, and none of its scripts are run."""
+    folder = MODULES_FOLDER / package
+    about = folder / "package.json"
+    if about.is_file() and json.loads(about.read_text())["version"] == version:
+        print(f"{package}: present")
+        return
+    MODULES_FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=TOOLS, prefix="fetch-") as work:
+        with tarfile.open(packed(Path(work), package, version, digest)) as archive:
+            archive.extractall(Path(work) / "unpacked")
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(Path(work) / "unpacked" / "package", folder)
+
+
+def packed(work: Path, package: str, version: str, digest: str) -> Path:
+    """Lets npm fetch a package through the user's own configuration, and refuses one whose hash is another."""
+    command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", work, f"{package}@{version}"]
+    answer = subprocess.run(command, capture_output=True, text=True)
+    files = list(work.glob("*.tgz"))
+    if answer.returncode != 0 or len(files) != 1:
+        sys.exit(f"{package}: npm could not fetch version {version}\n{answer.stderr.strip()}")
+    found = "sha512-" + base64.b64encode(hashlib.sha512(files[0].read_bytes()).digest()).decode()
+    if found != digest:
+        sys.exit(f"{package}: what npm fetched as version {version} has the hash {found}, and not the one that is listed")
+    return files[0]
 
 
 def install(packages) -> None:

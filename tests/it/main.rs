@@ -5,6 +5,7 @@
 mod access;
 mod api;
 mod benches;
+mod browser;
 mod check_command;
 mod demo;
 mod deploy;
