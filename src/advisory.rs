@@ -3,6 +3,7 @@
 //! Convention: NATS advisories `io.nats.jetstream.advisory.v1.max_deliver`, `….terminated` and others. They are plain messages; the
 //! stream [`STREAM`] keeps them.
 
+mod kind;
 mod told;
 
 use serde::Deserialize;
@@ -12,7 +13,8 @@ use crate::{
     name::{ConsumerName, StreamName},
 };
 
-pub use told::{Advisory, Kind};
+pub use kind::Kind;
+pub use told::Advisory;
 
 /// The stream that keeps advisories.
 pub const STREAM: &str = "ADVISORIES";

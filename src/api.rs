@@ -2,15 +2,19 @@
 //!
 //! Every route is one entry of [`ROUTES`]: its path, what it is for, what it answers and how.
 
+mod advisory;
 mod consumer;
 mod dead_letter;
+mod fault;
 mod finding;
+mod forecast;
 mod known;
 mod lag;
 mod list;
 mod openapi;
 mod overview;
 mod record;
+mod round;
 mod server;
 mod service;
 mod stream;
@@ -100,6 +104,7 @@ pub const ROUTES: &[Route] = &[
     finding::ROUTE,
     dead_letter::LIST,
     dead_letter::ONE,
+    advisory::ROUTE,
     lag::ROUTE,
 ];
 

@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     dead_letter,
     errors::ErrorChain,
+    fault::{self, Fault},
     nats::Connection,
     presence::{self, Presence},
     record::{self, Record},
@@ -52,6 +53,9 @@ const RECORDS_READ: usize = 512;
 /// Records kept of one kind.
 const RECORDS_OF_A_KIND: usize = 50;
 
+/// Messages read of the bucket of fault switches: one for each service.
+const FAULTS_MOST: usize = 64;
+
 /// The connections that questions go over.
 #[derive(Debug)]
 pub struct Broker {
@@ -76,6 +80,8 @@ pub struct Answers {
     pub records: Reading<Bucket<Record>>,
     /// The newest dead letters.
     pub dead_letters: Reading<Arc<Letters>>,
+    /// The switches of faults.
+    pub faults: Reading<Bucket<Fault>>,
     /// What it cost, as far as that is known when the last answer is there.
     pub stats: RoundStats,
 }
@@ -141,15 +147,15 @@ impl Broker {
     pub async fn ask_all(&mut self, last: Option<&Arc<Snapshot>>, within: Duration) -> Answers {
         let deadline = Deadline::after(within);
         let mut stats = RoundStats::default();
-        let before = self.traffic();
         let servers = self.servers(deadline).await;
         let (mut streams, is_whole) = self.streams(last, &mut stats, deadline).await;
         let listed = streams.fresh();
         // Buckets wait for no consumer list, which may stay unanswered until the round ends.
-        let (consumers, presence, records, dead_letters) = tokio::join!(
+        let (consumers, presence, records, faults, dead_letters) = tokio::join!(
             self.consumers(listed.filter(|_| !is_whole), deadline),
             self.presence(listed, deadline),
             self.records(listed, deadline),
+            self.bucket(listed, fault::BUCKET, FAULTS_MOST, deadline),
             self.letters(listed, deadline)
         );
         if let Reading::Known(fact) = &mut streams {
@@ -157,10 +163,7 @@ impl Broker {
                 fact.value.rows[place].consumers = reading;
             }
         }
-        let after = self.traffic();
-        stats.requests = after.0.saturating_sub(before.0);
-        stats.bytes = after.1.saturating_sub(before.1);
-        Answers { servers, streams, presence, records, dead_letters, stats }
+        Answers { servers, streams, presence, records, dead_letters, faults, stats }
     }
 
     /// Reads where messages of the watched account begin, and since when they lie there. What would begin after `within` does not begin.
@@ -169,7 +172,7 @@ impl Broker {
     }
 
     /// Messages sent, and bytes both ways, on all connections since they were opened.
-    fn traffic(&self) -> (u64, u64) {
+    pub fn traffic(&self) -> (u64, u64) {
         let system = self.system.as_ref().map(System::connection);
         [&self.app].into_iter().chain(system).fold((0, 0), |(messages, bytes), connection| {
             let counts = connection.client.statistics();

@@ -127,12 +127,15 @@ impl Collector {
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
         self.listener.listen(&self.links, &self.clock).await;
-        let began = Instant::now();
+        let (began, before) = (Instant::now(), self.links.traffic());
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
         let mut next = merge::merge(&last, self.links.contact(), answers, self.clock.now());
         self.read_ages(&mut next).await;
         self.listener.write(&mut next, &self.links).await;
+        let after = self.links.traffic();
+        next.stats.requests = after.0.saturating_sub(before.0);
+        next.stats.bytes = after.1.saturating_sub(before.1);
         self.publish(next, began);
         Ok(())
     }

@@ -32,6 +32,21 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Outage, Self::Slow, Self::Poison, Self::Hang, Self::DropAcks, Self::Burst];
+
+    /// What it does to its service, in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Outage => "every message fails",
+            Self::Slow => "every message takes two seconds longer",
+            Self::Poison => "one message in ten fails each time that it is tried",
+            Self::Hang => "messages are taken and not finished",
+            Self::DropAcks => "every message is handled, and then comes again as though its ack were lost",
+            Self::Burst => "ten times as many messages come",
+        }
+    }
+
     /// As one token.
     pub fn token(self) -> &'static str {
         match self {

@@ -21,7 +21,7 @@ mod verdict;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock::Timestamp, name::StreamName, presence::Presence, record::Record};
+use crate::{clock::Timestamp, fault::Fault, name::StreamName, presence::Presence, record::Record};
 
 pub use advisories::Advisories;
 pub use ages::{AgeBy, Ages, Oldest};
@@ -67,6 +67,8 @@ pub struct Snapshot {
     pub dead_letters: Reading<Arc<Letters>>,
     /// What servers told unasked in the watched account.
     pub advisories: Reading<Arc<Advisories>>,
+    /// Faults that somebody switched on in services, and such as have ended.
+    pub faults: Reading<Bucket<Fault>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Finding>,
     /// What the round cost.
@@ -88,6 +90,7 @@ impl Snapshot {
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
             advisories: Reading::not_yet(),
+            faults: Reading::not_yet(),
             findings: Vec::new(),
             stats: RoundStats::default(),
         }

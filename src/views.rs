@@ -1,10 +1,15 @@
 //! Pages as HTML: pure functions of the facts. A page and its live updates are drawn by the same templates.
 
+mod advisories;
+mod ages;
 mod chart;
 mod consumer;
 mod consumers;
+mod cost;
 mod dead_letters;
 mod equivalent;
+mod failures;
+mod faults;
 mod findings;
 mod format;
 mod headline;
@@ -34,7 +39,7 @@ pub use layout::{Frame, failure, login};
 pub use page::Page;
 pub use past::Past;
 pub use search::{Search, Sort};
-pub use select::{consumers_of, findings_of, streams_of};
+pub use select::{advisories_of, consumers_of, findings_of, streams_of};
 
 /// What all pages share and the program decides once.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +102,7 @@ pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Tim
             is_there = page.is_there;
             (format!("Dead letter {place}"), page.render()?)
         }
+        Page::Advisories(search) => ("Advisories".to_owned(), advisories::AdvisoriesPage::of(search, &look).render()?),
         Page::Servers => ("Servers".to_owned(), servers::ServersPage::of(&look).render()?),
         Page::Findings(search) => ("Findings".to_owned(), findings::FindingsPage::of(search, &look).render()?),
     };

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::Kind;
 use crate::{
     clock::Timestamp,
     errors::one_line,
@@ -15,44 +16,6 @@ const REASON_MOST: usize = 300;
 
 /// What a server gives as the reason where no worker terminated a message, but a limit of its stream, a purge or somebody removed it.
 const REMOVED: &str = "Unacknowledged message was deleted";
-
-/// What is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// A message was delivered as often as its consumer allows.
-    Exhausted,
-    /// A worker said that a message is not to be delivered again.
-    Terminated,
-    /// A stream removed a message that was in flight.
-    Removed,
-    /// A worker handed a message back.
-    Nak,
-    /// A stream or consumer was made.
-    Created,
-    /// A stream was changed.
-    Updated,
-    /// A stream or consumer was deleted.
-    Deleted,
-    /// Another server leads now.
-    LeaderElected,
-    /// Too few replicas are there to go on.
-    QuorumLost,
-    /// The API dropped questions.
-    ApiLimit,
-    /// A consumer was paused.
-    Paused,
-    /// A consumer goes on.
-    Resumed,
-    /// A group of clients has one that is served alone.
-    Pinned,
-    /// That one is it no more.
-    Unpinned,
-    /// A server has no room left.
-    OutOfStorage,
-    /// Something else.
-    Other,
-}
 
 /// What a server told unasked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Failure, Parameter, Route, json,
+    Failure, Parameter, Route,
+    forecast::ForecastAnswer,
+    json,
     known::{ClusterAnswer, Known, Moment},
-    list::{ACCOUNT, LIMIT, List, PAGE, Q},
+    list::{ACCOUNT, LIMIT, List, PAGE, Q, STREAM},
 };
 use crate::{
     clock::Timestamp,
@@ -25,7 +27,7 @@ pub(super) const LIST: Route = Route {
         Q,
         Parameter { name: "label", about: "The label of the verdict, such as `no_workers`." },
         ACCOUNT,
-        Parameter { name: "stream", about: "The stream." },
+        STREAM,
         Parameter { name: "sort", about: "The order: `worst`, `lag`, `ack_pending`, `age`, `rate` or `name`." },
         PAGE,
         LIMIT,
@@ -50,7 +52,12 @@ pub(super) const ONE: Route = Route {
             *consumer.account == **account && consumer.stream.as_str() == stream && consumer.name.as_str() == name
         };
         let found = ask.snapshot.known_consumers().find(is_it).ok_or_else(|| gone(ask.snapshot))?;
-        json(&ConsumerDetail { consumer: ConsumerAnswer::of(found, ask.now), config: &found.config })
+        let stream = ask.snapshot.stream(account, &found.stream);
+        json(&ConsumerDetail {
+            consumer: ConsumerAnswer::of(found, ask.now),
+            config: &found.config,
+            forecast: stream.and_then(|stream| ForecastAnswer::of(stream, found, ask.now)),
+        })
     },
 };
 
@@ -87,6 +94,8 @@ pub(super) struct ConsumerAnswer {
     state: Known<StateAnswer>,
     /// What changed since the round before; null until two rounds have read it.
     rates: Option<RatesAnswer>,
+    /// The time until nothing is pending, if it goes on as between the last two rounds; null where what is pending does not shrink.
+    eta_seconds: Option<f64>,
     /// How old the oldest messages are that it has not processed.
     ages: Known<AgesAnswer>,
     /// What it gave up, as the broker's advisories tell.
@@ -101,6 +110,8 @@ struct ConsumerDetail<'a> {
     /// How it is set up, in the words of the JetStream API; durations are nanoseconds.
     #[schemars(with = "serde_json::Map<String, serde_json::Value>")]
     config: &'a ConsumerConfig,
+    /// What will be lost of it; null where nothing will be, or too little is known.
+    forecast: Option<ForecastAnswer>,
 }
 
 /// How messages reach its clients: they ask, or the server sends.
@@ -210,6 +221,10 @@ struct RatesAnswer {
     delivered_per_second: f64,
     /// Deliveries a second by which the ack floor moved.
     acked_per_second: f64,
+    /// Messages for it that the stream took, a second.
+    arrived_per_second: Option<f64>,
+    /// By how many messages a second the pending ones grew less; negative where they grew more.
+    drained_per_second: Option<f64>,
 }
 
 /// The oldest messages that a consumer has yet to process; null where there is none.
@@ -243,6 +258,10 @@ struct FailuresAnswer {
     exhausted: u64,
     /// Terminated by a worker.
     terminated: u64,
+    /// Removed by the stream in the last rounds while they were in flight.
+    removed: u64,
+    /// Dead letters of it: copies that wait for somebody to look at them.
+    dead_letters: u64,
     /// Naks that were told of.
     naks: u64,
     /// When the last was given up.
@@ -277,7 +296,8 @@ impl ConsumerAnswer {
             created: Moment(consumer.created),
             verdict: VerdictAnswer::of(&consumer.verdict, now),
             state: Known::of(&consumer.state, now, |state| StateAnswer::of(state, config)),
-            rates: consumer.trend.as_ref().map(RatesAnswer::of),
+            rates: consumer.trend.as_ref().map(|trend| RatesAnswer::of(consumer, trend)),
+            eta_seconds: consumer.eta().map(|left| left.as_secs_f64()),
             ages: Known::of(&consumer.ages, now, |ages| AgesAnswer::of(ages, now)),
             failures: Known::of(&consumer.failures, now, FailuresAnswer::of),
         }
@@ -323,11 +343,13 @@ impl StateAnswer {
 }
 
 impl RatesAnswer {
-    fn of(trend: &ConsumerTrend) -> Self {
+    fn of(consumer: &Consumer, trend: &ConsumerTrend) -> Self {
         Self {
             over_seconds: trend.over.as_secs_f64(),
             delivered_per_second: trend.delivered_per_second(),
             acked_per_second: trend.acked_per_second(),
+            arrived_per_second: consumer.arrived_per_second(),
+            drained_per_second: consumer.drained_per_second(),
         }
     }
 }
@@ -349,6 +371,8 @@ impl FailuresAnswer {
         Self {
             exhausted: failures.exhausted,
             terminated: failures.terminated,
+            removed: failures.removed,
+            dead_letters: failures.copies,
             naks: failures.naks,
             last: failures.last.map(Moment),
             sequences: failures.sequences.clone(),

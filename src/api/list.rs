@@ -18,6 +18,8 @@ pub(super) const LIMIT: Parameter =
     Parameter { name: "limit", about: "Rows of a page: 100 unless it is said, 1000 at the most." };
 pub(super) const Q: Parameter =
     Parameter { name: "q", about: "A text that a row has somewhere in its names, in letters of either case." };
+pub(super) const STREAM: Parameter = Parameter { name: "stream", about: "The stream." };
+pub(super) const CONSUMER: Parameter = Parameter { name: "consumer", about: "The consumer." };
 pub(super) const ACCOUNT: Parameter = Parameter { name: "account", about: "The account." };
 
 /// A page of a list.

@@ -5,7 +5,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Route, consumer::ConsumerAnswer, json, known::Moment};
+use super::{
+    Route,
+    consumer::ConsumerAnswer,
+    fault::FaultAnswer,
+    json,
+    known::{Known, Moment},
+    round::RoundAnswer,
+};
 use crate::{
     clock::Timestamp,
     snapshot::{Contact, Label, Severity, Snapshot},
@@ -35,6 +42,10 @@ struct Overview {
     /// From the end of a round to the start of the next.
     interval_seconds: f64,
     connection: Connection,
+    /// What the last round cost; null before the first has ended.
+    cost: Option<RoundAnswer>,
+    /// Faults that somebody switched on.
+    faults: Known<Vec<FaultAnswer>>,
     /// Why what there is is not freshly known; null where it is.
     reason: Option<String>,
     /// Streams that are known.
@@ -78,6 +89,8 @@ impl Overview {
             age_seconds: snapshot.taken.age(now).0.as_secs_f64(),
             interval_seconds: snapshot.interval.as_secs_f64(),
             connection: Connection::of(&snapshot.app),
+            cost: (snapshot.round > 0).then(|| RoundAnswer::of(&snapshot.stats)),
+            faults: FaultAnswer::all(snapshot, now),
             reason: snapshot.streams.reason().map(str::to_owned),
             streams: snapshot.known_streams().len(),
             consumers,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::{
     Ask, Parameter, Route,
     consumer::{ConsumerAnswer, gone},
+    forecast::ForecastAnswer,
     json,
     known::{ClusterAnswer, Known, Moment},
     list::{ACCOUNT, LIMIT, List, PAGE, Q},
@@ -81,6 +82,8 @@ struct StreamDetail<'a> {
     config: &'a StreamConfig,
     /// Its consumers, by name; the first 1000 of them.
     consumers: Known<Vec<ConsumerAnswer>>,
+    /// What will be lost of its consumers if all goes on as it did, the soonest first.
+    forecasts: Vec<ForecastAnswer>,
 }
 
 /// What a stream is used as.
@@ -152,6 +155,7 @@ impl<'a> StreamDetail<'a> {
         Self {
             stream: StreamAnswer::of(stream, now),
             config: &stream.config,
+            forecasts: ForecastAnswer::all(stream, now),
             consumers: Known::of(&stream.consumers, now, |list| {
                 list.rows.iter().take(CONSUMERS_MOST).map(|consumer| ConsumerAnswer::of(consumer, now)).collect()
             }),

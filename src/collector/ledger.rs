@@ -184,8 +184,10 @@ impl Ledger {
         if is_whole {
             self.books.retain(|key, book| seen.contains(key) || book.is_newer_than(round));
         }
-        let shown = self.shown.take().filter(|shown| shown.since == since.heard && shown.stored_since == since.stored);
-        let shown = shown.unwrap_or_else(|| Arc::new(self.show(since)));
+        let shown = self.shown.take().filter(|shown| {
+            *shown.account == *account && shown.since == since.heard && shown.stored_since == since.stored
+        });
+        let shown = shown.unwrap_or_else(|| Arc::new(self.show(account, since)));
         self.shown = Some(shown.clone());
         snapshot.advisories = Reading::known(shown, source.clone(), now);
     }
@@ -202,13 +204,11 @@ impl Ledger {
         snapshot.advisories = Reading::unknown(Why::Failed, reason).or_last(&snapshot.advisories);
     }
 
-    fn show(&self, since: Since) -> Advisories {
-        Advisories {
-            rows: self.rows.iter().rev().cloned().collect(),
-            total: self.total,
-            since: since.heard,
-            stored_since: since.stored,
-        }
+    fn show(&self, account: &str, since: Since) -> Advisories {
+        let mut rows: Vec<Advisory> = self.rows.iter().rev().cloned().collect();
+        // What was stored is read after what was heard.
+        rows.sort_by_key(|row| std::cmp::Reverse(row.time));
+        Advisories { account: account.into(), rows, total: self.total, since: since.heard, stored_since: since.stored }
     }
 
     /// Messages of which the server's count says that some are settled, and nothing says which: are they still in their stream?

@@ -128,6 +128,11 @@ impl Links {
         self.broker.as_ref()
     }
 
+    /// Messages sent, and bytes both ways, since the connections were opened.
+    pub(super) fn traffic(&self) -> (u64, u64) {
+        self.broker.as_ref().map_or((0, 0), Broker::traffic)
+    }
+
     /// The account that is watched, once a connection to it was opened.
     pub(super) fn account(&self) -> Option<&str> {
         self.broker.as_ref().map(|broker| &**broker.account())
@@ -170,6 +175,7 @@ fn nothing(reason: &str) -> Answers {
         presence: Reading::unknown(Why::Failed, reason),
         records: Reading::unknown(Why::Failed, reason),
         dead_letters: Reading::unknown(Why::Failed, reason),
+        faults: Reading::unknown(Why::Failed, reason),
         stats: RoundStats::default(),
     }
 }

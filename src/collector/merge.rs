@@ -23,6 +23,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         records: answers.records.or_last(&last.records),
         dead_letters: answers.dead_letters.or_last(&last.dead_letters),
         advisories: last.advisories.clone(),
+        faults: answers.faults.or_last(&last.faults),
         findings: Vec::new(),
         stats: answers.stats,
     }
@@ -235,6 +236,7 @@ mod tests {
             presence: Reading::not_yet(),
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
+            faults: Reading::not_yet(),
             stats: RoundStats::default(),
         }
     }

@@ -103,9 +103,9 @@ const COLUMNS: &[Column] = &[
     Column {
         family: ours(
             "streamgauge_consumer_eta_seconds",
-            "When nothing will be pending at the pace of the last round; absent where pending does not shrink.",
+            "When nothing will be pending at the pace of the last round; 0 where nothing is, absent where pending does not shrink.",
         ),
-        value: |consumer, _| eta(consumer),
+        value: |consumer, _| consumer.eta().map(|left| left.as_secs_f64().into()),
     },
     Column {
         family: ours(
@@ -131,6 +131,20 @@ const COLUMNS: &[Column] = &[
             "Messages that workers of the consumer terminated, as far as advisories tell.",
         ),
         value: |consumer, _| Some(consumer.failures.fresh()?.terminated.into()),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_removed_messages",
+            "Messages that the stream removed in the last rounds while they were in flight, as far as advisories tell.",
+        ),
+        value: |consumer, _| Some(consumer.failures.fresh()?.removed.into()),
+    },
+    Column {
+        family: ours(
+            "streamgauge_consumer_dead_letters",
+            "Copies of messages that workers of the consumer gave up, which wait for somebody to look at them.",
+        ),
+        value: |consumer, _| Some(consumer.failures.fresh()?.copies.into()),
     },
     Column {
         family: ours("streamgauge_consumer_verdict_age_seconds", "How long the consumer has had its verdict."),
@@ -264,12 +278,4 @@ fn count(consumer: &Consumer, of: fn(&ConsumerState) -> u64) -> Option<Value> {
 fn age(consumer: &Consumer, of: fn(&Ages) -> Option<Oldest>, now: Timestamp) -> Option<Value> {
     let oldest = of(consumer.ages.fresh()?);
     Some(oldest.map_or(0.0, |oldest| oldest.stored.age(now).0.as_secs_f64()).into())
-}
-
-fn eta(consumer: &Consumer) -> Option<Value> {
-    let (state, trend) = (consumer.state.fresh()?, consumer.trend?);
-    let shrunk = trend.pending_before.checked_sub(state.pending).filter(|shrunk| *shrunk > 0)?;
-    #[expect(clippy::cast_precision_loss, reason = "an estimate needs no more than 52 bits")]
-    let rounds = state.pending as f64 / shrunk as f64;
-    Some((rounds * trend.over.as_secs_f64()).into())
 }

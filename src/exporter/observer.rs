@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::text::{Text, Value, labels};
 use crate::{
     clock::Timestamp,
-    snapshot::{Severity, Snapshot},
+    snapshot::{RoundStats, Severity, Snapshot},
     telemetry::metrics::{Family, Kind},
 };
 
@@ -43,8 +43,86 @@ const ROUND_AGE: Family = gauge("streamgauge_round_age_seconds", &[], "How long 
 const ROUND_INTERVAL: Family =
     gauge("streamgauge_round_interval_seconds", &[], "From the end of a round to the start of the next.");
 
+/// A family of what the last round cost, and how its value is read; `None` where it is not known.
+struct Cost {
+    family: Family,
+    value: fn(&RoundStats) -> Option<Value>,
+}
+
+const COSTS: &[Cost] = &[
+    Cost {
+        family: gauge(
+            "streamgauge_round_duration_seconds",
+            &[],
+            "How long the last round took, from its first question to the verdicts.",
+        ),
+        value: |stats| Some(stats.duration.as_secs_f64().into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_waited_seconds",
+            &[],
+            "Of that, the time until the last answer came; the rest is the observer's own work.",
+        ),
+        value: |stats| Some(stats.waited.as_secs_f64().into()),
+    },
+    Cost {
+        family: gauge("streamgauge_round_requests", &[], "Messages that the observer sent in the last round."),
+        value: |stats| Some(stats.requests.into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_bytes",
+            &[],
+            "Bytes that came to the observer and went from it in the last round.",
+        ),
+        value: |stats| Some(stats.bytes.into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_servers_expected",
+            &[],
+            "Servers that there are; absent without a user of the system account.",
+        ),
+        value: |stats| stats.servers_expected.map(Value::from),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_servers_answered",
+            &[],
+            "Servers that told in the last round what they hold; absent without a user of the system account.",
+        ),
+        value: |stats| stats.servers_expected.map(|_| stats.servers_answered.into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_rows_dropped",
+            &[],
+            "Rows of streams and consumers that were told by servers that do not lead them, and were not taken; absent without a user of the system account.",
+        ),
+        value: |stats| stats.servers_expected.map(|_| stats.rows_dropped.into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_rows_missing",
+            &[],
+            "Streams and consumers of which no leader gave an account in the last round.",
+        ),
+        value: |stats| Some(stats.rows_missing.into()),
+    },
+    Cost {
+        family: gauge(
+            "streamgauge_round_configs_read",
+            &[],
+            "1 where the last round read anew how everything is set up, else 0; absent without a user of the system account, where every round does.",
+        ),
+        value: |stats| stats.servers_expected.map(|_| stats.has_read_configs.into()),
+    },
+];
+
 pub(super) fn families() -> Vec<Family> {
-    vec![FINDINGS, CHECK_FINDINGS, STALE, DEAD_LETTERS, ROUNDS, ROUND_AGE, ROUND_INTERVAL]
+    let own = [FINDINGS, CHECK_FINDINGS, STALE, DEAD_LETTERS, ROUNDS, ROUND_AGE, ROUND_INTERVAL];
+    own.into_iter().chain(COSTS.iter().map(|cost| cost.family)).collect()
 }
 
 pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
@@ -54,6 +132,9 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
         return;
     }
     text.single(&ROUND_AGE, Some(snapshot.taken.age(now).0.as_secs_f64().into()));
+    for Cost { family, value } in COSTS {
+        text.single(family, value(&snapshot.stats));
+    }
     text.family(&FINDINGS, by_severity(snapshot).into_iter());
     text.family(&CHECK_FINDINGS, by_check(snapshot).into_iter());
     text.family(&STALE, stale(snapshot).into_iter());

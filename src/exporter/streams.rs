@@ -88,6 +88,13 @@ const COLUMNS: &[Column] = &[
         value: |_, state, _| state.cluster.as_ref().map(|cluster| behind(cluster).into()),
     },
     Column {
+        family: ours(
+            "streamgauge_stream_first_loss_seconds",
+            "When the stream will remove the first message that one of its consumers has not processed, at the pace of the last round; absent where it will not.",
+        ),
+        value: |stream, _, now| first_loss(stream, now),
+    },
+    Column {
         family: ours("streamgauge_stream_ephemeral_consumers", "Consumers on the stream without a durable name."),
         value: |stream, _, _| ephemerals(stream, |_| 1),
     },
@@ -158,6 +165,12 @@ pub(super) fn leader(stream: &Stream) -> Option<&str> {
 
 fn behind(cluster: &Cluster) -> usize {
     cluster.replicas.iter().filter(|replica| replica.is_offline || !replica.is_current).count()
+}
+
+fn first_loss(stream: &Stream, now: Timestamp) -> Option<Value> {
+    let consumers = &stream.consumers.fresh()?.rows;
+    let when = consumers.iter().filter_map(|consumer| Some(stream.forecast(consumer, now)?.when)).min()?;
+    Some(now.age(when).0.as_secs_f64().into())
 }
 
 /// A sum over the consumers without a durable name; known only where each of its parts is.

@@ -1,10 +1,14 @@
 //! What servers told unasked, the newest first.
 
+use std::sync::Arc;
+
 use crate::{advisory::Advisory, clock::Timestamp};
 
 /// What servers told unasked in the watched account, as far as it is remembered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advisories {
+    /// The account that is watched: what is told in others is not heard.
+    pub account: Arc<str>,
     /// The newest, the newest first.
     pub rows: Vec<Advisory>,
     /// How many came in all, since then.

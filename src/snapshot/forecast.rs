@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use super::{AgeBy, Consumer, Discard, Oldest, Stream, StreamConfig, StreamState};
 use crate::clock::Timestamp;
 
@@ -11,8 +9,7 @@ use crate::clock::Timestamp;
 const TELLING: u64 = 3;
 
 /// What lets messages go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {
     /// They are too old.
     MaxAge,
@@ -20,6 +17,17 @@ pub enum Limit {
     MaxBytes,
     /// The stream holds too many messages.
     MaxMsgs,
+}
+
+impl Limit {
+    /// As the API calls it.
+    pub fn token(self) -> &'static str {
+        match self {
+            Self::MaxAge => "max_age",
+            Self::MaxBytes => "max_bytes",
+            Self::MaxMsgs => "max_msgs",
+        }
+    }
 }
 
 /// The first unprocessed message that a stream will let go of.
@@ -146,6 +154,22 @@ impl Stream {
         };
         outlook.forecast(now)
     }
+
+    /// The time until it holds as much as `limit` allows, if it grows as between the last two rounds: zero where it does already. `None`
+    /// where it does not grow or has no such limit, and for `max_age`, which is about no stream as a whole.
+    pub fn until_full(&self, limit: Limit) -> Option<Duration> {
+        let (held, trend) = (self.state.fresh()?, self.trend?);
+        let (room, grown) = match limit {
+            Limit::MaxAge => return None,
+            Limit::MaxMsgs => {
+                (self.config.message_limit()?.saturating_sub(held.messages), trend.stored.checked_sub(trend.removed)?)
+            }
+            Limit::MaxBytes => {
+                (self.config.byte_limit()?.saturating_sub(held.bytes), u64::try_from(trend.grown_bytes).ok()?)
+            }
+        };
+        (grown > 0).then(|| stretch(trend.over, room, grown))
+    }
 }
 
 /// How long `count` of something takes when `done` of it took `over`.
@@ -157,6 +181,7 @@ pub fn stretch(over: Duration, count: u64, done: u64) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::{Reading, StreamTrend};
 
     fn now() -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap()
@@ -217,6 +242,33 @@ mod tests {
         check(StreamConfig { max_bytes: 10_000, ..most(5_000) }, Some([10, 0, 0]), Some((800, Limit::MaxBytes)));
         check(StreamConfig { discard: Discard::New, ..most(1_000) }, Some([10, 0, 0]), None);
         check(StreamConfig { name: "KV_stock".to_owned(), ..most(1_000) }, Some([10, 0, 0]), None);
+    }
+
+    /// A stream of 800 messages and 8 000 bytes, with limits of 1 000 and 10 000, that changed so in 10 s.
+    fn check_full(stored: u64, removed: u64, grown_bytes: i64, expected: [Option<u64>; 2]) {
+        let held = StreamState { messages: 800, bytes: 8_000, ..StreamState::default() };
+        let config = StreamConfig { max_msgs: 1_000, max_bytes: 10_000, ..StreamConfig::default() };
+        let stream = Stream {
+            account: "A".into(),
+            name: "ORDERS".parse().unwrap(),
+            config: std::sync::Arc::new(config),
+            created: now(),
+            state: Reading::known(held, "n1", now()),
+            trend: Some(StreamTrend { over: seconds(10), stored, removed, grown_bytes }),
+            consumers: Reading::not_yet(),
+        };
+        let full = [Limit::MaxMsgs, Limit::MaxBytes].map(|limit| stream.until_full(limit).map(|left| left.as_secs()));
+        assert_eq!(full, expected, "{stored} stored, {removed} removed, {grown_bytes} B grown");
+        assert_eq!(stream.until_full(Limit::MaxAge), None);
+        assert_eq!(Stream { trend: None, ..stream }.until_full(Limit::MaxMsgs), None);
+    }
+
+    #[test]
+    fn a_stream_that_grows_says_when_it_is_full() {
+        check_full(10, 0, 100, [Some(200), Some(200)]);
+        check_full(10, 5, 40, [Some(400), Some(500)]);
+        check_full(10, 10, 0, [None, None]);
+        check_full(5, 10, -50, [None, None]);
     }
 
     #[test]

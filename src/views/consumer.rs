@@ -6,14 +6,16 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look,
-    consumers::{filters, oldest, waiting},
-    dead_letters,
+    advisories::AdvisoryList,
+    ages,
+    consumers::{filters, waiting},
     equivalent::Equivalents,
+    failures::FailuresPanel,
     findings::FindingRow,
     format,
     page::Page,
     past::PastView,
-    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
+    pieces::{Gap, Moment, Number, Sign, Stamp},
     replicas::ReplicaTable,
     search::Search,
     standing,
@@ -21,16 +23,9 @@ use super::{
 };
 use crate::{
     clock::Age,
-    dead_letter::Place,
     name::{ConsumerName, StreamName},
-    snapshot::{Acks, AgeBy, Consumer, ConsumerState, Mode, Oldest, Stream, limit},
+    snapshot::{Acks, Consumer, ConsumerState, Mode, Stream, limit},
 };
-
-/// What takes longer than this to drain does not drain.
-const FOREVER: Duration = Duration::from_secs(100 * 86_400);
-
-/// Messages named that it gave up.
-const SEQUENCES_MOST: usize = 20;
 
 /// The page of one consumer.
 #[derive(Template)]
@@ -61,7 +56,8 @@ struct Body {
     ages_stamp: Option<Stamp>,
     past: PastView,
     position: Vec<Line>,
-    failures: FailuresView,
+    failures: FailuresPanel,
+    advisories: AdvisoryList,
     workers: WorkerTable,
     config: Vec<(&'static str, String)>,
     findings: Vec<FindingRow>,
@@ -97,18 +93,6 @@ struct Line {
     name: &'static str,
     text: String,
     at: Option<Moment>,
-}
-
-/// What it gave up.
-struct FailuresView {
-    gap: Option<Gap>,
-    stamp: Option<Stamp>,
-    sentence: String,
-    sign: Sign,
-    sequences: Vec<(String, Option<String>)>,
-    reason: String,
-    last: Option<Moment>,
-    since: Option<Moment>,
 }
 
 impl ConsumerPage {
@@ -156,7 +140,11 @@ impl Body {
             ages_stamp: Stamp::of(&consumer.ages, look),
             past: PastView::of_consumer(page, look),
             position: position(consumer, look),
-            failures: FailuresView::of(consumer, look),
+            failures: FailuresPanel::of(consumer, look),
+            advisories: AdvisoryList::of(
+                &Search::of_consumer(&consumer.account, consumer.stream.as_str(), consumer.name.as_str()),
+                look,
+            ),
             workers: WorkerTable::of(consumer, look),
             config: config(consumer),
             findings: FindingRow::about(&format!("consumer {} of stream {}", consumer.name, consumer.stream), look),
@@ -213,9 +201,10 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
             count(|state| state.ack_pending).with_note(most.unwrap_or_default()),
             "delivered, not yet acked",
         ),
-        figure("drained", "Drained in", drained(consumer), "if it goes on like this"),
-        figure("oldest", "Oldest unprocessed", oldest(consumer, look.now), "age of the message"),
-        figure("undelivered", "Oldest undelivered", undelivered(consumer, look), "age of the message"),
+        figure("drained", "Drained in", ages::eta(consumer), "if it goes on like this"),
+        figure("loss", "First loss in", ages::first_loss(stream, consumer, look), "if it goes on like this"),
+        figure("oldest", "Oldest unprocessed", ages::unprocessed(consumer, look.now), "age of the message"),
+        figure("undelivered", "Oldest undelivered", ages::undelivered(consumer, look.now), "age of the message"),
         figure("redelivered", "Redelivered", count(|state| state.redelivered), "being delivered again now"),
         figure("waiting", "Waiting", waiting(consumer), "pull requests"),
         figure(
@@ -224,39 +213,11 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
             Number::rate(stream.trend.map(|trend| trend.stored_per_second())),
             "in the whole stream",
         ),
+        figure("arrived", "Arrived", Number::rate(consumer.arrived_per_second()), "for it"),
         figure("delivered", "Delivered", Number::rate(trend.map(|trend| trend.delivered_per_second())), "to workers"),
         figure("acked", "Acked", Number::rate(trend.map(|trend| trend.acked_per_second())), "by the ack floor"),
+        figure("drain", "Drained", ages::drain(consumer), "by which pending shrinks"),
     ]
-}
-
-/// The time until nothing is pending, at the rate of the last round.
-fn drained(consumer: &Consumer) -> Number {
-    let Some(state) = consumer.state.value() else {
-        return Number::unknown(consumer.state.reason().unwrap_or_default());
-    };
-    if state.pending == 0 {
-        return Number::known("none");
-    }
-    let Some(trend) = consumer.trend else { return Number::rate(None) };
-    let gone = trend.pending_before.saturating_sub(state.pending);
-    #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
-    let seconds = trend.over.as_secs_f64() * state.pending as f64 / gone as f64;
-    match Duration::try_from_secs_f64(seconds) {
-        Ok(left) if gone > 0 && left < FOREVER => Number::known(Age(left).to_string()),
-        _ => Number::known("never"),
-    }
-}
-
-fn undelivered(consumer: &Consumer, look: &Look<'_>) -> Number {
-    if consumer.state.fresh().is_some_and(|state| state.pending == 0) {
-        return Number::known("none");
-    }
-    let age = |oldest: Option<Oldest>| {
-        oldest.map_or("none".to_owned(), |oldest| Age(oldest.stored.age(look.now).0).to_string())
-    };
-    let number = Number::of(&consumer.ages, |ages| age(ages.undelivered));
-    let estimated = consumer.ages.value().and_then(|ages| ages.undelivered);
-    if estimated.is_some_and(|oldest| oldest.by == AgeBy::Estimate) { number.with_note("estimate") } else { number }
 }
 
 /// How far it is.
@@ -328,40 +289,4 @@ fn config(consumer: &Consumer) -> Vec<(&'static str, String)> {
     let noted: Vec<String> = noted.map(|(name, value)| format!("{name}={value}")).collect();
     add("Metadata", Some(format::cut(&noted.join(" "))).filter(|text| !text.is_empty()));
     lines
-}
-
-impl FailuresView {
-    fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
-        let failures = consumer.failures.value().cloned().unwrap_or_default();
-        let given_up = failures.exhausted + failures.terminated;
-        let sign = match (failures.exhausted, failures.terminated) {
-            (0, 0) => Sign::new(Level::Ok, "none"),
-            (0, _) => Sign::new(Level::Warning, "terminated"),
-            _ => Sign::new(Level::Critical, "gave up"),
-        };
-        let sentence = if given_up == 0 {
-            "No advisory says that it gave up a message.".to_owned()
-        } else {
-            format!(
-                "{} given up: {} after the last delivery allowed, {} terminated by a worker. Lag does not count them.",
-                format::counted_u64(given_up, "message"),
-                format::count(failures.exhausted),
-                format::count(failures.terminated)
-            )
-        };
-        let letter = |sequence: &u64| {
-            let place = Place { stream: consumer.stream.clone(), consumer: consumer.name.clone(), sequence: *sequence };
-            (format::count(*sequence), dead_letters::page_of(place, look))
-        };
-        Self {
-            gap: Gap::of(&consumer.failures, "messages that it gave up"),
-            stamp: Stamp::of(&consumer.failures, look),
-            sentence,
-            sign,
-            sequences: failures.sequences.iter().take(SEQUENCES_MOST).map(letter).collect(),
-            reason: format::cut(&failures.reason),
-            last: failures.last.map(|at| Moment::ago(at, look)),
-            since: failures.since.map(|at| Moment::length(at, look)),
-        }
-    }
 }

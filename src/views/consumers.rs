@@ -5,17 +5,14 @@ use std::cmp::Reverse;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
+    Look, ages, format,
     lists::{Choice, Entry, Pager, ROWS, accounts},
     page::Page,
     pieces::{Gap, Level, Moment, Number, Sign, Stamp},
     search::{Search, Sort},
     standing,
 };
-use crate::{
-    clock::{Age, Timestamp},
-    snapshot::{AgeBy, Consumer, Label, Mode, Reading, Span, Stream},
-};
+use crate::snapshot::{Consumer, Label, Mode, Span, Stream};
 
 /// A table of consumers.
 #[derive(Template)]
@@ -285,7 +282,7 @@ impl ConsumerRow {
             pending: Number::of(state, |state| format::count(state.pending)),
             ack_pending: Number::of(state, |state| format::count(state.ack_pending))
                 .with_note(most.map(|most| format!("of {}", format::count(most))).unwrap_or_default()),
-            oldest: oldest(consumer, look.now),
+            oldest: ages::unprocessed(consumer, look.now),
             waiting: waiting(consumer),
             delivered: Number::rate(consumer.trend.map(|trend| trend.delivered_per_second())),
             stamp: Stamp::of(state, look),
@@ -305,23 +302,6 @@ pub(super) fn waiting(consumer: &Consumer) -> Number {
         Mode::Push => {
             Number::of(&consumer.state, |state| if state.has_listener { "push" } else { "nobody" }.to_owned())
         }
-    }
-}
-
-/// The age of the oldest message that is not processed. Without lag there is none, whether or not somebody read it.
-pub(super) fn oldest(consumer: &Consumer, now: Timestamp) -> Number {
-    if consumer.state.fresh().is_some_and(|state| state.lag() == 0) {
-        return Number::known("none");
-    }
-    match &consumer.ages {
-        Reading::Unknown { reason, .. } => Number::unknown(reason),
-        Reading::Known(fact) | Reading::Stale { fact, .. } => match fact.value.unprocessed {
-            None => Number::known("none"),
-            Some(oldest) => {
-                let number = Number::known(Age(oldest.stored.age(now).0).to_string());
-                if oldest.by == AgeBy::Estimate { number.with_note("estimate") } else { number }
-            }
-        },
     }
 }
 

@@ -2,13 +2,18 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use crate::snapshot::{Consumer, Stream};
+use super::search::Search;
+use crate::{
+    advisory,
+    snapshot::{Consumer, Stream},
+};
 
 /// Ways to the same numbers, folded away until somebody wants them.
 #[derive(Template)]
 #[template(path = "parts/equivalents.html")]
 pub(super) struct Equivalents {
     id: &'static str,
+    summary: &'static str,
     rows: Vec<Equivalent>,
 }
 
@@ -48,7 +53,35 @@ impl Equivalents {
             row("delivered a second", "PromQL", format!("rate({}[5m])", series("delivered_consumer_seq"))),
             row("acked a second", "PromQL", format!("rate({}[5m])", series("ack_floor_consumer_seq"))),
         ];
-        Self { id: "equivalents", rows }
+        Self::with(NUMBERS, rows)
+    }
+
+    fn with(summary: &'static str, rows: Vec<Equivalent>) -> Self {
+        Self { id: "equivalents", summary, rows }
+    }
+
+    /// How to hear what servers tell of what is searched for, and how to read what was stored.
+    pub(super) fn of_advisories(search: &Search, is_stored: bool, base: &str) -> Self {
+        let or_any = |name: &str| if name.is_empty() { "*".to_owned() } else { name.to_owned() };
+        let (stream, consumer) = (or_any(&search.stream), or_any(&search.consumer));
+        let listen = |subject: String| format!("nats subscribe {}", shell(&subject));
+        let mut rows = vec![row("all, as they are told", "nats", "nats events --js-advisory".to_owned())];
+        if stream != "*" || consumer != "*" {
+            let subject = format!("$JS.EVENT.ADVISORY.CONSUMER.*.{stream}.{consumer}");
+            rows.push(row("of these consumers, as they are told", "nats", listen(subject)));
+        }
+        if stream != "*" && consumer == "*" {
+            rows.push(row(
+                "of this stream, as they are told",
+                "nats",
+                listen(format!("$JS.EVENT.ADVISORY.STREAM.*.{stream}")),
+            ));
+        }
+        if is_stored {
+            rows.push(row("those that are stored", "nats", format!("nats stream view {}", advisory::STREAM)));
+        }
+        rows.push(row("as JSON", "API of this program", format!("{base}/api/v1/advisories{search}")));
+        Self::with("The same from nats and the API", rows)
     }
 
     /// Those of a stream's numbers.
@@ -59,14 +92,17 @@ impl Equivalents {
         let rows = vec![
             row("all of it", "nats", format!("nats stream info {}", shell(name))),
             row("all of it", "API", format!("nats request '$JS.API.STREAM.INFO.{name}' ''")),
+            row("the first loss, in seconds", "PromQL", format!("streamgauge_stream_first_loss_seconds{labels}")),
             row("its consumers", "nats", format!("nats consumer report {}", shell(name))),
             row("messages", "PromQL", series("total_messages")),
             row("size", "PromQL", series("total_bytes")),
             row("stored a second", "PromQL", format!("rate({}[5m])", series("last_seq"))),
         ];
-        Self { id: "equivalents", rows }
+        Self::with(NUMBERS, rows)
     }
 }
+
+const NUMBERS: &str = "The same numbers from nats, the API and Prometheus";
 
 fn row(what: &'static str, by: &'static str, text: String) -> Equivalent {
     Equivalent { what, by, text }

@@ -231,6 +231,7 @@ fn unread_rest(look: &Look<'_>) -> Option<Finding> {
         ("servers", failed(&snapshot.servers)),
         ("presence of services", failed(&snapshot.presence)),
         ("records", failed(&snapshot.records)),
+        ("switches of faults", failed(&snapshot.faults)),
     ];
     let of_consumers = snapshot.known_streams().iter().filter_map(|stream| {
         let reason = failed(&stream.consumers)?;

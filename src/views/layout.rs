@@ -5,6 +5,7 @@ use url::form_urlencoded;
 
 use super::{
     Look, Main, Page, Site,
+    faults::FaultBanner,
     pieces::{Level, Moment, Sign, server_name},
     search::Search,
 };
@@ -35,6 +36,7 @@ impl Frame<'_> {
             (Page::Streams(search()), "Streams"),
             (Page::Findings(search()), "Findings"),
             (Page::DeadLetters, "Dead letters"),
+            (Page::Advisories(search()), "Advisories"),
             (Page::Services, "Services"),
             (Page::Records(None), "Records"),
             (Page::Servers, "Servers"),
@@ -67,6 +69,7 @@ struct MainElement<'a> {
     title: &'a str,
     now_millis: i128,
     status: Status,
+    faults: Option<FaultBanner>,
     body: &'a str,
 }
 
@@ -118,6 +121,7 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
             interval: crate::clock::Age(snapshot.interval).to_string(),
             stale_after_millis: (snapshot.interval * ROUNDS_MISSED).as_millis() + 1_000,
         },
+        faults: FaultBanner::of(look),
         body,
     };
     element.render()

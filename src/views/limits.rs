@@ -7,7 +7,7 @@ use askama::{Template, filters::HtmlSafe};
 use super::{format, pieces::Level};
 use crate::{
     clock::{Age, Timestamp},
-    snapshot::{Discard, Stream, limit},
+    snapshot::{Discard, Limit, Stream, limit},
 };
 
 /// From here on a limit is shown as nearly reached.
@@ -42,20 +42,15 @@ impl Fill {
     /// The limits that a stream has, with how far they are reached.
     pub(super) fn all(stream: &Stream, now: Timestamp) -> Vec<Self> {
         let Some(state) = stream.state.value() else { return Vec::new() };
-        let (config, trend) = (&stream.config, stream.trend);
-        let seconds = trend.map_or(0.0, |trend| trend.over.as_secs_f64());
-        #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
-        let a_second = |count: i128| if seconds > 0.0 { count as f64 / seconds } else { 0.0 };
-        let grown = trend.map_or(0, |trend| i128::from(trend.stored) - i128::from(trend.removed));
-        let bytes_grown = trend.map_or(0, |trend| i128::from(trend.grown_bytes));
+        let config = &stream.config;
         let counts = [
-            ("Messages", state.messages, config.message_limit(), format::count as fn(u64) -> String, grown),
-            ("Size", state.bytes, config.byte_limit(), format::bytes, bytes_grown),
+            ("Messages", state.messages, config.message_limit(), format::count as fn(u64) -> String, Limit::MaxMsgs),
+            ("Size", state.bytes, config.byte_limit(), format::bytes, Limit::MaxBytes),
         ];
-        let counts = counts.into_iter().filter_map(|(name, used, most, words, grown)| {
+        let counts = counts.into_iter().filter_map(|(name, used, most, words, limit)| {
             let most = most?;
             let fill = Self::new(name, used, most, format!("used, {} of {}", words(used), words(most)));
-            Some(fill.forecast(config.discard, left(most.saturating_sub(used), a_second(grown))))
+            Some(fill.forecast(config.discard, stream.until_full(limit).filter(|left| *left < HORIZON)))
         });
         let age = config.age_limit().zip(state.first_stored).map(|(most, first)| {
             let used = first.age(now).0;
@@ -102,29 +97,9 @@ impl Fill {
     }
 }
 
-/// The time until `room` is used up; `None` where that is not to be expected soon.
-fn left(room: u64, a_second: f64) -> Option<Duration> {
-    #[expect(clippy::cast_precision_loss, reason = "a forecast needs no more than 52 bits")]
-    let seconds = room as f64 / a_second;
-    let left = Duration::try_from_secs_f64(seconds).ok()?;
-    (a_second > 0.0 && left < HORIZON).then_some(left)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_forecast_says_when_at_this_rate_and_no_more_than_a_month_ahead() {
-        let check = |room, a_second, expected: Option<u64>| {
-            assert_eq!(left(room, a_second).map(|left| left.as_secs()), expected, "{room} at {a_second}");
-        };
-        check(100, 1.0, Some(100));
-        check(0, 1.0, Some(0));
-        check(100, 0.0, None);
-        check(100, -1.0, None);
-        check(u64::MAX, 1.0, None);
-    }
 
     #[test]
     fn a_bar_is_never_longer_than_its_place() {

@@ -29,6 +29,8 @@ pub enum Page {
     DeadLetters,
     /// One of them.
     DeadLetter(Place),
+    /// What servers told unasked.
+    Advisories(Search),
     /// The servers.
     Servers,
     /// Instances of services with their probes and workers.
@@ -71,6 +73,7 @@ impl Page {
                 let (stream, consumer) = (stream.parse().ok()?, consumer.parse().ok()?);
                 Some(Self::DeadLetter(Place { stream, consumer, sequence: sequence.parse().ok()? }))
             }
+            ["advisories"] => Some(Self::Advisories(search())),
             ["servers"] => Some(Self::Servers),
             ["services"] => Some(Self::Services),
             ["records"] => Some(Self::Records(None)),
@@ -87,6 +90,7 @@ impl Page {
             Self::Streams(_) | Self::Stream(..) => "/streams",
             Self::Consumers(_) | Self::Consumer(..) => "/consumers",
             Self::DeadLetters | Self::DeadLetter(_) => "/dead-letters",
+            Self::Advisories(_) => "/advisories",
             Self::Servers => "/servers",
             Self::Services => "/services",
             Self::Records(_) => "/records",
@@ -120,7 +124,9 @@ impl Page {
     /// What is searched for on it, where it is a list that can be searched.
     pub(super) fn search(&self) -> Option<&Search> {
         match self {
-            Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => Some(search),
+            Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) | Self::Advisories(search) => {
+                Some(search)
+            }
             _ => None,
         }
     }
@@ -168,8 +174,7 @@ impl fmt::Display for Page {
                 write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))
             }
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
-            Self::Streams(search) | Self::Consumers(search) | Self::Findings(search) => search.fmt(f),
-            _ => Ok(()),
+            page => page.search().map_or(Ok(()), |search| search.fmt(f)),
         }
     }
 }
@@ -187,9 +192,17 @@ mod tests {
 
     #[test]
     fn every_page_has_one_address_and_every_address_at_most_one_page() {
-        for address in
-            ["/", "/streams", "/consumers", "/dead-letters", "/servers", "/services", "/records", "/findings"]
-        {
+        for address in [
+            "/",
+            "/streams",
+            "/consumers",
+            "/dead-letters",
+            "/advisories",
+            "/servers",
+            "/services",
+            "/records",
+            "/findings",
+        ] {
             check(address, Some(address));
         }
         check("/streams/$G/ORDERS", Some("/streams/$G/ORDERS"));
@@ -210,6 +223,7 @@ mod tests {
         check("/consumers?page=1&q=", Some("/consumers"));
         check("/streams?q=a%26b", Some("/streams?q=a%26b"));
         check("/findings?severity=critical", Some("/findings?severity=critical"));
+        check("/advisories?consumer=c&kind=nak", Some("/advisories?kind=nak&consumer=c"));
         check("/servers?q=x", Some("/servers"));
     }
 

@@ -4,7 +4,10 @@ use std::fmt;
 
 use url::form_urlencoded;
 
-use crate::snapshot::{Label, Severity};
+use crate::{
+    advisory::Kind,
+    snapshot::{Label, Severity},
+};
 
 /// Longest text that is searched for; what is longer is cut.
 const TEXT_MOST: usize = 256;
@@ -18,10 +21,14 @@ pub struct Search {
     pub label: Option<Label>,
     /// How much it matters, of findings.
     pub severity: Option<Severity>,
+    /// What is told, of advisories.
+    pub kind: Option<Kind>,
     /// The account; empty for all.
     pub account: String,
     /// The stream; empty for all.
     pub stream: String,
+    /// The consumer; empty for all.
+    pub consumer: String,
     /// The order of the rows.
     pub sort: Sort,
     /// Which stretch of the rows, counted from 0.
@@ -79,8 +86,10 @@ impl Search {
                 "q" => search.q = cut(value),
                 "label" => search.label = Label::ALL.into_iter().find(|label| label.token() == value),
                 "severity" => search.severity = severity(value),
+                "kind" => search.kind = Kind::ALL.into_iter().find(|kind| kind.token() == value),
                 "account" => search.account = cut(value),
                 "stream" => search.stream = cut(value),
+                "consumer" => search.consumer = cut(value),
                 "sort" => search.sort = Sort::ALL.into_iter().find(|sort| sort.token() == value).unwrap_or_default(),
                 "page" => search.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
                 _ => {}
@@ -104,6 +113,11 @@ impl Search {
         Self { severity, page: 0, ..self.clone() }
     }
 
+    /// The same of another kind, from the first row on.
+    pub(super) fn of_kind(&self, kind: Option<Kind>) -> Self {
+        Self { kind, page: 0, ..self.clone() }
+    }
+
     /// Another stretch of the same rows.
     pub(super) fn at_page(&self, page: usize) -> Self {
         Self { page, ..self.clone() }
@@ -114,6 +128,11 @@ impl Search {
         Self { account: account.to_owned(), stream: stream.to_owned(), ..Self::default() }
     }
 
+    /// All that a consumer has.
+    pub(super) fn of_consumer(account: &str, stream: &str, consumer: &str) -> Self {
+        Self { consumer: consumer.to_owned(), ..Self::of_stream(account, stream) }
+    }
+
     /// Whether one of the texts has what is searched for, letters of either case taken alike.
     pub(super) fn finds(&self, texts: &[&str]) -> bool {
         self.q.is_empty() || texts.iter().any(|text| has(text, &self.q))
@@ -121,8 +140,9 @@ impl Search {
 
     /// Whether anything is left out by it.
     pub(super) fn is_narrow(&self) -> bool {
-        let Self { q, label, severity, account, stream, .. } = self;
-        !q.is_empty() || label.is_some() || severity.is_some() || !account.is_empty() || !stream.is_empty()
+        let Self { q, label, severity, kind, account, stream, consumer, .. } = self;
+        let is_of_one = [q, account, stream, consumer].into_iter().any(|text| !text.is_empty());
+        is_of_one || label.is_some() || severity.is_some() || kind.is_some()
     }
 
     /// Whether a row of this account and stream may be among what is searched for.
@@ -153,8 +173,10 @@ impl fmt::Display for Search {
             ("q", self.q.as_str()),
             ("label", self.label.map_or("", Label::token)),
             ("severity", self.severity.map_or("", Severity::word)),
+            ("kind", self.kind.map_or("", Kind::token)),
             ("account", &self.account),
             ("stream", &self.stream),
+            ("consumer", &self.consumer),
             ("sort", if self.sort == Sort::default() { "" } else { self.sort.token() }),
             ("page", if self.page == 0 { "" } else { &page }),
         ];
@@ -182,7 +204,8 @@ mod tests {
         check("", "");
         check("page=3&q=mail+me&sort=lag", "?q=mail+me&sort=lag&page=3");
         check("label=no_workers&account=%24G&stream=A", "?label=no_workers&account=%24G&stream=A");
-        check("label=nonsense&sort=nonsense&page=-1&severity=ok&x=y", "");
+        check("consumer=c&stream=A&kind=nak", "?kind=nak&stream=A&consumer=c");
+        check("label=nonsense&kind=nonsense&sort=nonsense&page=-1&severity=ok&x=y", "");
         check("page=1&sort=worst", "");
         check("q=%00%0Aa", "?q=a");
         check(&format!("q={}", "x".repeat(300)), &format!("?q={}", "x".repeat(256)));

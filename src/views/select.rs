@@ -1,7 +1,10 @@
 //! What a search finds: the rows of a list, whether a page shows them or a program asks for them.
 
 use super::{consumers, search::Search, streams};
-use crate::snapshot::{Consumer, Finding, Snapshot, Stream};
+use crate::{
+    advisory::Advisory,
+    snapshot::{Consumer, Finding, Snapshot, Stream},
+};
 
 /// The consumers that a search finds, in its order.
 pub fn consumers_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Consumer> {
@@ -21,4 +24,24 @@ pub fn findings_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Findi
     let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
     let is_wanted = |finding: &&Finding| search.severity.is_none_or(|severity| finding.severity == severity);
     snapshot.findings.iter().filter(is_found).filter(is_wanted).collect()
+}
+
+/// The advisories that a search finds, the newest first.
+pub fn advisories_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Advisory> {
+    let rows = snapshot.advisories.value().map_or(&[][..], |advisories| &advisories.rows);
+    rows.iter().filter(|row| is_about(row, search) && is_like(row, search)).collect()
+}
+
+/// Whether an advisory is about the account, stream and consumer that are searched for.
+pub(super) fn is_about(advisory: &Advisory, search: &Search) -> bool {
+    let stream = advisory.stream.as_ref().map_or("", |stream| stream.as_str());
+    let consumer = advisory.consumer.as_ref().map_or("", |consumer| consumer.as_str());
+    search.is_of(&advisory.account, stream) && (search.consumer.is_empty() || search.consumer == consumer)
+}
+
+fn is_like(advisory: &Advisory, search: &Search) -> bool {
+    let stream = advisory.stream.as_ref().map_or("", |stream| stream.as_str());
+    let consumer = advisory.consumer.as_ref().map_or("", |consumer| consumer.as_str());
+    search.kind.is_none_or(|kind| advisory.kind == kind)
+        && search.finds(&[stream, consumer, &advisory.sentence, &advisory.reason, advisory.kind.words()])
 }

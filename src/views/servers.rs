@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, consumers, format,
+    Look, consumers,
+    cost::CostPanel,
+    format,
     page::Page,
     pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
     replicas,
@@ -72,6 +74,7 @@ pub(super) struct ServersPage {
     lagging: Vec<Lagging>,
     lagging_more: usize,
     is_clustered: bool,
+    cost: CostPanel,
 }
 
 impl ServersPage {
@@ -99,6 +102,7 @@ impl ServersPage {
             lagging,
             lagging_more: more,
             is_clustered: streams.iter().any(|row| cluster(row).is_some()),
+            cost: CostPanel::of(look),
         }
     }
 }

@@ -1,18 +1,22 @@
 //! One stream: what it holds against its limits and when it will be full, its consumers, where its messages come from, who holds it.
 
+use std::time::Duration;
+
 use askama::Template;
 
 use super::{
     Look,
+    advisories::AdvisoryList,
+    ages,
     consumer::Crumb,
-    consumers::ConsumerTable,
+    consumers::{self, ConsumerTable},
     equivalent::Equivalents,
     findings::FindingRow,
     format,
     limits::Fill,
     page::Page,
     past::PastView,
-    pieces::{Gap, Moment, Number, Stamp},
+    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
     replicas::{ReplicaTable, leader},
     search::Search,
     streams::{subjects, tag},
@@ -20,8 +24,14 @@ use super::{
 use crate::{
     clock::Age,
     name::StreamName,
-    snapshot::{Discard, Held, Retention, Span, Storage, Stream, limit},
+    snapshot::{Consumer, Discard, Forecast, Held, Retention, Span, Storage, Stream, limit},
 };
+
+/// Losses that are foreseen and named, the soonest.
+const LOSSES_MOST: usize = 5;
+
+/// What is lost within this time needs somebody now.
+const SOON: Duration = Duration::from_secs(60 * 60);
 
 /// The page of one stream.
 #[derive(Template)]
@@ -45,6 +55,7 @@ struct Body {
     stamp: Option<Stamp>,
     limits: Vec<Fill>,
     kept: String,
+    losses: Vec<Loss>,
     past: PastView,
     consumers_gap: Option<Gap>,
     consumers_stamp: Option<Stamp>,
@@ -56,6 +67,17 @@ struct Body {
     last: Option<Moment>,
     replicas: Option<ReplicaTable>,
     equivalents: Equivalents,
+    advisories: AdvisoryList,
+}
+
+/// Messages that the stream will remove before a consumer has processed them.
+struct Loss {
+    sign: Sign,
+    limit: &'static str,
+    consumer: String,
+    href: String,
+    left: String,
+    messages: String,
 }
 
 impl StreamPage {
@@ -97,6 +119,7 @@ impl Body {
             stamp: Stamp::of(&stream.state, look),
             limits: Fill::all(stream, look.now),
             kept: kept(stream),
+            losses: losses(stream, look),
             past: PastView::of_stream(page, look),
             consumers_gap: Gap::of(&stream.consumers, "consumers")
                 .or_else(|| is_empty.then(|| Gap::empty("Nobody has made a consumer on it."))),
@@ -109,8 +132,26 @@ impl Body {
             last: stream.state.value().and_then(|state| state.last_stored).map(|at| Moment::ago(at, look)),
             replicas: ReplicaTable::of(&stream.state, |state| state.cluster.as_ref()),
             equivalents: Equivalents::of_stream(stream),
+            advisories: AdvisoryList::of(&Search::of_stream(&stream.account, name), look),
         }
     }
+}
+
+/// What will be lost of its consumers if all goes on, the soonest first.
+fn losses(stream: &Stream, look: &Look<'_>) -> Vec<Loss> {
+    let consumers = stream.consumers.value().into_iter().flat_map(|list| &list.rows);
+    let mut losses: Vec<_> =
+        consumers.filter_map(|consumer| Some((ages::loss(stream, consumer, look)?, consumer))).collect();
+    losses.sort_by_key(|((_, left), _)| *left);
+    let loss = |((forecast, left), consumer): ((Forecast, Duration), &Consumer)| Loss {
+        sign: if left < SOON { Sign::new(Level::Critical, "soon") } else { Sign::new(Level::Warning, "in time") },
+        limit: forecast.limit.token(),
+        consumer: consumer.name.to_string(),
+        href: look.link(&consumers::page_of(consumer)),
+        left: if left.is_zero() { "now".to_owned() } else { format!("in about {}", Age(left)) },
+        messages: format::counted_u64(forecast.messages, "message"),
+    };
+    losses.into_iter().take(LOSSES_MOST).map(loss).collect()
 }
 
 fn figures(stream: &Stream) -> Vec<(&'static str, Number)> {

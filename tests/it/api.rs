@@ -1,6 +1,6 @@
 //! The API: it answers what the pages show, its answers are what its OpenAPI document says, and its failures are JSON too.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
 use serde_json::{Value, json};
@@ -9,14 +9,18 @@ use streamgauge::{
     clock::Clock,
     collector::History,
     config::AccessConfig,
-    snapshot::{Label, Reading, Severity, Snapshot, Why},
+    fault::Kind,
+    snapshot::{ConsumerTrend, Label, Reading, Severity, Snapshot, Why},
     web::{self, Settings, Web, access::Access},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    pages::facts::{consumer, count, failed, now, presence, snapshot, stream, verdict},
+    pages::{
+        facts::{consumer, count, failed, now, presence, snapshot, stream, verdict},
+        faults::switched,
+    },
     support::page::Page,
 };
 
@@ -47,12 +51,15 @@ fn worlds() -> Vec<Snapshot> {
     troubled.verdict = verdict(Label::Stuck, Severity::Critical, "It hangs.");
     full.streams = count(vec![stream("ORDERS", vec![consumer("ORDERS", "reserve"), troubled])]);
     full.gone = presence(false).entries;
+    full.faults = switched("payments", Kind::Outage, Duration::from_secs(60)).faults;
     let mut old = full.clone();
     old.streams = failed().or_last(&old.streams);
     let unknown = Snapshot {
         streams: failed(),
         presence: failed(),
         dead_letters: failed(),
+        advisories: failed(),
+        faults: failed(),
         records: Reading::unknown(Why::Absent, "there is no key-value bucket `records`"),
         ..snapshot()
     };
@@ -148,6 +155,52 @@ async fn a_dead_letter_comes_with_its_headers_and_as_much_payload_as_its_page_sh
     assert_eq!(letter["headers"], json!({ "ce-type": ["OrderPlaced"] }));
     assert_eq!((&letter["payload_begins"], &letter["attempts"]), (&json!("{\"item\":\"soap\"}"), &json!(5)));
     assert_eq!(ask(&router, "/api/v1/dead-letters/ORDERS/reserve/41").await.0, 404);
+}
+
+#[tokio::test]
+async fn advisories_are_searched_as_their_page_is_and_say_since_when_they_are_known() {
+    let router = router_of(snapshot(), Settings::default());
+    let (_, all) = ask(&router, "/api/v1/advisories").await;
+    assert_eq!((&all["total"], &all["told"], &all["rows"][0]["kind"]), (&json!(3), &json!(20), &json!("exhausted")));
+    assert_eq!(all["heard_since"], "2030-01-31T11:50:00Z");
+    assert_eq!(all["stored_since"], "2030-01-30T12:00:00Z");
+    for (query, total) in [("kind=nak", 1), ("consumer=reserve", 2), ("stream=OTHER", 0), ("q=made&limit=1", 1)] {
+        let (_, list) = ask(&router, &format!("/api/v1/advisories?{query}")).await;
+        assert_eq!(list["total"], total, "{query}");
+    }
+    let (_, unknown) = answer_of(Snapshot { advisories: failed(), ..snapshot() }, "/api/v1/advisories").await;
+    assert_eq!((&unknown["reason"], &unknown["told"]), (&json!("the dog ate it"), &Value::Null));
+}
+
+#[tokio::test]
+async fn the_time_that_is_left_is_told_or_null() {
+    let mut slow = consumer("ORDERS", "reserve");
+    slow.trend = slow.trend.map(|trend| ConsumerTrend { pending_before: 5, acked: 0, passed: 0, ..trend });
+    let mut limited = stream("ORDERS", vec![slow]);
+    Arc::make_mut(&mut limited.config).max_msgs = 1_534;
+    let router = router_of(Snapshot { streams: count(vec![limited]), ..snapshot() }, Settings::default());
+    let (_, one) = ask(&router, "/api/v1/consumers/A/ORDERS/reserve").await;
+    assert_eq!((&one["eta_seconds"], &one["rates"]["drained_per_second"]), (&json!(3.0), &json!(1.0)));
+    let forecast = json!({
+        "consumer": "reserve", "when": "2030-01-31T12:01:00Z", "in_seconds": 60.0, "limit": "max_msgs", "messages": 5,
+    });
+    assert_eq!(one["forecast"], forecast);
+    let (_, stream) = ask(&router, "/api/v1/streams/A/ORDERS").await;
+    assert_eq!(stream["forecasts"], json!([forecast]));
+    let (_, well) = answer_of(snapshot(), "/api/v1/consumers/A/ORDERS/reserve").await;
+    assert_eq!((&well["eta_seconds"], &well["forecast"]), (&Value::Null, &Value::Null));
+}
+
+#[tokio::test]
+async fn the_overview_tells_what_looking_costs_and_which_faults_are_on() {
+    let (_, overview) = answer_of(snapshot(), "/api/v1/overview").await;
+    assert_eq!(overview["faults"]["freshness"], "absent");
+    assert_eq!((&overview["cost"]["requests"], &overview["cost"]["servers_answered"]), (&json!(0), &Value::Null));
+    let on = switched("payments", Kind::DropAcks, Duration::from_secs(9));
+    let (_, overview) = answer_of(on, "/api/v1/overview").await;
+    assert_eq!(overview["faults"]["value"][0]["fault"], "drop-acks");
+    let over = switched("payments", Kind::DropAcks, Duration::ZERO);
+    assert_eq!(answer_of(over, "/api/v1/overview").await.1["faults"]["value"], json!([]));
 }
 
 #[tokio::test]

@@ -51,8 +51,17 @@ async fn every_page_is_accessible_in_both_colour_schemes_at_both_widths() {
 
 #[tokio::test]
 async fn the_keyboard_alone_reaches_all_and_shows_where_it_is() {
-    const PLACES: [&str; 8] =
-        ["Overview", "Consumers", "Streams", "Findings", "Dead letters", "Services", "Records", "Servers"];
+    const PLACES: [&str; 9] = [
+        "Overview",
+        "Consumers",
+        "Streams",
+        "Findings",
+        "Dead letters",
+        "Advisories",
+        "Services",
+        "Records",
+        "Servers",
+    ];
     let Some(browser) = Browser::find("the pages by keyboard") else { return };
     let stage = Stage::set().await;
     let said = browser.start("keyboard.mjs", told(&stage, &json!({}))).ended().await;
@@ -124,6 +133,7 @@ async fn without_scripts_every_page_can_be_read_and_lists_can_be_searched() {
             "/streams" | "/streams/APP/ORDERS" => ("ORDERS", true),
             "/findings" => ("It keeps everything for ever.", true),
             "/dead-letters" => ("ORDERS.mail.2", true),
+            "/advisories" => ("What servers tell unasked", false),
             "/dead-letters/ORDERS/mail/2" => ("streamgauge dlq replay ORDERS.mail.2", false),
             "/services" => ("mailer", true),
             "/records" | "/records/order" => ("by storefront", true),

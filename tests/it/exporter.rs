@@ -12,8 +12,8 @@ use streamgauge::{
     clock::Clock,
     exporter,
     snapshot::{
-        AgeBy, Ages, Cluster, Consumer, ConsumerConfig, Finding, Label, Listing, Missing, Oldest, Reading, Replica,
-        Severity, Snapshot, Stream,
+        AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Label, Listing, Missing, Oldest,
+        Reading, Replica, RoundStats, Severity, Snapshot, Stream,
     },
     telemetry::Metrics,
     web,
@@ -115,6 +115,46 @@ fn an_age_counts_on_between_rounds_and_without_lag_is_zero() {
 }
 
 #[test]
+fn the_time_that_is_left_is_told_where_it_is_known() {
+    let labels = "account=\"A\",stream_name=\"ORDERS\"";
+    let text_with = |pending_before, acked| {
+        let slow = changed(consumer("ORDERS", "reserve"), |consumer| {
+            let trend = |trend| ConsumerTrend { pending_before, acked, passed: acked, ..trend };
+            consumer.trend = consumer.trend.map(trend);
+        });
+        let limited =
+            changed(stream("ORDERS", vec![slow]), |stream| Arc::make_mut(&mut stream.config).max_msgs = 1_534);
+        text_of(&with_streams(vec![limited]))
+    };
+    let (shrinks, stands) = (text_with(5, 20), text_with(3, 0));
+    let of_consumer = format!("{labels},consumer_name=\"reserve\"");
+    assert_eq!(value(&shrinks, &format!("streamgauge_consumer_eta_seconds{{{of_consumer}}}")), 3.0);
+    assert!(!shrinks.contains("first_loss"), "it is faster than the stream\n{shrinks}");
+    assert!(!stands.contains("eta_seconds"), "it does not shrink\n{stands}");
+    assert_eq!(value(&stands, &format!("streamgauge_stream_first_loss_seconds{{{labels}}}")), 60.0);
+}
+
+#[test]
+fn what_a_round_cost_is_told_as_far_as_it_is_known() {
+    let stats = RoundStats {
+        duration: Duration::from_millis(500),
+        requests: 12,
+        bytes: 3_000,
+        servers_expected: Some(3),
+        servers_answered: 2,
+        ..RoundStats::default()
+    };
+    let text = text_of(&Snapshot { stats, ..snapshot() });
+    let told = ["duration_seconds", "requests", "bytes", "servers_expected", "servers_answered", "rows_dropped"]
+        .map(|name| value(&text, &format!("streamgauge_round_{name}")));
+    assert_eq!(told, [0.5, 12.0, 3_000.0, 3.0, 2.0, 0.0]);
+    let alone = text_of(&Snapshot { stats: RoundStats { servers_expected: None, ..stats }, ..snapshot() });
+    for absent in ["servers_expected", "servers_answered", "rows_dropped", "configs_read"] {
+        assert!(!alone.contains(absent), "{absent} is not known without a user of the system account\n{alone}");
+    }
+}
+
+#[test]
 fn what_is_unknown_is_absent_and_what_is_old_is_counted() {
     let text = text_of(&Snapshot { streams: failed(), servers: failed(), ..snapshot() });
     assert!(!text.contains("nats_"), "{text}");
@@ -179,8 +219,7 @@ fn full() -> Snapshot {
         consumer.ages = Reading::known(Ages { unprocessed: Some(oldest), undelivered: None }, "n1", now());
         consumer.failures = Reading::known(Default::default(), "n1", now());
         consumer.verdict = verdict(Label::Stuck, Severity::Critical, "It hangs.");
-        consumer.trend =
-            consumer.trend.map(|trend| streamgauge::snapshot::ConsumerTrend { pending_before: 9, ..trend });
+        consumer.trend = consumer.trend.map(|trend| ConsumerTrend { pending_before: 9, passed: 0, ..trend });
     });
     let one = changed(stream(text, vec![aged]), |stream| {
         stream.config = Arc::new(changed((*stream.config).clone(), |config| config.max_msgs = 10));
@@ -188,7 +227,8 @@ fn full() -> Snapshot {
             fact.value.cluster = Some(Cluster { leader: Some("n\"1".to_owned()), replicas: Vec::new() });
         }
     });
-    Snapshot { findings: vec![finding()], ..with_streams(vec![one]) }
+    let stats = RoundStats { servers_expected: Some(3), servers_answered: 2, rows_dropped: 7, ..RoundStats::default() };
+    Snapshot { findings: vec![finding()], stats, ..with_streams(vec![one]) }
 }
 
 fn finding() -> Finding {

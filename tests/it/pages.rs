@@ -1,8 +1,11 @@
 //! The observer's pages, asked for through its router and read as a reader reads them, scripts off.
 
+mod advisories;
 mod consumers;
 mod dead_letters;
 pub(crate) mod facts;
+pub(crate) mod faults;
+mod hostile;
 mod live;
 mod past;
 mod servers;
@@ -15,16 +18,16 @@ use streamgauge::{
     clock::Clock,
     collector::History,
     config::TraceUrl,
-    snapshot::{Bucket, Consumer, Failures, Finding, Label, Listing, Origin, Reading, Severity, Snapshot, Why},
+    snapshot::{Bucket, Listing, Reading, Snapshot, Why},
     web::{self, Settings, Web},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::page::Page;
-use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream, verdict};
+use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream};
 
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "/",
     "/streams",
     "/streams/A/ORDERS",
@@ -32,6 +35,7 @@ const PAGES: [&str; 12] = [
     "/consumers/A/ORDERS/reserve",
     "/dead-letters",
     "/dead-letters/ORDERS/reserve/42",
+    "/advisories",
     "/services",
     "/records",
     "/records/order",
@@ -104,7 +108,7 @@ async fn unknown_is_never_zero() {
         let mut unknown = snapshot();
         (unknown.servers, unknown.streams) = (failed(), failed());
         (unknown.presence, unknown.records) = (failed(), failed());
-        unknown.dead_letters = failed();
+        (unknown.dead_letters, unknown.advisories) = (failed(), failed());
         let page = page_of(unknown, path).await;
         assert_eq!(page.status, 200, "{path}");
         let numbers = page.texts(".number");
@@ -162,35 +166,6 @@ async fn an_instance_that_fell_silent_is_still_told_of() {
     assert_eq!(page.text("#service-mail > header .sign"), "0 of 1 ready");
 }
 
-/// The account that is called [`HOSTILE_NAME`], in an address.
-const HOSTILE_ACCOUNT: &str = "%2F%3Cb%3E%3F%23";
-const HOSTILE_NAME: &str = "/<b>?#";
-
-const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}\n\r\0{{ 7 }}";
-
-#[tokio::test]
-async fn hostile_names_stay_text() {
-    for trace_url in [None, Some("http://traces/{trace_id}")] {
-        let name = "%3Cimg%22'%26%3Dx";
-        let of_them =
-            [format!("/streams/{HOSTILE_ACCOUNT}/{name}"), format!("/consumers/{HOSTILE_ACCOUNT}/{name}/{name}")];
-        let others = PAGES.into_iter().filter(|path| !path.contains("/A/ORDERS")).map(str::to_owned);
-        let searched = "/consumers?q=%3Cimg&sort=%3Cscript%3E&page=99".to_owned();
-        for path in others.chain(of_them).chain([searched]) {
-            let (_sender, snapshots) = watch::channel(Arc::new(hostile()));
-            let page = Page::of(&router(snapshots, trace_url), &path).await;
-            assert_eq!(page.status, 200, "{path}");
-            assert_eq!((page.count("script"), page.count("img"), page.count("[onerror]")), (1, 0, 0), "{path}");
-            let links = page.attributes("a", "href");
-            assert!(links.iter().all(|link| link.starts_with(['/', '#'])), "{path} {links:?}");
-            assert!(page.html.len() < 100_000, "{path}: {} bytes", page.html.len());
-        }
-    }
-    let page = page_of(hostile(), "/records").await;
-    assert!(page.text(".about").contains("<script>alert(1)</script>"), "{}", page.html);
-    assert!(page.text("code.trace").contains("<script>alert(1)</script>"), "{}", page.html);
-}
-
 #[tokio::test]
 async fn a_long_text_does_not_take_over_the_page() {
     let mut long = snapshot();
@@ -216,70 +191,6 @@ async fn records_that_are_not_the_newest_are_not_called_so() {
             ["the newest are read", "The newest are not shown"].map(|text| page.html.contains(text).then_some(text));
         assert_eq!(said.into_iter().flatten().collect::<Vec<_>>(), [expected]);
     }
-}
-
-fn hostile() -> Snapshot {
-    let name = "<img\"'&=x";
-    let mut hostile = snapshot();
-    let mut row = stream(name, vec![consumer(name, name)]);
-    let config = std::sync::Arc::make_mut(&mut row.config);
-    config.description = HOSTILE.to_owned();
-    config.subjects = vec![HOSTILE.to_owned(), "x".repeat(1_000_000)];
-    config.metadata.insert(HOSTILE.to_owned(), HOSTILE.to_owned());
-    config.mirror = Some(Origin { name: HOSTILE.to_owned() });
-    row.account = HOSTILE_NAME.into();
-    if let Reading::Known(list) = &mut row.consumers {
-        spoil(&mut list.value.rows[0]);
-    }
-    hostile.findings = vec![Finding {
-        check: "no_limits",
-        severity: Severity::Critical,
-        account: None,
-        about: HOSTILE.to_owned(),
-        sentence: HOSTILE.repeat(10_000),
-        evidence: HOSTILE.repeat(10_000),
-        next_step: HOSTILE.to_owned(),
-        since: None,
-    }];
-    hostile.streams = count(vec![row]);
-    hostile.app.url = HOSTILE.to_owned();
-    hostile.app.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));
-    let mut bucket = presence(false);
-    let instance = &mut bucket.entries[0];
-    (instance.value.service, instance.value.instance) = (HOSTILE.to_owned(), HOSTILE.to_owned());
-    instance.value.address = Some(HOSTILE.to_owned());
-    instance.value.probes.ready.parts[0].reason = HOSTILE.to_owned();
-    instance.value.probes.ready.parts[0].age_seconds = f64::NAN;
-    hostile.presence = Reading::known(bucket, HOSTILE, now());
-    let mut record = order("7");
-    record.value.id = HOSTILE.to_owned();
-    record.value.kind = HOSTILE.to_owned();
-    record.value.summary = HOSTILE.to_owned();
-    record.value.reason = Some(HOSTILE.to_owned());
-    record.value.trace_id = Some(HOSTILE.to_owned());
-    let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true, lacks_newest: false };
-    hostile.records = Reading::known(bucket, HOSTILE, now());
-    let mut letters = facts::letters();
-    let letter = &mut letters.rows[0];
-    (letter.reason, letter.class, letter.subject) = (HOSTILE.repeat(10_000), HOSTILE.to_owned(), HOSTILE.to_owned());
-    letter.headers = vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
-    letter.trace_id = Some(HOSTILE.to_owned());
-    letter.head = [HOSTILE.as_bytes(), b"\xff\xfe"].concat();
-    hostile.dead_letters = Reading::known(Arc::new(letters), HOSTILE, now());
-    hostile
-}
-
-fn spoil(consumer: &mut Consumer) {
-    consumer.account = HOSTILE_NAME.into();
-    let config = Arc::make_mut(&mut consumer.config);
-    config.description = HOSTILE.repeat(10_000);
-    config.filter_subject = HOSTILE.repeat(10_000);
-    config.deliver_subject = HOSTILE.to_owned();
-    config.metadata.insert(HOSTILE.to_owned(), HOSTILE.repeat(10_000));
-    consumer.verdict = verdict(Label::Stopped, Severity::Critical, HOSTILE);
-    consumer.verdict.evidence = vec![HOSTILE.to_owned()];
-    let failures = Failures { exhausted: 1, reason: HOSTILE.repeat(10_000), ..Failures::default() };
-    consumer.failures = Reading::known(failures, HOSTILE, now());
 }
 
 #[tokio::test]

@@ -50,7 +50,7 @@ const HOSTILE_NAME: &str = "<img\"'&=\u{202e}x";
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// Every kind of page, and what is answered there.
-pub const PAGES: [(&str, u16); 14] = [
+pub const PAGES: [(&str, u16); 15] = [
     ("/", 200),
     ("/consumers", 200),
     (NOBODY, 200),
@@ -60,6 +60,7 @@ pub const PAGES: [(&str, u16); 14] = [
     ("/findings", 200),
     ("/dead-letters", 200),
     ("/dead-letters/ORDERS/mail/2", 200),
+    ("/advisories", 200),
     ("/services", 200),
     ("/records", 200),
     ("/records/order", 200),

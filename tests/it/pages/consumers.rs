@@ -166,6 +166,41 @@ async fn a_lag_that_shrinks_says_when_it_is_gone() {
     }
 }
 
+/// What a consumer's page says of its oldest message, of the first loss, and of the rates.
+async fn check_ages(by: AgeBy, pending_before: u64, expected: [&str; 5]) {
+    let mut one = consumer("ORDERS", "reserve");
+    let oldest = Oldest { sequence: None, stored: now().before(Duration::from_secs(150)), by };
+    one.ages = Reading::known(Ages { unprocessed: Some(oldest), undelivered: Some(oldest) }, "n2", now());
+    one.trend = one.trend.map(|trend| ConsumerTrend { pending_before, acked: 0, passed: 0, ..trend });
+    let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
+    let page = page_of(all.clone(), "/consumers/A/ORDERS/reserve").await;
+    let figures =
+        ["oldest", "undelivered", "loss", "arrived", "drain"].map(|id| page.text(&format!("#figure-{id} dd .number")));
+    assert_eq!(figures, expected.map(str::to_owned));
+    let row = page_of(all, "/consumers").await;
+    assert_eq!(row.text("#consumer\\.A\\.ORDERS\\.reserve [data-label=Oldest]"), expected[0]);
+}
+
+#[tokio::test]
+async fn ages_are_exact_or_about_and_rates_say_what_comes_and_what_goes() {
+    check_ages(AgeBy::Message, 3, ["2 min 30 s", "2 min 30 s", "1 h 9 min", "5.0/s", "0/s"]).await;
+    let about = "about 2 min 30 s";
+    check_ages(AgeBy::Estimate, 1, [about, about, "1 h 9 min", "6.0/s", "\u{2212}1.0/s"]).await;
+}
+
+#[tokio::test]
+async fn what_was_given_up_handed_back_and_removed_is_told_although_lag_is_nothing() {
+    let mut one = consumer("ORDERS", "reserve");
+    let failures = Failures { removed: 2, copies: 1, naks: 9, ..Failures::default() };
+    one.failures = Reading::known(failures, "stream ADVISORIES", now());
+    let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
+    let page = page_of(all, "/consumers/A/ORDERS/reserve").await;
+    let said = "removed in flight No advisory says that it gave up a message. In the last rounds its stream removed 2 messages \
+                that it had in flight. Its workers handed messages back 9 times. 1 dead letter of it wait for somebody to look at.";
+    assert_eq!(page.text("#failures .gap"), said);
+    assert_eq!(page.attributes("#failures a", "href"), ["/dead-letters"]);
+}
+
 #[tokio::test]
 async fn a_consumers_workers_are_held_against_its_ack_wait() {
     let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;

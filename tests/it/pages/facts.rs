@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use streamgauge::{
+    advisory::{Advisory, Kind},
     clock::Timestamp,
     dead_letter::Repeat,
     presence::{Presence, Probe, ProbePart, Probes},
     record::{Phase, Record, Step},
     snapshot::{
-        Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Letter, Letters,
-        Listing, Reading, RoundStats, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
+        Advisories, Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Letter,
+        Letters, Listing, Reading, RoundStats, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend,
+        Verdict, Why,
     },
 };
 
@@ -54,7 +56,8 @@ pub fn snapshot() -> Snapshot {
             now(),
         ),
         dead_letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
-        advisories: Reading::not_yet(),
+        advisories: Reading::known(Arc::new(advisories()), "stream ADVISORIES", now()),
+        faults: Reading::unknown(Why::Absent, "there is no key-value bucket `faults`"),
         findings: Vec::new(),
         stats: RoundStats::default(),
     }
@@ -206,4 +209,36 @@ pub fn letters() -> Letters {
         is_elsewhere: false,
     };
     Letters { rows: vec![letter], total: 3, malformed: 0 }
+}
+
+/// What a server told, so many seconds ago.
+pub fn advisory(id: &str, kind: Kind, ago: u64, sentence: &str) -> Advisory {
+    Advisory {
+        id: id.to_owned(),
+        time: now().before(Duration::from_secs(ago)),
+        kind,
+        account: "A".into(),
+        stream: Some("ORDERS".parse().unwrap()),
+        consumer: Some("reserve".parse().unwrap()),
+        sequence: Some(42),
+        reason: String::new(),
+        sentence: sentence.to_owned(),
+        count: 1,
+    }
+}
+
+/// A message that was given up, and what was told before it.
+pub fn advisories() -> Advisories {
+    let made =
+        Advisory { consumer: None, sequence: None, ..advisory("a-1", Kind::Created, 300, "The stream was made.") };
+    let naks =
+        Advisory { count: 12, ..advisory("a-2", Kind::Nak, 60, "A worker handed message 42 back, at delivery 12.") };
+    let gave_up = advisory("a-3", Kind::Exhausted, 30, "The server gave up message 42 after 3 deliveries.");
+    Advisories {
+        account: "A".into(),
+        rows: vec![gave_up, naks, made],
+        total: 20,
+        since: now().before(Duration::from_secs(600)),
+        stored_since: Some(now().before(Duration::from_secs(86_400))),
+    }
 }

@@ -12,6 +12,7 @@ use futures_util::StreamExt;
 use streamgauge::{
     clock::Clock,
     collector::History,
+    fault::Kind,
     snapshot::Snapshot,
     web::{Settings, Web},
 };
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{facts::snapshot, router};
+use super::{facts::snapshot, faults::switched, router};
 use crate::support::page::Page;
 
 const LIMIT: Duration = Duration::from_secs(5);
@@ -85,6 +86,20 @@ async fn whoever_comes_back_is_sent_what_he_missed_at_once() {
     assert!(event(&mut events).await.contains("OrderCompleted"));
     let mut events = tab.open("/live?page=/", Some("another-run-7")).await.into_body().into_data_stream();
     assert!(event(&mut events).await.contains("event: patch"));
+}
+
+#[tokio::test]
+async fn a_fault_that_is_switched_on_is_told_of_at_once_and_gone_when_it_ended() {
+    let tab = Tab::new();
+    let mut events = tab.open(&tab.address("/servers").await, None).await.into_body().into_data_stream();
+    let on = switched("payments", Kind::Outage, Duration::from_secs(60));
+    for (faults, is_told) in [(on.faults, true), (snapshot().faults, false)] {
+        tab.sender.send_modify(|last| {
+            *last = Arc::new(Snapshot { round: last.round + 1, faults, ..(**last).clone() });
+        });
+        let patch = event(&mut events).await;
+        assert_eq!(patch.contains("streamgauge fault payments clear"), is_told, "{patch}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use streamgauge::snapshot::{Cluster, Reading, Replica, Snapshot};
+use streamgauge::snapshot::{Cluster, Reading, Replica, RoundStats, Snapshot};
 
 use super::{
     facts::{consumer, count, snapshot, stream},
@@ -53,4 +53,37 @@ async fn who_leads_is_known_even_where_the_servers_are_not() {
 async fn a_stream_without_a_leader_is_named() {
     let page = page_of(clustered(None, vec![replica("n1", true, false)]), "/servers").await;
     assert_eq!(page.texts("#leaderless a"), ["ORDERS"]);
+}
+
+#[tokio::test]
+async fn what_looking_costs_is_told() {
+    let stats = RoundStats {
+        duration: Duration::from_millis(48),
+        waited: Duration::from_millis(31),
+        requests: 12,
+        bytes: 20_480,
+        servers_expected: Some(3),
+        servers_answered: 2,
+        rows_dropped: 1_200,
+        rows_missing: 4,
+        has_read_configs: true,
+    };
+    let page = page_of(Snapshot { stats, ..snapshot() }, "/servers").await;
+    let expected = [
+        "48 ms, of which 31 ms waiting for answers",
+        "12 messages sent",
+        "20 kB both ways, 10 kB/s at a round every 2 s",
+        "2 of 3 told what they hold",
+        "1,200, told by servers that do not lead them",
+        "4: no leader gave an account of them",
+        "were read in this round",
+    ];
+    assert_eq!(page.texts("#cost dd"), expected);
+    let alone =
+        page_of(Snapshot { stats: RoundStats { servers_expected: None, ..stats }, ..snapshot() }, "/servers").await;
+    assert_eq!(alone.texts("#cost dd")[4], "none: only leaders were asked");
+    let before = Snapshot::before_the_first(snapshot().app, Duration::from_secs(2), snapshot().taken);
+    let before = page_of(before, "/servers").await;
+    let said = "not read yet The costs of a round are not known: the first round has not ended yet.";
+    assert_eq!((before.count("#cost dd"), before.text("#cost .gap").as_str()), (0, said));
 }

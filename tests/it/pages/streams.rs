@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use streamgauge::snapshot::{Discard, Label, Origin, Reading, Severity, Snapshot, Stream, StreamConfig, StreamTrend};
+use streamgauge::snapshot::{
+    ConsumerTrend, Discard, Label, Origin, Reading, Severity, Snapshot, Stream, StreamConfig, StreamTrend,
+};
 
 use super::{
     facts::{consumer, count, now, snapshot, stream, verdict},
@@ -57,6 +59,32 @@ async fn a_stream_shows_its_limits_and_when_it_will_be_full() {
     assert_eq!(limits[2], "0 % used, 0 ms of 1 d");
     assert!(page.text("#limits header").contains("kept for 1 d, up to 1.0 MB, up to 2,000 messages"));
     assert_eq!(page.texts("#consumers tbody th"), ["reserve"]);
+}
+
+#[tokio::test]
+async fn a_stream_says_which_consumer_it_will_take_messages_from_the_soonest_first() {
+    let slow = |name: &str, floor: u64| {
+        let mut slow = consumer("ORDERS", name);
+        slow.trend = slow.trend.map(|trend| ConsumerTrend { acked: 0, passed: 0, ..trend });
+        if let Reading::Known(fact) = &mut slow.state {
+            (fact.value.ack_floor_stream_sequence, fact.value.pending) = (floor, 1_234 - floor);
+        }
+        slow
+    };
+    let rows = vec![slow("audit", 1_000), slow("mailer", 200), consumer("ORDERS", "reserve")];
+    let full = with(stream("ORDERS", rows), |config| (config.max_msgs, config.max_bytes) = (2_000, -1));
+    let page = page_of(world(vec![full]), "/streams/A/ORDERS").await;
+    let losses = page.texts("#losses li");
+    let expected = [
+        "soon At this rate max_msgs removes the first message that mailer has not processed in about 3 min 13 s. \
+         It has 1,036 messages to process.",
+        "soon At this rate max_msgs removes the first message that audit has not processed in about 5 min 53 s. \
+         It has 236 messages to process.",
+    ];
+    assert_eq!(losses, expected);
+    assert_eq!(page.attributes("#losses a", "href")[0], "/consumers/A/ORDERS/mailer");
+    let well = page_of(snapshot(), "/streams/A/ORDERS").await;
+    assert_eq!(well.count("#losses"), 0, "{}", well.html);
 }
 
 #[tokio::test]

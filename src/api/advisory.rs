@@ -1,0 +1,97 @@
+//! What servers told unasked.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{
+    Parameter, Route, json,
+    known::Moment,
+    list::{ACCOUNT, CONSUMER, LIMIT, List, PAGE, Q, STREAM},
+};
+use crate::{
+    advisory::{Advisory, Kind},
+    views,
+};
+
+/// What servers told unasked.
+pub(super) const ROUTE: Route = Route {
+    path: "/advisories",
+    summary: "What servers told unasked in the account that is watched, the newest first, as far as it is remembered.",
+    query: &[
+        Q,
+        Parameter { name: "kind", about: "What is told, such as `exhausted`, `terminated` or `leader_elected`." },
+        ACCOUNT,
+        STREAM,
+        CONSUMER,
+        PAGE,
+        LIMIT,
+    ],
+    schema: |generator| generator.subschema_for::<AdvisoriesAnswer>(),
+    answer: |ask| {
+        let advisories = &ask.snapshot.advisories;
+        let told = advisories.value();
+        let rows = views::advisories_of(ask.snapshot, &ask.search);
+        json(&AdvisoriesAnswer {
+            heard_since: told.map(|told| Moment(told.since)),
+            stored_since: told.and_then(|told| told.stored_since).map(Moment),
+            told: told.map(|told| told.total),
+            list: List::of(ask, rows, AdvisoryAnswer::of).lacking(advisories.reason(), Vec::new()),
+        })
+    },
+};
+
+/// Advisories, and since when they are known.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Advisories")]
+struct AdvisoriesAnswer {
+    /// Since when all kinds are heard; null where nobody listens yet.
+    heard_since: Option<Moment>,
+    /// Since when messages that were given up are known; null where no stream keeps that.
+    stored_since: Option<Moment>,
+    /// How many came in all, also those that are not remembered.
+    told: Option<u64>,
+    #[serde(flatten)]
+    list: List<AdvisoryAnswer>,
+}
+
+/// What a server told unasked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Advisory")]
+struct AdvisoryAnswer {
+    id: String,
+    /// When the server said so.
+    time: Moment,
+    /// What is told.
+    #[schemars(with = "String", extend("enum" = Kind::ALL.map(Kind::token)))]
+    kind: &'static str,
+    account: String,
+    /// The stream that it is about.
+    stream: Option<String>,
+    /// The consumer that it is about.
+    consumer: Option<String>,
+    /// The message that it is about, by its sequence in the stream.
+    sequence: Option<u64>,
+    /// The reason that somebody gave; empty where nobody did.
+    reason: String,
+    /// All that in a sentence, which names neither stream nor consumer.
+    sentence: String,
+    /// How many alike it stands for: 1, and more only of naks.
+    count: u64,
+}
+
+impl AdvisoryAnswer {
+    fn of(advisory: &Advisory) -> Self {
+        Self {
+            id: advisory.id.clone(),
+            time: Moment(advisory.time),
+            kind: advisory.kind.token(),
+            account: advisory.account.to_string(),
+            stream: advisory.stream.as_ref().map(ToString::to_string),
+            consumer: advisory.consumer.as_ref().map(ToString::to_string),
+            sequence: advisory.sequence,
+            reason: advisory.reason.clone(),
+            sentence: advisory.sentence.clone(),
+            count: advisory.count,
+        }
+    }
+}

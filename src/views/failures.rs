@@ -1,0 +1,87 @@
+//! What a consumer gave up, which its lag does not count.
+
+use askama::{Template, filters::HtmlSafe};
+
+use super::{
+    Look, dead_letters, format,
+    page::Page,
+    pieces::{Gap, Level, Moment, Sign, Stamp},
+};
+use crate::{
+    dead_letter::Place,
+    snapshot::{Consumer, Failures},
+};
+
+/// Messages named that it gave up.
+const SEQUENCES_MOST: usize = 20;
+
+/// What it gave up.
+#[derive(Template)]
+#[template(path = "parts/failures.html")]
+pub(super) struct FailuresPanel {
+    gap: Option<Gap>,
+    stamp: Option<Stamp>,
+    sign: Sign,
+    sentences: Vec<String>,
+    /// How many dead letters wait, and where.
+    copies: Option<(String, String)>,
+    sequences: Vec<(String, Option<String>)>,
+    reason: String,
+    last: Option<Moment>,
+    since: Option<Moment>,
+}
+
+impl HtmlSafe for FailuresPanel {}
+
+impl FailuresPanel {
+    pub(super) fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
+        let failures = consumer.failures.value().cloned().unwrap_or_default();
+        let letter = |sequence: &u64| {
+            let place = Place { stream: consumer.stream.clone(), consumer: consumer.name.clone(), sequence: *sequence };
+            (format::count(*sequence), dead_letters::page_of(place, look))
+        };
+        Self {
+            gap: Gap::of(&consumer.failures, "messages that it gave up"),
+            stamp: Stamp::of(&consumer.failures, look),
+            sign: sign(&failures),
+            sentences: sentences(&failures),
+            copies: (failures.copies > 0)
+                .then(|| (format::counted_u64(failures.copies, "dead letter"), look.link(&Page::DeadLetters))),
+            sequences: failures.sequences.iter().take(SEQUENCES_MOST).map(letter).collect(),
+            reason: format::cut(&failures.reason),
+            last: failures.last.map(|at| Moment::ago(at, look)),
+            since: failures.since.map(|at| Moment::length(at, look)),
+        }
+    }
+}
+
+fn sign(failures: &Failures) -> Sign {
+    match failures {
+        Failures { exhausted: 1.., .. } => Sign::new(Level::Critical, "gave up"),
+        Failures { removed: 1.., .. } => Sign::new(Level::Critical, "removed in flight"),
+        Failures { terminated: 1.., .. } => Sign::new(Level::Warning, "terminated"),
+        Failures { copies: 1.., .. } => Sign::new(Level::Warning, "dead letters"),
+        _ => Sign::new(Level::Ok, "none"),
+    }
+}
+
+fn sentences(failures: &Failures) -> Vec<String> {
+    let given_up = failures.exhausted + failures.terminated;
+    let first = if given_up == 0 {
+        "No advisory says that it gave up a message.".to_owned()
+    } else {
+        format!(
+            "{} given up: {} after the last delivery allowed, {} terminated by a worker. Lag does not count them.",
+            format::counted_u64(given_up, "message"),
+            format::count(failures.exhausted),
+            format::count(failures.terminated)
+        )
+    };
+    let removed = (failures.removed > 0).then(|| {
+        let removed = format::counted_u64(failures.removed, "message");
+        format!("In the last rounds its stream removed {removed} that it had in flight.")
+    });
+    let naks = (failures.naks > 0)
+        .then(|| format!("Its workers handed messages back {} times.", format::count(failures.naks)));
+    [Some(first), removed, naks].into_iter().flatten().collect()
+}
