@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_nats::jetstream::{consumer::pull, stream};
 use futures_util::FutureExt;
-use streamgauge::snapshot::Label;
+use streamgauge::snapshot::{Label, Severity};
 
 use super::{
     LIMIT, Story,
@@ -24,6 +24,7 @@ pub const ALL: &[(&str, Story)] = &[
     ("paused", |scene| paused(scene).boxed_local()),
     ("squeezed", |scene| squeezed(scene).boxed_local()),
     ("made_anew", |scene| made_anew(scene).boxed_local()),
+    ("exhausted", |scene| exhausted(scene).boxed_local()),
     ("steady", |scene| steady(scene).boxed_local()),
 ];
 
@@ -158,6 +159,21 @@ async fn made_anew(scene: Scene) {
     // The rounds begin now, however long the worker takes to start.
     let (_, _worker) = tokio::join!(scene.turns(&[Label::Rewound]), scene.worker(QUICK));
     eventually(LIMIT, "it is where it was", async || scene.lag().is_ok_and(|lag| lag == 0)).await;
+    scene.recovers().await;
+}
+
+/// The server gives up a message that fails each time; then lag is 0 and nothing is retried. Somebody deletes the message.
+async fn exhausted(scene: Scene) {
+    let stream =
+        scene.set_with(scene.stream_config(), pull::Config { max_deliver: 2, ..scene.consumer_config() }).await;
+    let _load = scene.load(RATE);
+    let _worker = scene.worker(QUICK).await;
+    scene.runs_well(CALM).await;
+    scene.publish(POISON, 1).await;
+    let verdict = scene.turns(&[Label::Losing]).await;
+    assert_eq!(verdict.severity, Severity::Critical, "{verdict:?}");
+    let poison = stream.get_last_raw_message_by_subject(&format!("exhausted.{POISON}")).await.unwrap();
+    stream.delete_message(poison.sequence).await.unwrap();
     scene.recovers().await;
 }
 
