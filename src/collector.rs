@@ -9,6 +9,7 @@ mod ledger;
 mod links;
 mod listener;
 mod merge;
+mod seen;
 mod trend;
 
 use std::{

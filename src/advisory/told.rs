@@ -38,7 +38,7 @@ pub struct Advisory {
     pub reason: String,
     /// All that in a sentence, which names neither stream nor consumer.
     pub sentence: String,
-    /// How many alike it stands for: 1, and more only of naks.
+    /// How many alike it stands for: 1, and more only of naks and of messages removed in flight.
     pub count: u64,
 }
 

@@ -75,7 +75,7 @@ struct AdvisoryAnswer {
     reason: String,
     /// All that in a sentence, which names neither stream nor consumer.
     sentence: String,
-    /// How many alike it stands for: 1, and more only of naks.
+    /// How many alike it stands for: 1, and more only of naks and of messages removed in flight.
     count: u64,
 }
 

@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use super::seen::Seen;
 use crate::{
     advisory::{Advisory, Kind},
     broker::{First, FirstFrom, LetterCounts},
@@ -36,11 +37,12 @@ const TERMINATED_TOLD: Duration = Duration::from_secs(24 * 60 * 60);
 /// For so many rounds it is told that messages were removed while they were in flight.
 const REMOVED_TOLD: u64 = 3;
 
-/// Naks of one consumer that follow each other within this time are one row.
-const NAKS_TOGETHER: Duration = Duration::from_secs(60);
+/// Naks of one consumer that follow each other within this time are one row, and so are messages removed while they were in flight: both
+/// come by the thousand, and would keep all others out.
+const ALIKE_TOGETHER: Duration = Duration::from_secs(60);
 
 /// Rows among which such a row is looked for.
-const NAKS_AMONG: usize = 64;
+const ALIKE_AMONG: usize = 64;
 
 /// Messages looked up in one round, to see whether their stream still has them.
 const LOOKED_UP: usize = 20;
@@ -51,7 +53,7 @@ type Key = (StreamName, ConsumerName);
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     rows: VecDeque<Advisory>,
-    ids: HashSet<String>,
+    seen: Seen,
     total: u64,
     books: HashMap<Key, Book>,
     letters: LetterCounts,
@@ -95,19 +97,16 @@ pub(super) struct Since {
 impl Ledger {
     /// Notes what was told while `round` was underway or about to be.
     pub(super) fn note(&mut self, advisory: Advisory, round: u64) {
-        if self.ids.contains(&advisory.id) {
+        if !self.seen.is_new(&advisory.id) {
             return;
         }
         self.total += 1;
         self.shown = None;
         self.book(&advisory, round);
         let advisory = self.with_those_before(advisory);
-        if self.rows.len() == ROWS_MOST
-            && let Some(oldest) = self.rows.pop_front()
-        {
-            self.ids.remove(&oldest.id);
+        if self.rows.len() == ROWS_MOST {
+            self.rows.pop_front();
         }
-        self.ids.insert(advisory.id.clone());
         self.rows.push_back(advisory);
     }
 
@@ -139,19 +138,18 @@ impl Ledger {
         }
     }
 
-    /// A nak takes the place of the row of those just before it.
+    /// A nak takes the place of the row of those just before it; a message that was removed in flight does too.
     fn with_those_before(&mut self, mut advisory: Advisory) -> Advisory {
-        if advisory.kind != Kind::Nak {
+        if !matches!(advisory.kind, Kind::Nak | Kind::Removed) {
             return advisory;
         }
         let is_alike = |row: &Advisory| {
-            row.kind == Kind::Nak
+            row.kind == advisory.kind
                 && (&row.stream, &row.consumer) == (&advisory.stream, &advisory.consumer)
-                && row.time.age(advisory.time).0 < NAKS_TOGETHER
+                && row.time.age(advisory.time).0 < ALIKE_TOGETHER
         };
-        let place = self.rows.iter().rev().take(NAKS_AMONG).position(is_alike);
+        let place = self.rows.iter().rev().take(ALIKE_AMONG).position(is_alike);
         if let Some(before) = place.and_then(|place| self.rows.remove(self.rows.len() - 1 - place)) {
-            self.ids.remove(&before.id);
             advisory.count += before.count;
         }
         advisory
@@ -467,13 +465,14 @@ mod tests {
     }
 
     #[test]
-    fn naks_make_one_row_and_keep_nothing_else_out() {
-        let naks = (0..5_000).map(|id| told(id, Kind::Nak, id / 1_000));
-        let ledger = ledger([told(9_000, Kind::Created, 0)].into_iter().chain(naks));
+    fn what_comes_by_the_thousand_makes_one_row_and_keeps_nothing_else_out() {
+        let many = (0..5_000).map(|id| told(id, if id % 2 == 0 { Kind::Nak } else { Kind::Removed }, id / 1_000));
+        let both = many.clone().chain(many);
+        let ledger = ledger([told(9_000, Kind::Created, 0)].into_iter().chain(both));
         let rows: Vec<(Kind, u64)> = ledger.rows.iter().map(|row| (row.kind, row.count)).collect();
-        assert_eq!(rows, [(Kind::Created, 1), (Kind::Nak, 5_000)]);
-        assert_eq!(ledger.ids.len(), 2);
-        assert_eq!(ledger.books.values().next().unwrap().naks, 5_000);
+        assert_eq!(rows, [(Kind::Created, 1), (Kind::Nak, 2_500), (Kind::Removed, 2_500)]);
+        assert_eq!(ledger.total, 5_001, "what is heard and then read again counts once");
+        assert_eq!(ledger.books.values().next().unwrap().naks, 2_500);
     }
 
     #[test]
@@ -481,7 +480,7 @@ mod tests {
         let twice = ledger([told(1, Kind::Created, 0), told(1, Kind::Created, 0)]);
         assert_eq!((twice.rows.len(), twice.total), (1, 1));
         let many = ledger((0..2_000).map(|id| told(id, Kind::Updated, id)));
-        assert_eq!((many.rows.len(), many.ids.len(), many.total), (ROWS_MOST, ROWS_MOST, 2_000));
+        assert_eq!((many.rows.len(), many.total), (ROWS_MOST, 2_000));
         assert_eq!(many.rows[0].id, "1000");
     }
 

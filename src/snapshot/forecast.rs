@@ -112,6 +112,10 @@ impl Outlook<'_> {
         let pace = self.pace?;
         let processed = self.ack_floor_stream_sequence.saturating_add(1).saturating_sub(self.held.first_sequence);
         let room = most.saturating_sub(self.held.messages).saturating_add(processed);
+        if room == 0 && pace.stored > 0 {
+            // It makes room at the expense of what was not processed, and takes the ack floor along.
+            return Some((Duration::ZERO, limit));
+        }
         let nearer = pace.stored.checked_sub(pace.passed).filter(|nearer| *nearer > 0)?;
         Some((stretch(pace.over, room, nearer), limit))
     }
@@ -261,6 +265,23 @@ mod tests {
         assert_eq!(full, expected, "{stored} stored, {removed} removed, {grown_bytes} B grown");
         assert_eq!(stream.until_full(Limit::MaxAge), None);
         assert_eq!(Stream { trend: None, ..stream }.until_full(Limit::MaxMsgs), None);
+    }
+
+    #[test]
+    fn a_full_stream_takes_what_was_not_processed_with_the_next_message() {
+        let held = StreamState { messages: 1_000, bytes: 10_000, first_sequence: 801, ..StreamState::default() };
+        let config = StreamConfig { max_msgs: 1_000, ..StreamConfig::default() };
+        let pace = |stored| Some(Pace { over: seconds(10), stored, passed: stored, acked: 0 });
+        let outlook = |stored| Outlook {
+            config: &config,
+            held: &held,
+            lag: 1_000,
+            ack_floor_stream_sequence: 800,
+            oldest: None,
+            pace: pace(stored),
+        };
+        assert_eq!(outlook(10).until_crowded_out(), Some((Duration::ZERO, Limit::MaxMsgs)));
+        assert_eq!(outlook(0).until_crowded_out(), None, "nothing comes that would take its place");
     }
 
     #[test]

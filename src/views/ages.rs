@@ -64,13 +64,18 @@ pub(super) fn loss(stream: &Stream, consumer: &Consumer, look: &Look<'_>) -> Opt
     (left < HORIZON).then_some((forecast, left))
 }
 
+/// A time that is left: it is over within the second.
+pub(super) fn until(left: Duration) -> String {
+    if left.as_secs() == 0 { "now".to_owned() } else { Age(left).to_string() }
+}
+
 /// The same as a number.
 pub(super) fn first_loss(stream: &Stream, consumer: &Consumer, look: &Look<'_>) -> Number {
     let Some(state) = consumer.state.fresh() else {
         return Number::unknown(consumer.state.reason().unwrap_or_default());
     };
     match loss(stream, consumer, look) {
-        Some((forecast, left)) => Number::known(Age(left).to_string()).with_note(forecast.limit.token()),
+        Some((forecast, left)) => Number::known(until(left)).with_note(forecast.limit.token()),
         None if state.lag() > 0 && consumer.trend.is_none() => Number::rate(None),
         None => Number::known("none"),
     }

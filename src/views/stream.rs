@@ -148,7 +148,7 @@ fn losses(stream: &Stream, look: &Look<'_>) -> Vec<Loss> {
         limit: forecast.limit.token(),
         consumer: consumer.name.to_string(),
         href: look.link(&consumers::page_of(consumer)),
-        left: if left.is_zero() { "now".to_owned() } else { format!("in about {}", Age(left)) },
+        left: if left.as_secs() == 0 { ages::until(left) } else { format!("in about {}", ages::until(left)) },
         messages: format::counted_u64(forecast.messages, "message"),
     };
     losses.into_iter().take(LOSSES_MOST).map(loss).collect()
