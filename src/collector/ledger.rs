@@ -139,20 +139,22 @@ impl Ledger {
     }
 
     /// A nak takes the place of the row of those just before it; a message that was removed in flight does too.
-    fn with_those_before(&mut self, mut advisory: Advisory) -> Advisory {
+    fn with_those_before(&mut self, advisory: Advisory) -> Advisory {
         if !matches!(advisory.kind, Kind::Nak | Kind::Removed) {
             return advisory;
         }
         let is_alike = |row: &Advisory| {
+            // What was stored is read after what was heard, and may be older.
+            let apart = row.time.age(advisory.time).max(advisory.time.age(row.time)).0;
             row.kind == advisory.kind
                 && (&row.stream, &row.consumer) == (&advisory.stream, &advisory.consumer)
-                && row.time.age(advisory.time).0 < ALIKE_TOGETHER
+                && apart < ALIKE_TOGETHER
         };
         let place = self.rows.iter().rev().take(ALIKE_AMONG).position(is_alike);
-        if let Some(before) = place.and_then(|place| self.rows.remove(self.rows.len() - 1 - place)) {
-            advisory.count += before.count;
-        }
-        advisory
+        let Some(row) = place.and_then(|place| self.rows.remove(self.rows.len() - 1 - place)) else { return advisory };
+        let count = row.count + advisory.count;
+        let latest = if row.time > advisory.time { row } else { advisory };
+        Advisory { count, ..latest }
     }
 
     /// Strikes out what is settled, by what `snapshot` says of the consumers of `account`, and writes into it what is left.
@@ -473,6 +475,15 @@ mod tests {
         assert_eq!(rows, [(Kind::Created, 1), (Kind::Nak, 2_500), (Kind::Removed, 2_500)]);
         assert_eq!(ledger.total, 5_001, "what is heard and then read again counts once");
         assert_eq!(ledger.books.values().next().unwrap().naks, 2_500);
+    }
+
+    #[test]
+    fn what_is_read_late_joins_what_was_told_about_then() {
+        let told = [told(1, Kind::Removed, 600), told(2, Kind::Removed, 10), told(3, Kind::Removed, 590)];
+        let ledger = ledger(told);
+        let mut rows: Vec<_> = ledger.rows.iter().map(|row| (row.time, row.id.as_str(), row.count)).collect();
+        rows.sort();
+        assert_eq!(rows, [(at(10), "2", 1), (at(600), "1", 2)]);
     }
 
     #[test]

@@ -164,3 +164,18 @@ async fn a_user_who_may_read_no_message_gets_estimates_and_waits_for_none() {
     let took = fifth.taken.age(later.taken).0;
     assert!(took < super::LIMIT / 2, "ten rounds took {took:?}: the silent stream was asked in each");
 }
+
+#[tokio::test]
+async fn what_reading_ages_asks_is_part_of_what_a_round_costs() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let orders = stream_with(&jetstream, stream::Config::default()).await;
+    consumer_with(&orders, &[]).await;
+    let observer = Observer::at(&server);
+    observer.sees("that nothing waits", |snapshot| ages_of(snapshot).is_some()).await;
+    let without = observer.looks_anew().await.stats;
+    publish(&jetstream, "orders.placed.1", 1).await;
+    let oldest = Ages { unprocessed: stored(&orders, 1).await, undelivered: stored(&orders, 1).await };
+    let with = observer.sees("the age", |snapshot| ages_of(snapshot) == Some(oldest)).await.stats;
+    assert!(with.requests > without.requests && with.bytes > without.bytes, "{without:?} {with:?}");
+}

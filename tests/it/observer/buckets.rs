@@ -1,8 +1,13 @@
 //! Buckets: their newest entries are read without a consumer, and what was not read is said.
 
 use async_nats::HeaderMap;
+use streamgauge::{
+    clock::Clock,
+    fault::{BUCKET, Fault, Kind},
+    snapshot::{Reading, Snapshot, Why},
+};
 
-use super::{Observer, PRESENCE, bucket, jetstream};
+use super::{LIMIT, Observer, PRESENCE, bucket, jetstream};
 use crate::support::nats_server::NatsServer;
 
 fn record(kind: &str, id: usize) -> bytes::Bytes {
@@ -54,6 +59,25 @@ async fn buckets_are_read_without_a_consumer() {
 #[tokio::test]
 async fn buckets_that_allow_no_direct_get_are_read_too() {
     check_buckets(false).await;
+}
+
+#[tokio::test]
+async fn switches_of_faults_are_read_as_they_change() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let observer = Observer::at(&server);
+    let absent = |snapshot: &Snapshot| matches!(snapshot.faults, Reading::Unknown { why: Why::Absent, .. });
+    observer.sees("that there are no switches", absent).await;
+    let switches = bucket(&jetstream, BUCKET, true).await;
+    let now = Clock::system().now();
+    for until in [now.after(LIMIT), now] {
+        let fault = Fault { service: "payments".to_owned(), kind: Kind::Slow, since: now, until };
+        switches.put("payments", serde_json::to_vec(&fault).unwrap().into()).await.unwrap();
+        let is_read = |snapshot: &Snapshot| {
+            snapshot.faults.fresh().is_some_and(|bucket| bucket.entries.iter().any(|entry| entry.value == fault))
+        };
+        observer.sees("the switch", is_read).await;
+    }
 }
 
 #[tokio::test]
