@@ -217,3 +217,8 @@ impl<'a> Facts<'a> {
 fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
+
+/// Messages that wait.
+fn waiting(count: u64) -> String {
+    format!("{} {}", messages(count), if count == 1 { "waits" } else { "wait" })
+}

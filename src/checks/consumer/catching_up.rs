@@ -1,6 +1,6 @@
 //! It has lag, which shrinks.
 
-use super::{Facts, Found, Rule, messages, stretch};
+use super::{Facts, Found, Rule, stretch, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
@@ -26,7 +26,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     (left > round).then(|| Found {
         label: Label::CatchingUp,
         severity: Severity::Notice,
-        sentence: format!("It catches up: {} wait, none in about {}.", messages(now.pending), Age(left)).into(),
+        sentence: format!("It catches up: {}, none in about {}.", waiting(now.pending), Age(left)).into(),
         evidence: vec![format!("pending went from {} to {} in {}", first.pending, now.pending, Age(over))],
         next_step: "".into(),
     })

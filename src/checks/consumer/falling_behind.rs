@@ -1,6 +1,6 @@
 //! More comes than goes.
 
-use super::{Facts, Found, Rule, messages};
+use super::{Facts, Found, Rule, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
@@ -26,7 +26,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::FallingBehind,
         severity: Severity::Warning,
-        sentence: format!("More comes than goes: {} wait, {} did {over} before.", messages(now.pending), first.pending)
+        sentence: format!("More comes than goes: {}, {} did {over} before.", waiting(now.pending), first.pending)
             .into(),
         evidence: vec![format!("{came} came and {delivered} were delivered in {over}")],
         next_step: "add workers or raise their concurrency, or find out what slows the handler".into(),

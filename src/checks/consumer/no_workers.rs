@@ -1,6 +1,6 @@
 //! Messages wait, and nobody asks for them.
 
-use super::{Facts, Found, ROUNDS, Rule, messages};
+use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Mode, Severity},
@@ -33,7 +33,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::NoWorkers,
         severity: Severity::Critical,
-        sentence: format!("{} wait and {who}.", messages(state.lag())).into(),
+        sentence: format!("{} and {who}.", waiting(state.lag())).into(),
         evidence: vec![
             match config.mode() {
                 Mode::Pull if state.ack_pending == 0 => {

@@ -1,6 +1,6 @@
 //! Messages wait and somebody could take them, but neither delivery nor ack moves.
 
-use super::{Facts, Found, ROUNDS, Rule, messages};
+use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
@@ -29,7 +29,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         (sentence, "look for a handler that hangs: its logs and what it waits for")
     } else {
         let sentence =
-            format!("{} wait, workers ask for them, and nothing was delivered for {still}.", messages(state.pending));
+            format!("{}, workers ask for them, and nothing was delivered for {still}.", waiting(state.pending));
         (sentence, "look at the consumer's leader and at the connections of its workers")
     };
     Some(Found {
