@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use async_nats::jetstream::{consumer::pull, stream};
-use streamgauge::{config::NatsConfig, snapshot::Snapshot};
+use streamgauge::{
+    config::NatsConfig,
+    snapshot::{Consumer, Snapshot},
+};
 
 use super::{ConnectOptions, NatsServer, Observer, jetstream, kv, publish};
 
@@ -65,11 +68,19 @@ fn unseen(snapshot: &Snapshot) -> Vec<&'static str> {
     let parts = [
         ("streams", streams == 4),
         ("consumers", consumers.len() == 2 && consumers.iter().all(|state| state.pending == 3)),
+        ("account", snapshot.known_streams().iter().all(|stream| *stream.account == *"APP")),
+        ("ages", snapshot.known_consumers().all(is_old_exactly)),
+        ("advisories", snapshot.advisories.fresh().is_some()),
         ("presence", snapshot.presence.fresh().is_some_and(|bucket| bucket.entries.len() == 1)),
         ("records", snapshot.records.fresh().is_some_and(|bucket| bucket.entries.len() == 1)),
         ("servers", snapshot.servers.fresh().is_some_and(|servers| servers.len() == 1)),
     ];
     parts.into_iter().filter(|(_, is_seen)| !is_seen).map(|(part, _)| part).collect()
+}
+
+fn is_old_exactly(consumer: &Consumer) -> bool {
+    let ages = consumer.ages.fresh();
+    ages.and_then(|ages| ages.unprocessed.as_ref()).is_some_and(|oldest| oldest.sequence == Some(1))
 }
 
 /// What the server refused, as it logged it.
