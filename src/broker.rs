@@ -122,13 +122,6 @@ impl Broker {
         self.system.as_ref()?.connection().user.as_deref()
     }
 
-    /// Makes the next round ask how everything is set up: somebody has heard that something was changed.
-    pub fn doubt_configs(&mut self) {
-        if let Some(system) = &mut self.system {
-            system.doubt_configs();
-        }
-    }
-
     /// What the connection to the watched account is like now.
     pub fn contact(&self) -> Contact {
         let state = self.app.link.state();
@@ -264,9 +257,7 @@ impl Broker {
         let Some(streams) = streams else {
             return Reading::unknown(Why::Failed, "the streams could not be listed");
         };
-        let found =
-            streams.rows.iter().find(|row| row.name.as_str() == dead_letter::STREAM && row.account == *self.account());
-        let Some(stream) = found else {
+        let Some(stream) = streams.of(self.account(), dead_letter::STREAM) else {
             let reason = format!(
                 "there is no stream `{}`, which workers of this library make when they start",
                 dead_letter::STREAM
@@ -290,9 +281,7 @@ impl Broker {
         let Some(streams) = streams else {
             return Reading::unknown(Why::Failed, "the streams could not be listed, and buckets are streams");
         };
-        let Some(stream) =
-            streams.rows.iter().find(|stream| stream.account == *self.account() && stream.name.as_str() == stream_name)
-        else {
+        let Some(stream) = streams.of(self.account(), &stream_name) else {
             let reason = format!("there is no key-value bucket `{name}`, which services would write to");
             return Reading::unknown(Why::Absent, reason);
         };

@@ -52,8 +52,7 @@ pub(super) const ONE: Route = Route {
 
 fn found<'a>(ask: &Ask<'a>) -> Option<&'a Stream> {
     let [account, name] = ask.parts.as_slice() else { return None };
-    let mut streams = ask.snapshot.known_streams().iter();
-    streams.find(|stream| *stream.account == **account && stream.name.as_str() == name)
+    ask.snapshot.streams.value()?.of(account, name)
 }
 
 /// A stream.

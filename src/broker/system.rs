@@ -37,24 +37,18 @@ pub(super) struct System {
     usual: usize,
     /// When it was last asked how everything is set up, and how long that took.
     configs: Option<(Instant, Duration)>,
-    are_configs_old: bool,
     refused: Option<Instant>,
 }
 
 impl System {
     pub(super) fn new(connection: Connection, clock: Clock) -> Self {
         let servers = Servers::new(connection.client.clone(), clock.clone());
-        Self { connection, servers, clock, usual: 0, configs: None, are_configs_old: false, refused: None }
+        Self { connection, servers, clock, usual: 0, configs: None, refused: None }
     }
 
     /// The connection.
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
-    }
-
-    /// Makes the next round ask how everything is set up.
-    pub(super) fn doubt_configs(&mut self) {
-        self.are_configs_old = true;
     }
 
     /// Whether it makes sense to ask what the servers hold.
@@ -124,7 +118,6 @@ impl System {
         self.usual = answers.len();
         if scope == Scope::Configs {
             self.configs = Some((Instant::now(), began.elapsed()));
-            self.are_configs_old = false;
         }
         let names: Vec<Arc<str>> = answers.iter().map(|answer| answer.server.name.as_str().into()).collect();
         let silent = self.servers.silent(&names);
@@ -137,7 +130,7 @@ impl System {
     }
 
     fn are_configs_due(&self) -> bool {
-        self.are_configs_old || self.configs.is_none_or(|(at, _)| at.elapsed() >= CONFIGS_EVERY)
+        self.configs.is_none_or(|(at, _)| at.elapsed() >= CONFIGS_EVERY)
     }
 
     fn may_ask_for_configs(&self) -> bool {

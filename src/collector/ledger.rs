@@ -6,8 +6,10 @@
 //! bounds what the advisories tell: what was acked late is no failure, and what was given up before anybody listened is one. A consumer that
 //! delivers each message once redelivers none, and its server counts none: there the advisories alone tell.
 
+mod book;
+
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -19,23 +21,12 @@ use crate::{
     clock::Timestamp,
     dead_letter::{Place, Replayed},
     name::{ConsumerName, StreamName},
-    snapshot::{Advisories, Consumer, Entry, Failures, Reading, Snapshot, Why},
+    snapshot::{Advisories, Entry, Failures, Reading, Snapshot, Why},
 };
+use book::{Book, counts, failures};
 
 /// Advisories that are remembered.
 const ROWS_MOST: usize = 1_000;
-
-/// Messages that are remembered of one consumer; of more only the number is.
-const OF_A_CONSUMER: usize = 256;
-
-/// Messages whose sequences the snapshot names, of one consumer.
-const NAMED: usize = 20;
-
-/// How long a terminated message is told of: nobody can take that back, and nothing says when it was seen to.
-const TERMINATED_TOLD: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// For so many rounds it is told that messages were removed while they were in flight.
-const REMOVED_TOLD: u64 = 3;
 
 /// Naks of one consumer that follow each other within this time are one row, and so are messages removed while they were in flight: both
 /// come by the thousand, and would keep all others out.
@@ -58,31 +49,6 @@ pub(super) struct Ledger {
     books: HashMap<Key, Book>,
     letters: LetterCounts,
     shown: Option<Arc<Advisories>>,
-}
-
-/// What was told of one consumer.
-#[derive(Debug, Default)]
-struct Book {
-    given_up: BTreeMap<u64, GivenUp>,
-    /// Messages that were given up and replayed since.
-    replayed: HashMap<u64, Timestamp>,
-    naks: u64,
-    /// The rounds in which messages were removed while they were in flight.
-    removed: VecDeque<u64>,
-    reason: String,
-    /// How many messages its server counted as redelivered when it was last looked at.
-    counted: u64,
-}
-
-/// A message that was given up.
-#[derive(Debug, Clone, Copy)]
-struct GivenUp {
-    at: Timestamp,
-    kind: Kind,
-    /// The round that was underway when it was told: what that round read may be from before.
-    round: u64,
-    /// Whether its stream was seen to have it.
-    is_there: bool,
 }
 
 /// Since when the ledger knows.
@@ -116,23 +82,9 @@ impl Ledger {
         match (kind, advisory.sequence) {
             (Kind::Nak, _) => self.books.entry(key).or_default().naks += 1,
             (Kind::Exhausted | Kind::Terminated, Some(sequence)) => {
-                let book = self.books.entry(key).or_default();
-                if *kind == Kind::Terminated {
-                    book.reason.clone_from(&advisory.reason);
-                }
-                let given_up = GivenUp { at: advisory.time, kind: *kind, round, is_there: false };
-                book.given_up.insert(sequence, given_up);
-                if book.given_up.len() > OF_A_CONSUMER {
-                    book.given_up.pop_first();
-                }
+                self.books.entry(key).or_default().note_given_up(advisory, sequence, round);
             }
-            (Kind::Removed, _) => {
-                let removed = &mut self.books.entry(key).or_default().removed;
-                removed.push_back(round);
-                if removed.len() > OF_A_CONSUMER {
-                    removed.pop_front();
-                }
-            }
+            (Kind::Removed, _) => self.books.entry(key).or_default().note_removed(round),
             (Kind::Deleted, _) => drop(self.books.remove(&key)),
             _ => {}
         }
@@ -269,86 +221,14 @@ impl Ledger {
     }
 }
 
-impl Book {
-    fn exhausted(&self) -> impl Iterator<Item = (u64, &GivenUp)> {
-        let all = self.given_up.iter().map(|(sequence, given_up)| (*sequence, given_up));
-        all.filter(|(_, given_up)| given_up.kind == Kind::Exhausted)
-    }
-
-    /// Strikes out what is none of this consumer's, what was long ago, and what the server counts no more.
-    fn settle(&mut self, consumer: &Consumer, stream_made: Timestamp, now: Timestamp, round: u64) {
-        let born = consumer.created.max(stream_made);
-        if let Some(state) = consumer.state.fresh().filter(|state| state.redelivered != self.counted) {
-            self.counted = state.redelivered;
-            self.given_up.values_mut().for_each(|given_up| given_up.is_there = false);
-        }
-        self.removed.retain(|removed| removed + REMOVED_TOLD > round);
-        let all_settled = counts(consumer) && consumer.state.fresh().is_some_and(|state| state.redelivered == 0);
-        self.given_up.retain(|_, given_up| {
-            let is_told = given_up.kind == Kind::Exhausted || given_up.at.age(now).0 < TERMINATED_TOLD;
-            let is_settled = all_settled && given_up.kind == Kind::Exhausted && given_up.round < round;
-            given_up.at >= born && is_told && !is_settled
-        });
-    }
-
-    /// The messages that were given up and not published anew since, the newest first.
-    fn outstanding(&self) -> Vec<(u64, &GivenUp)> {
-        let all = self.given_up.iter().map(|(sequence, given_up)| (*sequence, given_up));
-        let is_open =
-            |(sequence, given_up): &(u64, &GivenUp)| self.replayed.get(sequence).is_none_or(|at| *at < given_up.at);
-        let mut open: Vec<(u64, &GivenUp)> = all.filter(is_open).collect();
-        open.sort_unstable_by_key(|(sequence, given_up)| std::cmp::Reverse((given_up.at, *sequence)));
-        open
-    }
-
-    /// Whether something of it was told after the round began that did not see its consumer.
-    fn is_newer_than(&self, round: u64) -> bool {
-        self.given_up.values().map(|given_up| given_up.round).chain(self.removed.iter().copied()).any(|at| at >= round)
-    }
-}
-
-/// What a consumer gave up, as far as its server and the advisories say.
-fn failures(book: Option<&Book>, consumer: &Consumer, since: Since, round: u64) -> Failures {
-    let nothing = Book::default();
-    let book = book.unwrap_or(&nothing);
-    let outstanding = book.outstanding();
-    let of_kind = |kind| outstanding.iter().filter(move |(_, given_up)| given_up.kind == kind);
-    let told = of_kind(Kind::Exhausted).count() as u64;
-    let exhausted = consumer.state.fresh().map_or(told, |state| {
-        let new = of_kind(Kind::Exhausted).filter(|(_, given_up)| given_up.round >= round).count() as u64;
-        // The server counts a message that was replayed for as long as it counts any that was given up.
-        let seen_to = book.replayed.len() as u64;
-        let counted = state.redelivered.saturating_sub(state.ack_pending).saturating_sub(seen_to);
-        let is_limited = consumer.config.deliver_limit().is_some();
-        let most = if counts(consumer) { state.redelivered } else { u64::MAX };
-        (told - new).min(most).saturating_add(new).max(if is_limited { counted } else { 0 })
-    });
-    Failures {
-        exhausted,
-        terminated: of_kind(Kind::Terminated).count() as u64,
-        removed: book.removed.len() as u64,
-        copies: 0,
-        naks: book.naks,
-        last: outstanding.first().map(|(_, given_up)| given_up.at),
-        sequences: outstanding.iter().take(NAMED).map(|(sequence, _)| *sequence).collect(),
-        reason: if of_kind(Kind::Terminated).next().is_some() { book.reason.clone() } else { String::new() },
-        since: Some(since.stored.unwrap_or(since.heard)),
-    }
-}
-
-/// Whether its server counts the messages that were given up among those that are redelivered.
-fn counts(consumer: &Consumer) -> bool {
-    consumer.config.deliver_limit().is_none_or(|limit| limit > 1)
-}
-
 fn hidden(account: &str) -> Reading<Failures> {
     Reading::unknown(Why::Hidden, format!("what it gave up needs a user in account {account}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::snapshot::{ConsumerConfig, ConsumerState, Verdict};
+    use super::{book::TERMINATED_TOLD, *};
+    use crate::snapshot::{Consumer, ConsumerConfig, ConsumerState, Verdict};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))

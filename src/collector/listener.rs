@@ -106,8 +106,7 @@ impl Listener {
     async fn follow_up(&mut self, broker: &Broker, next: &Snapshot) {
         let Some(streams) = next.streams.fresh() else { return };
         let find = |name: &str| {
-            let is_it = |stream: &&Stream| stream.name.as_str() == name && stream.account == *broker.account();
-            let stream = streams.rows.iter().find(is_it)?;
+            let stream = streams.of(broker.account(), name)?;
             stream.state.fresh().map(|held| (stream.created, held.last_sequence, held.messages))
         };
         let letters = find(dead_letter::STREAM);
@@ -136,8 +135,7 @@ impl Listener {
     /// Reads what the stream of advisories took since it was last read.
     async fn read_stored(&mut self, broker: &Broker, next: &Snapshot) {
         let Some(streams) = next.streams.fresh() else { return };
-        let is_it = |stream: &&Stream| stream.name.as_str() == advisory::STREAM && stream.account == *broker.account();
-        let Some(stream) = streams.rows.iter().find(is_it) else {
+        let Some(stream) = streams.of(broker.account(), advisory::STREAM) else {
             self.stored = None;
             return;
         };

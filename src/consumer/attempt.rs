@@ -247,7 +247,6 @@ impl<'a> Work<'a> {
             self.shared.status.set_concurrency(credits);
         }
         match outcome {
-            Outcome::Done if !self.shared.gate.is_guarded() => {}
             Outcome::Done => {
                 self.watch(span, Kind::Breaker, None);
                 self.watch(span, Kind::KillSwitch, None);
@@ -258,6 +257,9 @@ impl<'a> Work<'a> {
     }
 
     fn watch(&self, span: &Span, kind: Kind, failed: Option<&str>) {
+        if !self.shared.gate.is_guarded() {
+            return;
+        }
         let Some(phase) = self.shared.gate.record(kind, Instant::now(), failed) else {
             return;
         };

@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc};
 
+use crate::snapshot::Stream;
+
 /// The rows of a list, and what is known to exist beside them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing<T> {
@@ -9,6 +11,13 @@ pub struct Listing<T> {
     pub rows: Vec<T>,
     /// What exists and of which nobody gave an account in time, by account and name. What was known of it before is among the rows, stale.
     pub missing: Vec<Missing>,
+}
+
+impl Listing<Stream> {
+    /// The stream of this name in `account`.
+    pub fn of(&self, account: &str, name: &str) -> Option<&Stream> {
+        self.rows.iter().find(|stream| *stream.account == *account && stream.name.as_str() == name)
+    }
 }
 
 impl<T> Default for Listing<T> {
