@@ -70,7 +70,7 @@ pub struct Snapshot {
     /// Faults that somebody switched on in services, and such as have ended.
     pub faults: Reading<Bucket<Fault>>,
     /// What was found of everything but the state of consumers, the worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<Arc<Finding>>,
     /// What the round cost.
     pub stats: RoundStats,
 }

@@ -59,6 +59,7 @@ pub(super) struct Place<'a> {
     pub(super) stream: &'a StreamName,
 }
 
+/// `None` when the name is not one that we could ask for.
 fn read(mut info: ConsumerInfo, place: &Place<'_>, server: &Arc<str>, now: Timestamp) -> Option<Consumer> {
     let told = match &info.cluster {
         None => Ok(server.clone()),
@@ -68,23 +69,25 @@ fn read(mut info: ConsumerInfo, place: &Place<'_>, server: &Arc<str>, now: Times
             None => Err("the consumer has no leader, and only a leader knows its counts".to_owned()),
         },
     };
-    let config = ConsumerConfig { stream: place.stream.to_string(), ..info.config.take()? };
-    row(info, Arc::new(config), place, told, now)
+    let config = ConsumerConfig { stream: place.stream.to_string(), ..*info.config.take()? };
+    let name = ConsumerName::try_from(info.name.as_str()).ok()?;
+    Some(row(info, Arc::new(config), place, name, told, now))
 }
 
-/// A row: `told` is who vouches for the counts, or why nobody does. `None` when the name is not one that we could ask for.
+/// A row: `told` is who vouches for the counts, or why nobody does.
 pub(super) fn row(
     info: ConsumerInfo,
     config: Arc<ConsumerConfig>,
     place: &Place<'_>,
+    name: ConsumerName,
     told: Result<Arc<str>, String>,
     now: Timestamp,
-) -> Option<Consumer> {
+) -> Consumer {
     let created = info.created;
-    Some(Consumer {
+    Consumer {
         account: place.account.clone(),
         stream: place.stream.clone(),
-        name: ConsumerName::try_from(info.name.as_str()).ok()?,
+        name,
         config,
         created,
         state: match told {
@@ -96,7 +99,7 @@ pub(super) fn row(
         failures: Reading::not_yet(),
         verdict: Verdict::unknown("it was not looked at yet", now),
         new_leader: None,
-    })
+    }
 }
 
 fn state(info: ConsumerInfo) -> ConsumerState {

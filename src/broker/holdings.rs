@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    name::StreamName,
+    name::{ConsumerName, StreamName},
     snapshot::{Cluster, Consumer, ConsumerConfig, Listing, Missing, Reading, Stream, Why},
 };
 
@@ -139,7 +139,7 @@ impl Join<'_> {
         self.dropped += (of_one.len() - usize::from(is_led)) as u64;
         let created = of_one[0].detail.created;
         let past = past.filter(|past| past.created == created);
-        let told = of_one.iter_mut().find_map(|held| held.detail.config.take());
+        let told = of_one.iter_mut().find_map(|held| held.detail.config.take()).map(|told| *told);
         let Some(config) = config(told, past.map(|past| &past.config)) else {
             self.lacks_configs = true;
             return Err(missing(account, name.as_str(), UNREAD));
@@ -212,15 +212,19 @@ impl Join<'_> {
         is_led: bool,
         past: Option<&Consumer>,
     ) -> Result<Consumer, Missing> {
+        // The name that is known already is shared from round to round.
+        let known = past.map(|past| past.name.clone());
+        let Some(name) = known.or_else(|| ConsumerName::try_from(detail.name.as_str()).ok()) else {
+            return Err(Missing::unnamed(place.account, detail.name));
+        };
         let past = past.filter(|past| past.created == detail.created);
-        let name = detail.name.clone();
-        let told = detail.config.take().map(|told| ConsumerConfig { stream: place.stream.to_string(), ..told });
+        let told = detail.config.take().map(|told| ConsumerConfig { stream: place.stream.to_string(), ..*told });
         let Some(config) = config(told, past.map(|past| &past.config)) else {
             self.lacks_configs = true;
-            return Err(missing(place.account, &name, UNREAD));
+            return Err(missing(place.account, name.as_str(), UNREAD));
         };
         let told = if is_led { Ok(server) } else { Err(self.why_not_led([detail.cluster.as_ref()])) };
-        consumers::row(detail, config, place, told, self.at).ok_or_else(|| Missing::unnamed(place.account, name))
+        Ok(consumers::row(detail, config, place, name, told, self.at))
     }
 
     /// Adds to `listing` what was there before on servers that are silent now. What another of its servers would have told of is gone.

@@ -93,7 +93,7 @@ pub(super) struct ConsumerInfo {
     pub(super) created: Timestamp,
     /// Servers asked for the states alone leave it out.
     #[serde(default)]
-    pub(super) config: Option<ConsumerConfig>,
+    pub(super) config: Option<Box<ConsumerConfig>>,
     pub(super) delivered: Sequence,
     pub(super) ack_floor: Sequence,
     pub(super) num_ack_pending: u64,
@@ -177,7 +177,7 @@ pub(super) struct StreamDetail {
     pub(super) name: String,
     pub(super) created: Timestamp,
     #[serde(default)]
-    pub(super) config: Option<StreamConfig>,
+    pub(super) config: Option<Box<StreamConfig>>,
     pub(super) state: StreamState,
     #[serde(default)]
     pub(super) cluster: Option<ClusterInfo>,

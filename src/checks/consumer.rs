@@ -33,6 +33,9 @@ use crate::{
 /// Samples that make a trend: what holds over so many rounds is no accident.
 const ROUNDS: usize = 3;
 
+/// Rounds of a consumer that any rule looks at; no more have to be remembered.
+pub const SAMPLES: usize = ROUNDS + 1;
+
 /// The default of the API for how long the server waits for an ack: one that is longer was set by somebody whose handlers take long.
 const USUAL_ACK_WAIT: Duration = Duration::from_secs(30);
 
@@ -180,7 +183,7 @@ impl<'a> Facts<'a> {
 
     /// The last rounds in which something that happened once is still told of, the oldest first.
     fn recent(&self) -> &'a [Sample] {
-        &self.samples[self.samples.len().saturating_sub(ROUNDS + 1)..]
+        &self.samples[self.samples.len().saturating_sub(SAMPLES)..]
     }
 
     /// Whether more waited in each of the last rounds than in the one before.

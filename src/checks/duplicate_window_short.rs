@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     clock::Age,
-    snapshot::{Configs, ConsumerConfig, Severity},
+    snapshot::{Configs, ConsumerConfig, Severity, StreamConfig},
 };
 
 pub(super) const LINT: Lint = Lint {
@@ -17,22 +17,29 @@ pub(super) const LINT: Lint = Lint {
     look,
 };
 
+/// Streams that are named; with thousands of them their names would be more than anybody reads, for each consumer anew.
+const NAMED_MOST: usize = 5;
+
 fn look(configs: &Configs) -> Vec<Case> {
-    configs.consumers.iter().filter_map(|consumer| case(configs, consumer)).collect()
+    let streams = configs.streams.iter().filter(|stream| !stream.is_bucket() && !is_of_server(stream));
+    let mut forgetful: Vec<&StreamConfig> = streams.filter(|stream| !stream.duplicate_window.is_zero()).collect();
+    forgetful.sort_by_key(|stream| stream.duplicate_window);
+    configs.consumers.iter().filter_map(|consumer| case(&forgetful, consumer)).collect()
 }
 
-fn case(configs: &Configs, consumer: &ConsumerConfig) -> Option<Case> {
-    let streams = configs.streams.iter().filter(|stream| !stream.is_bucket() && !is_of_server(stream));
-    let forgetful =
-        streams.filter(|stream| !stream.duplicate_window.is_zero() && stream.duplicate_window < consumer.ack_wait);
-    let names: Vec<&str> = forgetful.map(|stream| stream.name.as_str()).collect();
-    (!names.is_empty()).then(|| Case {
+/// `streams` come with the shortest window first.
+fn case(streams: &[&StreamConfig], consumer: &ConsumerConfig) -> Option<Case> {
+    let forgetful = &streams[..streams.partition_point(|stream| stream.duplicate_window < consumer.ack_wait)];
+    let names: Vec<&str> = forgetful.iter().take(NAMED_MOST).map(|stream| stream.name.as_str()).collect();
+    let more = forgetful.len() - names.len();
+    (!forgetful.is_empty()).then(|| Case {
         about: consumer_in_words(consumer),
         sentence: "A handler that is run again may publish twice.".to_owned(),
         evidence: format!(
-            "it delivers again after {}, and by then these streams have forgotten message ids: {}",
+            "it delivers again after {}, and by then these streams have forgotten message ids: {}{}",
             Age(consumer.ack_wait),
-            names.join(", ")
+            names.join(", "),
+            if more > 0 { format!(", and {more} more") } else { String::new() }
         ),
     })
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Case, Lint,
-    support::{consumer_in_words, is_kept},
+    support::{Kept, consumer_in_words},
 };
 use crate::snapshot::{Configs, Severity};
 
@@ -15,11 +15,12 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn look(configs: &Configs) -> Vec<Case> {
+    let kept = Kept::of(configs, "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>");
     let gives_up = configs.consumers.iter().filter(|consumer| consumer.max_deliver > 0);
     let unseen = gives_up.filter(|consumer| {
         let subject =
             format!("$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.{}.{}", consumer.stream, consumer.durable_name);
-        !is_kept(configs, &subject)
+        !kept.has(&subject)
     });
     unseen
         .map(|consumer| Case {

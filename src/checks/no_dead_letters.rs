@@ -1,8 +1,10 @@
 //! A message that nobody can handle needs a place to go.
 
+use std::collections::HashSet;
+
 use super::{
     Case, Lint,
-    support::{is_kept, stream_in_words},
+    support::{Kept, stream_in_words},
 };
 use crate::snapshot::{Configs, Retention, Severity};
 
@@ -15,9 +17,11 @@ pub(super) const LINT: Lint = Lint {
 };
 
 fn look(configs: &Configs) -> Vec<Case> {
+    let readers: HashSet<&str> = configs.consumers.iter().map(|consumer| consumer.stream.as_str()).collect();
+    let kept = Kept::of(configs, "dead.>");
     let read = configs.streams.iter().filter(|stream| {
-        let is_read = configs.consumers.iter().any(|consumer| consumer.stream == stream.name);
-        is_read && !stream.is_bucket() && !is_kept(configs, &format!("dead.{}.>", stream.name))
+        let is_read = readers.contains(stream.name.as_str());
+        is_read && !stream.is_bucket() && !kept.has(&format!("dead.{}.>", stream.name))
     });
     read.map(|stream| Case {
         about: stream_in_words(stream),

@@ -1,5 +1,7 @@
 //! On a work queue each message belongs to one consumer.
 
+use std::collections::BTreeMap;
+
 use super::{Case, Lint, support::consumer_in_words};
 use crate::{
     name::subjects_overlap,
@@ -16,12 +18,13 @@ pub(super) const LINT: Lint = Lint {
 
 fn look(configs: &Configs) -> Vec<Case> {
     let queues = configs.streams.iter().filter(|stream| stream.retention == Retention::WorkQueue);
-    queues
-        .flat_map(|stream| {
-            let consumers: Vec<_> = configs.consumers.iter().filter(|one| one.stream == stream.name).collect();
-            pairs(&consumers)
-        })
-        .collect()
+    let mut readers: BTreeMap<&str, Vec<&ConsumerConfig>> = queues.map(|queue| (queue.name.as_str(), vec![])).collect();
+    for consumer in &configs.consumers {
+        if let Some(readers) = readers.get_mut(consumer.stream.as_str()) {
+            readers.push(consumer);
+        }
+    }
+    readers.values().flat_map(|consumers| pairs(consumers)).collect()
 }
 
 fn pairs(consumers: &[&ConsumerConfig]) -> Vec<Case> {

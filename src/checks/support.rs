@@ -21,9 +21,20 @@ pub(super) fn consumer_in_words(consumer: &ConsumerConfig) -> String {
     format!("consumer {} of stream {}", consumer.durable_name, consumer.stream)
 }
 
-/// Whether some stream takes this subject.
-pub(super) fn is_kept(configs: &Configs, subject: &str) -> bool {
-    configs.streams.iter().flat_map(|stream| &stream.subjects).any(|pattern| subjects_overlap(pattern, subject))
+/// What streams take of the subjects below `root`: with thousands of streams only these few have to be looked at for each subject.
+pub(super) struct Kept<'a>(Vec<&'a str>);
+
+impl<'a> Kept<'a> {
+    /// What streams take of what `root`, a subject pattern, stands for.
+    pub(super) fn of(configs: &'a Configs, root: &str) -> Self {
+        let subjects = configs.streams.iter().flat_map(|stream| &stream.subjects).map(String::as_str);
+        Self(subjects.filter(|pattern| subjects_overlap(pattern, root)).collect())
+    }
+
+    /// Whether some stream takes this one, which is among those of the root.
+    pub(super) fn has(&self, subject: &str) -> bool {
+        self.0.iter().any(|pattern| subjects_overlap(pattern, subject))
+    }
 }
 
 /// Whether it comes to an end by its size.

@@ -4,7 +4,7 @@
 //! A message that was the oldest stays it until the consumer has passed it or the stream has let it go, so one reading holds for long.
 //! Where nobody has read it, its time is reckoned from the first and the last message of the stream, and said to be an estimate.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use crate::{
     broker::{First, FirstFrom},
@@ -69,9 +69,10 @@ impl AgeReader {
         {
             let is_ours = account.is_some_and(|account| *account == *stream.account);
             let may_ask = is_ours && !self.silent.contains_key(&stream.name);
+            let source: Arc<str> = format!("stream {}", stream.name).into();
             each_consumer(stream, |at, consumer, stream| {
                 consumer.ages = match is_ours {
-                    true => unasked(consumer, stream, now),
+                    true => unasked(consumer, stream, &source, now),
                     false => hidden(&consumer.account),
                 };
                 if let Some(state) = consumer.state.fresh().filter(|state| may_ask && state.lag() > 0) {
@@ -202,7 +203,7 @@ fn each_consumer(stream: &mut Stream, mut look: impl FnMut(usize, &mut Consumer,
 }
 
 /// What is said of a consumer that is not asked for: what was read of it before and still holds, else an estimate.
-fn unasked(consumer: &Consumer, stream: &Stream, now: Timestamp) -> Reading<Ages> {
+fn unasked(consumer: &Consumer, stream: &Stream, source: &Arc<str>, now: Timestamp) -> Reading<Ages> {
     let state = match &consumer.state {
         Reading::Known(state) => state,
         Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => {
@@ -228,7 +229,7 @@ fn unasked(consumer: &Consumer, stream: &Stream, now: Timestamp) -> Reading<Ages
     };
     match &consumer.ages {
         Reading::Known(fact) if fact.value == ages => consumer.ages.clone(),
-        _ => Reading::known(ages, format!("stream {}", stream.name), now),
+        _ => Reading::known(ages, source.clone(), now),
     }
 }
 
@@ -248,8 +249,6 @@ fn estimate(held: &StreamState, from: u64, is_filtered: bool) -> Option<Oldest> 
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::snapshot::{ConsumerConfig, Contact, Listing, StreamConfig, Verdict};
 

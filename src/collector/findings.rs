@@ -10,67 +10,73 @@ use crate::{
 };
 
 /// What tells findings apart: the check, the account and what it is about.
-type Key = (&'static str, Option<String>, String);
+type Key<'a> = (&'static str, Option<&'a str>, &'a str);
 
 /// The findings of the round before.
 #[derive(Debug)]
 pub(super) struct Findings {
     thresholds: Thresholds,
-    since: HashMap<Key, Timestamp>,
-    last: Vec<Finding>,
+    last: Vec<Arc<Finding>>,
+    audits: Vec<Arc<Finding>>,
     linted: Option<Linted>,
-    lints: Vec<Finding>,
+    /// There may be some for each of thousands of consumers, so they go from round to round as they are.
+    lints: Vec<Arc<Finding>>,
 }
 
 /// What the lints were asked of. They compare everything with everything, so they are asked anew only when something changed.
 #[derive(Debug, PartialEq)]
 struct Linted {
     streams: Vec<(Arc<str>, Arc<StreamConfig>)>,
+    /// The durable ones; of others the lints know nothing.
     consumers: Vec<(Arc<str>, Arc<ConsumerConfig>)>,
     workers: Vec<WorkerFact>,
 }
 
 impl Findings {
     pub(super) fn new(thresholds: Thresholds) -> Self {
-        Self { thresholds, since: HashMap::new(), last: Vec::new(), linted: None, lints: Vec::new() }
+        Self { thresholds, last: Vec::new(), audits: Vec::new(), linted: None, lints: Vec::new() }
     }
 
-    /// Writes down what is found in `snapshot`. A round that did not read the streams leaves what was found before.
+    /// Writes down what is found in `snapshot`, the worst first. A round that did not read the streams leaves what was found before.
     pub(super) fn look(&mut self, snapshot: &mut Snapshot) {
         if snapshot.streams.fresh().is_some() {
             self.lint(snapshot);
-            let audits = checks::audit(snapshot, &self.thresholds);
-            self.last = self.dated(audits.into_iter().chain(self.lints.iter().cloned()).collect(), snapshot.taken);
+            self.audits = dated(checks::audit(snapshot, &self.thresholds), &self.audits, snapshot.taken);
+            self.last = self.audits.iter().chain(&self.lints).cloned().collect();
+            self.last.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         }
-        snapshot.findings = self.last.clone();
+        snapshot.findings.clone_from(&self.last);
     }
 
     fn lint(&mut self, snapshot: &Snapshot) {
         let now = Linted::of(snapshot);
         if self.linted.as_ref() != Some(&now) {
-            self.lints = checks::lint_all(snapshot);
+            self.lints = dated(checks::lint_all(snapshot), &self.lints, snapshot.taken);
             self.linted = Some(now);
         }
     }
+}
 
-    /// The worst first, each with the time since which it was found in every round.
-    fn dated(&mut self, mut findings: Vec<Finding>, now: Timestamp) -> Vec<Finding> {
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-        let before = std::mem::take(&mut self.since);
-        for finding in &mut findings {
-            let key = (finding.check, finding.account.clone(), finding.about.clone());
-            let since = before.get(&key).copied().unwrap_or(now);
-            finding.since = Some(since);
-            self.since.insert(key, since);
-        }
-        findings
-    }
+/// What was found, each with the time since which it was found in every round.
+fn dated(found: Vec<Finding>, before: &[Arc<Finding>], now: Timestamp) -> Vec<Arc<Finding>> {
+    let before: HashMap<Key<'_>, Option<Timestamp>> =
+        before.iter().map(|finding| (key(finding), finding.since)).collect();
+    let date = |mut finding: Finding| {
+        finding.since = Some(before.get(&key(&finding)).copied().flatten().unwrap_or(now));
+        Arc::new(finding)
+    };
+    found.into_iter().map(date).collect()
+}
+
+fn key(finding: &Finding) -> Key<'_> {
+    (finding.check, finding.account.as_deref(), &finding.about)
 }
 
 impl Linted {
     fn of(snapshot: &Snapshot) -> Self {
         let streams = snapshot.known_streams().iter().map(|stream| (stream.account.clone(), stream.config.clone()));
-        let consumers = snapshot.known_consumers().map(|consumer| (consumer.account.clone(), consumer.config.clone()));
+        let durable = snapshot.known_consumers().filter(|consumer| consumer.config.is_durable());
+        let consumers = durable.map(|consumer| (consumer.account.clone(), consumer.config.clone()));
         Self { streams: streams.collect(), consumers: consumers.collect(), workers: snapshot.workers().collect() }
     }
 }

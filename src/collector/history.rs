@@ -23,7 +23,7 @@ use store::{Block, Store};
 
 pub use store::StoreError;
 
-/// Things that are remembered at the most; a full history of each takes about 7 KB.
+/// Things that are remembered at the most; a full history of each takes about 5 KB.
 const SERIES_MOST: usize = 120_000;
 
 /// What has not been seen for this long is forgotten.
@@ -45,12 +45,19 @@ pub struct Whose {
 
 /// The history; clones are the same.
 #[derive(Debug, Clone, Default)]
-pub struct History(Arc<Mutex<Inner>>);
+pub struct History(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    inner: Mutex<Inner>,
+    /// Apart from what pages read, so that none of them waits for the disk.
+    store: Mutex<Option<Store>>,
+}
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: HashMap<Whose, Kept>,
-    store: Option<Store>,
+    kept: HashMap<Arc<Whose>, Kept>,
+    is_on_disk: bool,
     /// Since when there is a history at all.
     since: Option<Timestamp>,
 }
@@ -73,17 +80,10 @@ impl History {
     /// # Errors
     /// When the folder cannot be made, read or written to.
     pub fn in_folder(folder: &Path, now: Timestamp) -> Result<Self, StoreError> {
-        let (store, past) = Store::open(folder, now)?;
-        let mut inner = Inner { store: Some(store), ..Inner::default() };
-        for Block { span, at, points } in past {
-            inner.since = Some(inner.since.map_or(at, |since| since.min(at)));
-            for (whose, point) in points {
-                let kept = inner.kept.entry(whose).or_insert_with(|| Kept::new(at));
-                kept.seen = kept.seen.max(at);
-                kept.rings[place(span)].put(at, point);
-            }
-        }
-        Ok(Self(Arc::new(Mutex::new(inner))))
+        let mut inner = Inner::default();
+        let store = Store::open(folder, now, |block| inner.put(block))?;
+        inner.is_on_disk = true;
+        Ok(Self(Arc::new(Shared { inner: Mutex::new(inner), store: Mutex::new(Some(store)) })))
     }
 
     /// Since when there is a history; `None` before the first round.
@@ -93,7 +93,7 @@ impl History {
 
     /// Whether it outlives the program.
     pub fn is_on_disk(&self) -> bool {
-        self.inner().store.is_some()
+        self.inner().is_on_disk
     }
 
     /// What is known of `whose` over `span`, up to `now`; `None` when it was never seen.
@@ -108,21 +108,35 @@ impl History {
     /// When the folder cannot be written to.
     pub fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let now = snapshot.taken;
-        let mut inner = self.inner();
-        inner.since.get_or_insert(now);
+        self.inner().since.get_or_insert(now);
         for stream in snapshot.known_streams() {
+            // A page that looks back waits for one stream at the most.
+            let mut inner = self.inner();
             inner.add(of_stream(stream), now);
             let consumers = stream.consumers.value().map_or(&[][..], |list| &list.rows);
             for consumer in consumers {
                 inner.add(of_consumer(consumer, now), now);
             }
         }
-        inner.kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
-        inner.write(now)
+        self.inner().kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
+        self.write(now)
+    }
+
+    /// Writes the last complete step of each ring that is kept on disk, once.
+    fn write(&self, now: Timestamp) -> Result<(), StoreError> {
+        let mut store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(store) = &mut *store else { return Ok(()) };
+        for span in [Span::Hours, Span::Day] {
+            if let Some(at) = store.due(span, now) {
+                let points = self.inner().at(span, at);
+                store.write(span, at, points.iter().map(|(whose, point)| (&**whose, *point)))?;
+            }
+        }
+        Ok(())
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,25 +146,31 @@ impl Inner {
         if self.kept.len() >= SERIES_MOST && !self.kept.contains_key(&whose) {
             return;
         }
-        let kept = self.kept.entry(whose).or_insert_with(|| Kept::new(now));
+        let kept = self.of(whose, now);
         kept.seen = now;
         for ring in &mut kept.rings {
             ring.add(now, point);
         }
     }
 
-    /// Writes the last complete step of each ring that is kept on disk, once.
-    fn write(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(store) = &mut self.store else { return Ok(()) };
-        for span in [Span::Hours, Span::Day] {
-            let Some(at) = store.due(span, now) else { continue };
-            let points = self.kept.iter().filter_map(|(whose, kept)| {
-                let point = kept.rings[place(span)].at(at)?;
-                Some((whose, point))
-            });
-            store.write(span, at, points)?;
+    /// Puts back what was kept on disk.
+    fn put(&mut self, Block { span, at, points }: Block) {
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
+        for (whose, point) in points {
+            let kept = self.of(whose, at);
+            kept.seen = kept.seen.max(at);
+            kept.rings[place(span)].put(at, point);
         }
-        Ok(())
+    }
+
+    fn of(&mut self, whose: Whose, now: Timestamp) -> &mut Kept {
+        self.kept.entry(Arc::new(whose)).or_insert_with(|| Kept::new(now))
+    }
+
+    /// What is known of the step that `at` falls into.
+    fn at(&self, span: Span, at: Timestamp) -> Vec<(Arc<Whose>, Point)> {
+        let known = self.kept.iter().filter_map(|(whose, kept)| Some((whose.clone(), kept.rings[place(span)].at(at)?)));
+        known.collect()
     }
 }
 

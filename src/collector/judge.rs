@@ -6,14 +6,14 @@ use std::{
 };
 
 use crate::{
-    checks::consumer::{self, Facts},
+    checks::consumer::{self, Facts, SAMPLES},
     clock::Timestamp,
     name::{ConsumerName, StreamName},
     snapshot::{Consumer, ConsumerState, Reading, Sample, Snapshot, Stream, StreamState, Verdict, WorkerFact},
 };
 
-/// Rounds that are remembered of a consumer: more than any check looks at.
-const SAMPLES: usize = 12;
+/// Rounds for which those of a consumer that is gone are kept.
+const GONE_ROUNDS: usize = 12;
 
 /// Consumers that are gone and remembered at the most: where they come and go all the time, nobody looks for those of yesterday.
 const GONE_MOST: usize = 1_000;
@@ -40,7 +40,10 @@ impl Judge {
             if let Reading::Known(list) | Reading::Stale { fact: list, .. } = &mut consumers {
                 for consumer in &mut list.value.rows {
                     let key = (consumer.account.clone(), consumer.stream.clone(), consumer.name.clone());
-                    let mut window = windows.remove(&key).or_else(|| self.come_back(&key)).unwrap_or_default();
+                    let mut window = windows
+                        .remove(&key)
+                        .or_else(|| self.come_back(&key))
+                        .unwrap_or_else(|| VecDeque::with_capacity(SAMPLES));
                     let pulls = workers.get(&(consumer.stream.clone(), consumer.name.clone()));
                     consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
                     self.windows.insert(key, window);
@@ -59,7 +62,7 @@ impl Judge {
     fn keep_gone(&mut self, windows: HashMap<Key, VecDeque<Sample>>) {
         self.gone.retain(|_, (_, missed)| {
             *missed += 1;
-            *missed < SAMPLES
+            *missed < GONE_ROUNDS
         });
         let room = GONE_MOST.saturating_sub(self.gone.len());
         self.gone.extend(windows.into_iter().take(room).map(|(key, window)| (key, (window, 1))));

@@ -6,7 +6,7 @@ use super::{gone, trend};
 use crate::{
     broker::Answers,
     clock::Timestamp,
-    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, NewLeader, Reading, Snapshot, Stream, Why},
+    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, NewLeader, Reading, Snapshot, Stream, Verdict, Why},
 };
 
 /// The snapshot that follows `last`.
@@ -77,7 +77,9 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
     }
     now.trend = trend::of_consumer(&now.state, last.map(|last| &last.state));
     if let Some(last) = last {
-        now.verdict = last.verdict.clone();
+        // What follows from this round is said by this round; of the last it is only asked what it said, and since when.
+        let Verdict { label, severity, since, .. } = last.verdict;
+        now.verdict = Verdict { label, severity, ..Verdict::unknown("", since) };
         now.ages = last.ages.clone();
         now.failures = last.failures.clone();
     }

@@ -30,7 +30,7 @@ pub enum Discard {
 }
 
 /// How a stream is set up. A limit of 0 or less is none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct StreamConfig {
     /// Its name.
@@ -86,7 +86,7 @@ pub struct Origin {
 }
 
 /// How a consumer is set up. A limit of 0 or less is none.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConsumerConfig {
     /// The stream that it reads.

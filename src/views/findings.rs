@@ -44,7 +44,7 @@ impl FindingsPage {
     pub(super) fn of(search: &Search, look: &Look<'_>) -> Self {
         let all = &look.snapshot.findings;
         let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
-        let found: Vec<&Finding> = all.iter().filter(is_found).collect();
+        let found: Vec<&Finding> = all.iter().map(AsRef::as_ref).filter(is_found).collect();
         let choices = choices(&found, search, look);
         let shown = found.iter().filter(|finding| search.severity.is_none_or(|severity| finding.severity == severity));
         let rows: Vec<FindingRow> = shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding)).collect();
@@ -86,7 +86,7 @@ impl FindingRow {
     /// What was found of one thing, which is called as the checks call it.
     pub(super) fn about(what: &str, look: &Look<'_>) -> Vec<Self> {
         let findings = look.snapshot.findings.iter().filter(|finding| finding.about == what);
-        findings.take(MOST).map(Self::of).collect()
+        findings.take(MOST).map(|finding| Self::of(finding)).collect()
     }
 
     fn of(finding: &Finding) -> Self {

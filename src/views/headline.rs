@@ -215,12 +215,15 @@ fn checks(look: &Look<'_>) -> Option<Finding> {
         next_step: or_nothing(&finding.next_step),
         ..Detail::new(format::cut(&finding.about), format::sentence(&format::cut(&finding.sentence)), href.clone())
     };
-    let details: Vec<Detail> = findings.map(detail).collect();
-    let sentence = match details.len() {
+    let count = findings.clone().count();
+    let sentence = match count {
         1 => "1 finding needs you".to_owned(),
         many => format!("{} need you", format::counted(many, "finding")),
     };
-    Some(Finding { level, sentence, since: None, details: cut(details, &href) })
+    let shown = findings.take(DETAILS_MOST).map(|finding| detail(finding));
+    let more = count.saturating_sub(DETAILS_MOST);
+    let rest = (more > 0).then(|| Detail::new(format!("and {more} more"), "", href.as_str()));
+    Some(Finding { level, sentence, since: None, details: shown.chain(rest).collect() })
 }
 
 /// Parts of the snapshot that were asked for and not answered, beside the streams.

@@ -80,7 +80,7 @@ fn labels(look: &Look<'_>) -> Vec<Choice> {
 
 /// How many findings there are of each severity, where there is any.
 fn severities(look: &Look<'_>) -> Vec<Choice> {
-    let findings: Vec<&Finding> = look.snapshot.findings.iter().collect();
+    let findings: Vec<&Finding> = look.snapshot.findings.iter().map(AsRef::as_ref).collect();
     if findings.is_empty() { Vec::new() } else { findings::choices(&findings, &Search::default(), look) }
 }
 

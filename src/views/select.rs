@@ -23,7 +23,7 @@ pub fn streams_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Stream
 pub fn findings_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Finding> {
     let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
     let is_wanted = |finding: &&Finding| search.severity.is_none_or(|severity| finding.severity == severity);
-    snapshot.findings.iter().filter(is_found).filter(is_wanted).collect()
+    snapshot.findings.iter().map(AsRef::as_ref).filter(is_found).filter(is_wanted).collect()
 }
 
 /// The advisories that a search finds, the newest first.

@@ -12,7 +12,7 @@ use super::{
     pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
     replicas,
 };
-use crate::snapshot::{Cluster, Reading, Server, Snapshot, Span};
+use crate::snapshot::{Cluster, Reading, Server, Snapshot, Span, Stream};
 
 /// Rows of the table; a note says how many more there are.
 const ROWS_MOST: usize = 100;
@@ -84,7 +84,6 @@ impl ServersPage {
         lagging.truncate(ROWS_MOST);
         let leaders = leads(look.snapshot).into_iter().map(|(name, leads)| (server_name(name), leads));
         let hides = look.snapshot.servers.value().is_none();
-        let cluster = |stream: &crate::snapshot::Stream| stream.state.value().and_then(|state| state.cluster.clone());
         let streams = look.snapshot.known_streams();
         let leaderless = streams.iter().filter(|row| cluster(row).is_some_and(|cluster| cluster.leader.is_none()));
         Self {
@@ -105,6 +104,10 @@ impl ServersPage {
             cost: CostPanel::of(look),
         }
     }
+}
+
+fn cluster(stream: &Stream) -> Option<&Cluster> {
+    stream.state.value()?.cluster.as_ref()
 }
 
 /// What each server leads, by its name.
@@ -134,27 +137,31 @@ fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>) -> Option<
 
 fn lagging(look: &Look<'_>) -> Vec<Lagging> {
     let streams = look.snapshot.known_streams().iter().flat_map(|row| {
-        let href = look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default()));
+        let href = || look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default()));
         let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
-        behind(cluster, format!("stream {}", row.name), href)
+        behind(cluster, || (format!("stream {}", row.name), href()))
     });
     let consumers = look.snapshot.known_consumers().flat_map(|row| {
         let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
-        behind(cluster, format!("{} on {}", row.name, row.stream), look.link(&consumers::page_of(row)))
+        behind(cluster, || (format!("{} on {}", row.name, row.stream), look.link(&consumers::page_of(row))))
     });
     streams.chain(consumers).collect()
 }
 
-fn behind(cluster: Option<&Cluster>, what: String, href: String) -> Vec<Lagging> {
+/// The replicas that are behind. `named` says what they are of, and where that is shown.
+fn behind(cluster: Option<&Cluster>, named: impl Fn() -> (String, String)) -> Vec<Lagging> {
     let followers = cluster.into_iter().flat_map(|cluster| &cluster.replicas);
     let late = followers.filter(|replica| replica.is_offline || !replica.is_current);
-    late.map(|replica| Lagging {
-        what: what.clone(),
-        href: href.clone(),
-        replica: server_name(&replica.name),
-        sign: replicas::sign(replica),
-        behind: format::counted_u64(replica.behind, "operation"),
-        heard: format!("{} ago", crate::clock::Age(replica.heard_ago)),
+    late.map(|replica| {
+        let (what, href) = named();
+        Lagging {
+            what,
+            href,
+            replica: server_name(&replica.name),
+            sign: replicas::sign(replica),
+            behind: format::counted_u64(replica.behind, "operation"),
+            heard: format!("{} ago", crate::clock::Age(replica.heard_ago)),
+        }
     })
     .collect()
 }

@@ -8,7 +8,7 @@ use axum::{
     routing::{MethodRouter, any},
 };
 
-use super::state::Web;
+use super::state::{Web, aside};
 use crate::api::{self, Failure};
 
 /// Answers everything below `/api`.
@@ -25,7 +25,9 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
     if path == "/api/openapi.json" {
         return json(StatusCode::OK, api::document(&web.site().base).to_string());
     }
-    match web.answer(path.strip_prefix(api::PREFIX).unwrap_or_default(), uri.query().unwrap_or_default()) {
+    let path = path.strip_prefix(api::PREFIX).unwrap_or_default().to_owned();
+    let query = uri.query().unwrap_or_default().to_owned();
+    match aside(move || web.answer(&path, &query)).await {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(failure) => failed(&failure),
     }

@@ -81,7 +81,7 @@ impl Feed {
                 _ = self.ping.tick() => return Some(Event::default().event("ping").data("")),
             }
             self.snapshots.mark_unchanged();
-            match self.web.draw(&self.page) {
+            match self.web.draw_in_turn(&self.page).await {
                 Ok(drawing) if drawing.event == self.sent => {}
                 Ok(drawing) => {
                     self.sent.clone_from(&drawing.event);

@@ -21,6 +21,9 @@ use crate::{
 /// Streams of updates that may be open at once: one for each visible tab.
 const STREAMS_MOST: usize = 512;
 
+/// Drawings that are made at once for tabs that follow a page. More would leave no processor to whoever asks for one.
+const TURNS: usize = 2;
+
 /// A drawing serves others for this long; its ages are off by no more.
 const FRESH: Duration = Duration::from_millis(300);
 
@@ -52,6 +55,8 @@ struct Shared {
     stop: CancellationToken,
     streams: Arc<Semaphore>,
     drawings: Mutex<HashMap<Page, Drawing>>,
+    /// Drawings for tabs that follow a page: all of them want one at the end of a round.
+    turns: Semaphore,
     /// Tells this run of the program from others in the names of events.
     run: String,
 }
@@ -63,6 +68,14 @@ pub(super) struct Drawing {
     pub(super) event: String,
     pub(super) main: Arc<Main>,
     drawn: Timestamp,
+}
+
+/// Does what takes longer than other requests should wait on a thread of its own.
+pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 impl Web {
@@ -84,6 +97,7 @@ impl Web {
             stop,
             streams: Arc::new(Semaphore::new(STREAMS_MOST)),
             drawings: Mutex::default(),
+            turns: Semaphore::new(TURNS),
             run,
         }))
     }
@@ -114,18 +128,29 @@ impl Web {
         api::answer(path, query, &snapshot, self.0.clock.now())
     }
 
+    /// The page as it looks now, for a tab that follows it. Whoever asks for a page waits for none of these.
+    pub(super) async fn draw_in_turn(&self, page: &Page) -> Result<Drawing, askama::Error> {
+        // It is never closed.
+        let _turn = self.0.turns.acquire().await;
+        self.draw(page).await
+    }
+
     /// The page as it looks now.
-    pub(super) fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
+    pub(super) async fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
         let snapshot = self.0.snapshots.borrow().clone();
         let event = format!("{}-{}", self.0.run, snapshot.round);
         let now = self.0.clock.now();
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let main = Arc::new(views::draw(page, &snapshot, &self.past(page, now), &self.0.site, now)?);
-        let drawing = Drawing { event, main, drawn: now };
-        self.keep(page, drawing.clone());
-        Ok(drawing)
+        let (web, page) = (self.clone(), page.clone());
+        aside(move || {
+            let main = Arc::new(views::draw(&page, &snapshot, &web.past(&page, now), web.site(), now)?);
+            let drawing = Drawing { event, main, drawn: now };
+            web.keep(&page, drawing.clone());
+            Ok(drawing)
+        })
+        .await
     }
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {

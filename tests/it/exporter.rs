@@ -228,7 +228,7 @@ fn full() -> Snapshot {
         }
     });
     let stats = RoundStats { servers_expected: Some(3), servers_answered: 2, rows_dropped: 7, ..RoundStats::default() };
-    Snapshot { findings: vec![finding()], stats, ..with_streams(vec![one]) }
+    Snapshot { findings: vec![Arc::new(finding())], stats, ..with_streams(vec![one]) }
 }
 
 fn finding() -> Finding {

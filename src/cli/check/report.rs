@@ -58,7 +58,7 @@ impl Report {
     pub(super) fn of(snapshot: &Snapshot, rounds: u64, fail_on: Severity) -> Self {
         let verdicts =
             snapshot.known_consumers().filter(|one| one.verdict.severity >= Severity::Notice).map(Item::of_verdict);
-        let findings = snapshot.findings.iter().map(Item::of_finding);
+        let findings = snapshot.findings.iter().map(|finding| Item::of_finding(finding));
         let mut items: Vec<Item> = verdicts.chain(findings).collect();
         items.sort_by_key(|item| Reverse(item.severity));
         Self {

@@ -58,21 +58,24 @@ struct Wire<W> {
 }
 
 impl Store {
-    /// Opens the folder, and reads what of it is not too old, the oldest first.
-    pub(super) fn open(folder: &Path, now: Timestamp) -> Result<(Self, Vec<Block>), StoreError> {
+    /// Opens the folder, and hands what of it is not too old to `take`, the oldest first: a block at a time, since a day of many is large.
+    pub(super) fn open(folder: &Path, now: Timestamp, mut take: impl FnMut(Block)) -> Result<Self, StoreError> {
         let failed = |source| StoreError { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
-        let mut blocks = Vec::new();
+        let mut take = |block: Block| {
+            if block.at <= now && block.at.age(now).0 <= kept(block.span) {
+                take(block);
+            }
+        };
         let mut written = [0; 2];
         for (place, span) in [Span::Hours, Span::Day].into_iter().enumerate() {
             for path in files(folder, span).map_err(failed)? {
-                read(&path, span, &mut blocks).map_err(|source| StoreError { path, source })?;
+                read(&path, span, &mut take).map_err(|source| StoreError { path, source })?;
             }
             // What was complete before we began is not ours to write.
             written[place] = step_of(span, now) - 1;
         }
-        blocks.retain(|block| block.at.age(now).0 <= kept(block.span) && block.at <= now);
-        Ok((Self { folder: folder.to_owned(), written }, blocks))
+        Ok(Self { folder: folder.to_owned(), written })
     }
 
     /// The start of the last complete step of `span`, if it is still to be written.
@@ -161,12 +164,12 @@ fn append(path: &Path, block: &impl Serialize) -> io::Result<()> {
 
 /// Reads the blocks of a file up to the first that is not whole. Where one was torn by the end of a process, the file ends before it from
 /// now on, so that what is appended can be read.
-fn read(path: &Path, span: Span, blocks: &mut Vec<Block>) -> io::Result<()> {
+fn read(path: &Path, span: Span, take: &mut impl FnMut(Block)) -> io::Result<()> {
     let mut bytes = Vec::new();
     File::open(path)?.read_to_end(&mut bytes)?;
     let mut rest = bytes.as_slice();
     while let Some((block, after)) = next(rest, span) {
-        blocks.push(block);
+        take(block);
         rest = after;
     }
     if !rest.is_empty() {
@@ -213,8 +216,7 @@ mod tests {
     }
 
     fn written(folder: &Path) -> Store {
-        let (mut store, past) = Store::open(folder, at(0)).unwrap();
-        assert!(past.is_empty());
+        let mut store = Store::open(folder, at(0), |block| panic!("{block:?}")).unwrap();
         assert_eq!(store.due(Span::Hours, at(59)), None);
         for minute in 1..=3 {
             let due = store.due(Span::Hours, at(60 * minute)).unwrap();
@@ -227,8 +229,10 @@ mod tests {
     }
 
     fn found(folder: &Path, now: u64) -> Vec<f32> {
-        let (_, past) = Store::open(folder, at(now)).unwrap();
-        past.iter().flat_map(|block| &block.points).map(|(_, point)| point.waiting).collect()
+        let mut found = Vec::new();
+        let take = |block: Block| found.extend(block.points.iter().map(|(_, point)| point.waiting));
+        Store::open(folder, at(now), take).unwrap();
+        found
     }
 
     #[test]

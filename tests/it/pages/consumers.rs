@@ -123,7 +123,7 @@ fn told() -> Snapshot {
         kill_switch: None,
     }];
     all.presence = Reading::known(instances, "bucket presence", now());
-    all.findings = vec![Finding {
+    all.findings = vec![Arc::new(Finding {
         check: "ack_wait_under_p99",
         severity: Severity::Warning,
         account: None,
@@ -132,7 +132,7 @@ fn told() -> Snapshot {
         evidence: "99 of 100 handlers take up to 45 s".to_owned(),
         next_step: "raise ack_wait".to_owned(),
         since: None,
-    }];
+    })];
     all
 }
 

@@ -57,7 +57,7 @@ fn hostile() -> Snapshot {
     if let Reading::Known(list) = &mut row.consumers {
         spoil(&mut list.value.rows[0]);
     }
-    hostile.findings = vec![Finding {
+    hostile.findings = vec![Arc::new(Finding {
         check: "no_limits",
         severity: Severity::Critical,
         account: None,
@@ -66,7 +66,7 @@ fn hostile() -> Snapshot {
         evidence: HOSTILE.repeat(10_000),
         next_step: HOSTILE.to_owned(),
         since: None,
-    }];
+    })];
     hostile.streams = count(vec![row]);
     hostile.app.url = HOSTILE.to_owned();
     hostile.app.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));
