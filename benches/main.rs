@@ -4,11 +4,15 @@
 
 mod child;
 mod collector;
+mod crowd;
+mod day;
 mod demo;
 mod drain;
 mod measured;
 mod memory;
 mod metrics;
+mod observer;
+mod pages;
 mod pairs;
 mod publish;
 mod report;
@@ -16,7 +20,9 @@ mod round;
 mod running_demo;
 mod shop;
 mod soak;
+mod standing;
 mod usage;
+mod viewers;
 mod worker;
 
 #[path = "../tests/it/support"]
@@ -54,6 +60,9 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("round", |_, report| round::run(report), true),
     ("crowd", |_, report| round::crowd(report), true),
     ("metrics", |_, report| metrics::run(report), true),
+    ("observer", |_, report| standing::run(report), true),
+    ("pages", |_, report| pages::run(report), true),
+    ("viewers", |_, report| viewers::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 

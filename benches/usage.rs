@@ -20,8 +20,17 @@ fn proportional_kib(pid: u32) -> Option<f64> {
 
 /// The most memory that one process has had in megabytes (10^6 bytes), pages that it shares counted whole.
 pub fn peak_megabytes(pid: u32) -> Option<f64> {
+    status_megabytes(pid, "VmHWM:")
+}
+
+/// The memory that one process has now in megabytes (10^6 bytes), pages that it shares counted whole.
+pub fn resident_megabytes(pid: u32) -> Option<f64> {
+    status_megabytes(pid, "VmRSS:")
+}
+
+fn status_megabytes(pid: u32, name: &str) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024.0 / 1e6)
 }
