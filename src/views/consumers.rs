@@ -8,7 +8,7 @@ use super::{
     Look, ages, format,
     lists::{Choice, Entry, Pager, ROWS, accounts},
     page::Page,
-    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
+    pieces::{Dotted, Gap, Level, Moment, Number, Sign, Stamp},
     search::{Search, Sort},
     standing,
 };
@@ -45,7 +45,7 @@ struct ConsumerRow {
     stream: String,
     stream_href: String,
     is_ephemeral: bool,
-    filters: String,
+    filters: Dotted,
     is_stale: bool,
     sign: Sign,
     since: Option<Moment>,
@@ -269,7 +269,7 @@ impl ConsumerRow {
                 Span::default(),
             )),
             is_ephemeral: !consumer.config.is_durable(),
-            filters: filters(consumer),
+            filters: Dotted::new(filters(consumer)),
             since: standing.is_trouble().then(|| Moment::length(consumer.verdict.since, look)),
             sign: standing.sign,
             // Why a whole list is old stands once above it.

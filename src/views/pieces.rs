@@ -190,6 +190,19 @@ impl Number {
     }
 }
 
+/// Names of several words between dots, such as subjects: a narrow column keeps each whole where it can, and else breaks it behind a dot.
+#[derive(Debug, Clone, PartialEq, Eq, Template)]
+#[template(path = "parts/dotted.html")]
+pub(super) struct Dotted {
+    text: String,
+}
+
+impl Dotted {
+    pub(super) fn new(text: String) -> Self {
+        Self { text }
+    }
+}
+
 /// The id of a trace: a link where the settings say what shows traces, else text to copy.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "parts/trace.html")]
@@ -236,3 +249,4 @@ impl HtmlSafe for Age<'_> {}
 impl HtmlSafe for Gap {}
 impl HtmlSafe for Number {}
 impl HtmlSafe for TraceLink {}
+impl HtmlSafe for Dotted {}
