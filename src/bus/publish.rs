@@ -24,6 +24,7 @@ use crate::{
 
 pub(super) use confirmations::{Ack, Answer, Confirmations, Refusal};
 pub use error::PublishError;
+pub(super) use error::is_full;
 use kinds::Kind;
 pub(super) use kinds::Kinds;
 pub(super) use linger::Linger;

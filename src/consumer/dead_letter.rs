@@ -33,9 +33,6 @@ pub use stored::StoredError;
 /// The server's code for "this message is larger than the stream takes".
 const TOO_LARGE_FOR_STREAM: u64 = 10_054;
 
-/// The server's code for "this message cannot be stored", such as for want of room.
-const NOT_STORED: u64 = 10_077;
-
 /// A stream confirms within milliseconds; a copy that waits longer than this may wait for one that is not there.
 const SEEN_TO_AFTER: Duration = Duration::from_millis(200);
 
@@ -59,8 +56,7 @@ pub(super) enum BuryError {
 impl From<PublishError> for BuryError {
     fn from(error: PublishError) -> Self {
         match &error {
-            // The server's words are `maximum bytes exceeded` and `maximum messages exceeded`.
-            PublishError::Refused { code: NOT_STORED, why, .. } if why.starts_with("maximum ") => Self::Full(error),
+            PublishError::Full { .. } => Self::Full(error),
             _ => Self::Publish(error),
         }
     }

@@ -68,7 +68,7 @@ impl Commit<'_> {
                 Err(error) => error,
             };
             failures += 1;
-            if !error.is_transient() || failures >= attempts {
+            if !error.may_pass_soon() || failures >= attempts {
                 return Err(error);
             }
             tokio::time::sleep(BACKOFF.wait(failures, fastrand::f64())).await;

@@ -4,7 +4,7 @@ use async_nats::RequestError;
 
 use super::BATCH_MOST;
 use crate::{
-    bus::{PublishError, ReadError},
+    bus::{PublishError, ReadError, publish::is_full},
     message::MessageId,
 };
 
@@ -97,6 +97,15 @@ impl BatchError {
             | Self::NotAtomic { .. }
             | Self::Conflict { .. }
             | Self::Answer { .. } => false,
+        }
+    }
+
+    /// Whether it may pass while somebody waits. A stream that is full stays so until somebody or something makes room.
+    pub(super) fn may_pass_soon(&self) -> bool {
+        match self {
+            Self::Message(error) => error.may_pass_soon(),
+            Self::Refused { code, why, .. } => self.is_transient() && !is_full(*code, why),
+            _ => self.is_transient(),
         }
     }
 

@@ -77,6 +77,19 @@ pub enum PublishError {
         /// The server's words.
         why: String,
     },
+    /// The stream has no room, and is set up to refuse what is new.
+    #[error(
+        "publishing on {subject}: stream {stream} is full ({why}) and refuses what is new; remove what nobody needs (`nats stream purge \
+         {stream}`), or let it keep more, then publish again"
+    )]
+    Full {
+        /// The subject.
+        subject: Subject,
+        /// The stream.
+        stream: Cow<'static, str>,
+        /// The server's words, such as `maximum bytes exceeded`.
+        why: String,
+    },
     /// The stream's answer makes no sense.
     #[error("publishing on {subject}: the answer is not that of a stream; does something else listen there?")]
     Answer {
@@ -106,10 +119,24 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// A refusal, as a stream answers it.
+    pub(in crate::bus) fn refused(subject: Subject, stream: Cow<'static, str>, code: u64, why: String) -> Self {
+        if is_full(code, &why) { Self::Full { subject, stream, why } } else { Self::Refused { subject, code, why } }
+    }
+
+    /// Whether it may pass while somebody waits. A stream that is full stays so until somebody or something makes room.
+    pub(in crate::bus) fn may_pass_soon(&self) -> bool {
+        self.is_transient() && !matches!(self, Self::Full { .. })
+    }
+
     /// Whether the same message may be taken later with nothing changed on our side.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::WindowFull { .. } | Self::Unclear { .. } | Self::Forgotten => true,
+            Self::Unavailable { .. }
+            | Self::Full { .. }
+            | Self::WindowFull { .. }
+            | Self::Unclear { .. }
+            | Self::Forgotten => true,
             Self::Claim { source, .. } => source.is_transient(),
             // 503 with a code of its own: no leader, no room on the disk.
             Self::Refused { code, .. } => matches!(code, 10008 | 10023 | 10047 | 10074 | 10077),
@@ -125,8 +152,38 @@ impl PublishError {
             Self::Claim { .. } => "claim",
             Self::Unavailable { .. } | Self::Unclear { .. } | Self::Forgotten => "unavailable",
             Self::WindowFull { .. } => "window_full",
+            Self::Full { .. } => "full",
             Self::Refused { .. } | Self::Answer { .. } => "refused",
             Self::Conflict { .. } => "conflict",
         }
+    }
+}
+
+/// The server's code for "this message cannot be stored".
+const NOT_STORED: u64 = 10_077;
+
+/// Whether the stream refuses for want of room by its own limits: `maximum bytes exceeded`, `maximum messages exceeded`, `maximum messages
+/// per subject exceeded`. With other words the same code says that the disk is full, or away.
+pub(in crate::bus) fn is_full(code: u64, why: &str) -> bool {
+    code == NOT_STORED && why.starts_with("maximum ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(code: u64, why: &str, is_full: bool, may_pass_soon: bool) {
+        let error = PublishError::refused("a.1".parse().unwrap(), "A".into(), code, why.to_owned());
+        let found = (matches!(error, PublishError::Full { .. }), error.may_pass_soon(), error.is_transient());
+        assert_eq!(found, (is_full, may_pass_soon, is_full || may_pass_soon), "{code} {why}");
+    }
+
+    #[test]
+    fn a_stream_that_is_full_is_not_waited_for_and_may_be_tried_later() {
+        check(10_077, "maximum bytes exceeded", true, false);
+        check(10_077, "maximum messages per subject exceeded", true, false);
+        check(10_077, "no space left on device", false, true);
+        check(10_008, "system temporarily unavailable", false, true);
+        check(10_060, "expected stream does not match", false, false);
     }
 }

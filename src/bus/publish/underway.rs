@@ -139,7 +139,7 @@ impl Parcel {
             };
             failures += 1;
             let wait = BACKOFF.wait(failures, fastrand::f64());
-            if !error.is_transient() || began.elapsed() + wait > PATIENCE {
+            if !error.may_pass_soon() || began.elapsed() + wait > PATIENCE {
                 return Err(error);
             }
             tokio::time::sleep(wait).await;
@@ -211,7 +211,7 @@ impl Parcel {
             None => Ok(Taken::Stored { sequence: ack.seq.unwrap_or_default(), is_duplicate: ack.duplicate }),
             Some(refusal) if WRONG_LAST_SEQUENCE.contains(&refusal.err_code) => Ok(Taken::SubjectInUse),
             Some(refusal) => {
-                Err(PublishError::Refused { subject: self.subject(), code: refusal.err_code, why: refusal.description })
+                Err(PublishError::refused(self.subject(), self.stream.clone(), refusal.err_code, refusal.description))
             }
         }
     }

@@ -151,6 +151,7 @@ async fn what_has_no_room_among_the_dead_letters_stays_and_the_log_says_why() {
     for payload in ["no ping", "none either"] {
         publish(&world, &[], payload).await;
     }
+    let began = std::time::Instant::now();
     start(&world, &tasks);
     let words = "stream DEAD_LETTERS is full: replay its letters";
     eventually(LIMIT, "the log says that there is no room", async || {
@@ -158,6 +159,8 @@ async fn what_has_no_room_among_the_dead_letters_stays_and_the_log_says_why() {
         if said.iter().any(|line| line.contains(words)) { Ok(()) } else { Err(said.join("\n")) }
     })
     .await;
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(5), "what may pass is tried for 10 s, and this does not: {took:?}");
     assert!(tasks.stop(LIMIT).await);
     let left = world.consumer_info("w").await.num_ack_pending;
     assert_eq!((copies(&world).await, left), (1, 1), "one lies there, the other is not let go");
