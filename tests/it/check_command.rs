@@ -1,6 +1,6 @@
 //! `streamgauge check` as cron, CI and monitors meet it: what it writes, and the code that it ends with.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use async_nats::jetstream::{self, consumer::pull, stream};
 use serde_json::Value;
@@ -92,15 +92,19 @@ async fn a_stream_that_removes_what_nobody_read_is_losing_it_and_is_cured() {
     let server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;
     let orders = orders(&jetstream, 5, &[]).await;
+    let is_over = Cell::new(false);
+    // Each message is confirmed: one that is still on its way would come after the purge.
     let publisher = async {
-        loop {
+        while !is_over.get() {
             publish(&jetstream, 1).await;
         }
     };
-    let losing = tokio::select! {
-        ended = check(&server, &["--format", "json"]) => ended.expect(1),
-        () = publisher => unreachable!("it publishes for ever"),
+    let losing = async {
+        let ended = check(&server, &["--format", "json"]).await;
+        is_over.set(true);
+        ended.expect(1)
     };
+    let (losing, ()) = tokio::join!(losing, publisher);
     let json: Value = serde_json::from_str(&losing.out).unwrap();
     assert_eq!(json["items"][0]["check"], "losing", "{}", losing.out);
     orders.purge().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+    atomic::{AtomicBool, AtomicU32, Ordering::SeqCst},
 };
 
 use streamgauge::{
@@ -10,7 +10,7 @@ use streamgauge::{
     handler::{Context, Outcome},
     tasks::Tasks,
 };
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Semaphore};
 
 use super::{
     LIMIT, Pinged, World,
@@ -78,20 +78,32 @@ async fn an_ack_that_nobody_confirms_is_counted_and_its_message_comes_again() {
     assert!(tasks.stop(LIMIT).await);
 }
 
+/// Handlers that are done only when the worker is about to end: their acks leave, and nobody is there any more but who waits for the
+/// server's word.
 #[tokio::test]
 async fn a_worker_that_ends_waits_for_what_is_acked() {
+    const MESSAGES: u32 = 500;
     let world = World::new().await;
-    world.publish(0..500).await;
-    let (tasks, handled) = (Tasks::default(), Arc::new(AtomicUsize::new(0)));
-    let counted = handled.clone();
-    let counts = move |_: Context, _: Pinged| {
+    world.publish(0..MESSAGES).await;
+    let (tasks, started, gate) = (Tasks::default(), Arc::new(AtomicU32::new(0)), Arc::new(Semaphore::new(0)));
+    let (counted, opened) = (started.clone(), gate.clone());
+    let waits = move |_: Context, _: Pinged| {
         counted.fetch_add(1, SeqCst);
-        std::future::ready(())
+        let opened = opened.clone();
+        async move { drop(opened.acquire().await) }
     };
-    start(&world, &tasks, Worker::new("w").concurrency(500).on(counts));
-    eventually(LIMIT, "all are handled", async || handled.load(SeqCst) == 500).await;
-    assert!(tasks.stop(LIMIT).await);
+    start(&world, &tasks, Worker::new("w").concurrency(MESSAGES + 1).on(waits));
+    eventually(LIMIT, "all are begun, and one more is asked for", async || {
+        started.load(SeqCst) == MESSAGES && world.consumer_info("w").await.num_waiting == 1
+    })
+    .await;
+    tasks.cancel();
+    // The answer comes over the worker's connection, after the server has ended its subscription.
+    eventually(LIMIT, "it asks for nothing any more", async || world.consumer_info("w").await.num_waiting == 0).await;
+    gate.close();
+    assert!(tasks.ended(LIMIT).await);
     let told = world.bus.telemetry().metrics().exposition();
     assert!(!told.contains("streamgauge_settle_unconfirmed_total{"), "{told}");
-    all_settled(&world, "w").await;
+    let info = world.consumer_info("w").await;
+    assert_eq!((info.num_ack_pending, info.ack_floor.consumer_sequence), (0, u64::from(MESSAGES)));
 }
