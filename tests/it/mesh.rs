@@ -10,6 +10,7 @@ mod life;
 mod parcels;
 mod trace;
 mod trouble;
+mod verdicts;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 

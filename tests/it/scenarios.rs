@@ -94,6 +94,12 @@ async fn plain_workers_in_python() {
 }
 
 #[tokio::test]
-async fn nats_restarted() {
+async fn nats_restarted_under_workers_in_rust() {
     play(Stage::set(Client::AsyncNats).await, stories::ALONE).await;
+}
+
+#[tokio::test]
+async fn nats_restarted_under_workers_in_python() {
+    let Some(python) = python::with_nats_py("nats_restarted_under_workers_in_python") else { return };
+    play(Stage::set(Client::NatsPy(python)).await, stories::ALONE).await;
 }

@@ -15,5 +15,6 @@ pub mod process;
 pub mod process_tree;
 pub mod tool;
 mod waiting;
+pub mod watch;
 
 pub use waiting::eventually;

@@ -19,7 +19,7 @@ use crate::support::{
 
 impl Mesh {
     /// Switches a fault, and waits until the service knows.
-    async fn switch(&self, service: &'static str, fault: &str) -> String {
+    pub(super) async fn switch(&self, service: &'static str, fault: &str) -> String {
         let said = run(&mut streamgauge(&["fault", service, fault, "--nats", &self.nats.url()]));
         let known = |line: &str| line.contains("a fault was switched") && line.contains(fault);
         if fault != "clear" {

@@ -16,7 +16,7 @@ impl Mesh {
         letters.list(&Filter::default(), 100).await.unwrap().letters.len()
     }
 
-    async fn set_provider(&self, settings: serde_json::Value) {
+    pub(super) async fn set_provider(&self, settings: serde_json::Value) {
         let answer = reqwest::Client::new().put(self.provider("/settings")).json(&settings).send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }

@@ -41,11 +41,11 @@ async fn killed(scene: Scene) {
     scene.set().await;
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     worker.kill().await;
-    scene.turns(&[Label::NoWorkers]).await;
+    scene.watch.turns(&[Label::NoWorkers]).await;
     let _worker = scene.worker(QUICK).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 /// What the worker holds is its own for as long as the API's default says.
@@ -54,24 +54,24 @@ async fn hung(scene: Scene) {
     scene.set_with(scene.stream_config(), consumer).await;
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     scene.publish(HANG, 1).await;
-    scene.turns(&[Label::Stopped, Label::Stuck]).await;
+    scene.watch.turns(&[Label::Stopped, Label::Stuck]).await;
     worker.kill().await;
     let _worker = scene.worker(MENDED).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 async fn poison(scene: Scene) {
     scene.set().await;
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     scene.publish(POISON, 1).await;
-    scene.turns(&[Label::Stuck]).await;
+    scene.watch.turns(&[Label::Stuck]).await;
     worker.kill().await;
     let _worker = scene.worker(MENDED).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 async fn slow(scene: Scene) {
@@ -79,13 +79,13 @@ async fn slow(scene: Scene) {
     scene.set_with(scene.stream_config(), consumer).await;
     let _load = scene.load(50);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     worker.kill().await;
     let worker = scene.worker(Habits { takes: Duration::from_millis(200), ..QUICK }).await;
-    scene.turns(&[Label::FallingBehind]).await;
+    scene.watch.turns(&[Label::FallingBehind]).await;
     worker.kill().await;
     let _worker = scene.worker(QUICK).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 /// Workers share the consumer; what one has not acked in time another gets too.
@@ -98,35 +98,35 @@ async fn ack_wait(scene: Scene) {
     for _ in 0..4 {
         workers.push(scene.worker(habits).await);
     }
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     let short = pull::Config { ack_wait: Duration::from_millis(120), ..ample.clone() };
     stream.update_consumer(short).await.unwrap();
-    scene.turns(&[Label::Stuck]).await;
+    scene.watch.turns(&[Label::Stuck]).await;
     stream.update_consumer(ample).await.unwrap();
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 async fn burst(scene: Scene) {
     scene.set().await;
     let _load = scene.load(RATE);
     let _worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     scene.publish("ok", 600).await;
-    scene.turns(&[Label::CatchingUp]).await;
-    eventually(LIMIT, "it has caught up", async || scene.lag().is_ok_and(|lag| lag < 10)).await;
-    scene.recovers().await;
+    scene.watch.turns(&[Label::CatchingUp]).await;
+    eventually(LIMIT, "it has caught up", async || scene.watch.lag().is_ok_and(|lag| lag < 10)).await;
+    scene.watch.recovers().await;
 }
 
 async fn paused(scene: Scene) {
     let stream = scene.set().await;
     let _load = scene.load(RATE);
     let _worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     let later = time::OffsetDateTime::now_utc() + Duration::from_secs(3_600);
     stream.pause_consumer("paused", later).await.unwrap();
-    scene.turns(&[Label::Paused]).await;
+    scene.watch.turns(&[Label::Paused]).await;
     stream.resume_consumer("paused").await.unwrap();
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 /// Nobody reads while the stream fills up, and then it is allowed less than waits.
@@ -135,31 +135,31 @@ async fn squeezed(scene: Scene) {
     scene.set_with(roomy.clone(), scene.consumer_config()).await;
     let _load = scene.load(50);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     worker.kill().await;
-    scene.turns(&[Label::AtRisk]).await;
+    scene.watch.turns(&[Label::AtRisk]).await;
     scene.update_stream(stream::Config { max_messages: 20, ..roomy.clone() }).await;
-    scene.turns(&[Label::Losing]).await;
+    scene.watch.turns(&[Label::Losing]).await;
     scene.update_stream(roomy).await;
     let _worker = scene.worker(QUICK).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 async fn made_anew(scene: Scene) {
     let stream = scene.set().await;
     let load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     worker.kill().await;
     // What comes on top would make it fall behind, which is worse.
     drop(load);
     stream.delete_consumer("made_anew").await.unwrap();
-    eventually(LIMIT, "nothing is there", async || scene.lag().is_err()).await;
+    eventually(LIMIT, "nothing is there", async || scene.watch.lag().is_err()).await;
     stream.create_consumer(scene.consumer_config()).await.unwrap();
     // The rounds begin now, however long the worker takes to start.
-    let (_, _worker) = tokio::join!(scene.turns(&[Label::Rewound]), scene.worker(QUICK));
-    eventually(LIMIT, "it is where it was", async || scene.lag().is_ok_and(|lag| lag == 0)).await;
-    scene.recovers().await;
+    let (_, _worker) = tokio::join!(scene.watch.turns(&[Label::Rewound]), scene.worker(QUICK));
+    eventually(LIMIT, "it is where it was", async || scene.watch.lag().is_ok_and(|lag| lag == 0)).await;
+    scene.watch.recovers().await;
 }
 
 /// The server gives up a message that fails each time; then lag is 0 and nothing is retried. Somebody deletes the message.
@@ -168,13 +168,13 @@ async fn exhausted(scene: Scene) {
         scene.set_with(scene.stream_config(), pull::Config { max_deliver: 2, ..scene.consumer_config() }).await;
     let _load = scene.load(RATE);
     let _worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     scene.publish(POISON, 1).await;
-    let verdict = scene.turns(&[Label::Losing]).await;
+    let verdict = scene.watch.turns(&[Label::Losing]).await;
     assert_eq!(verdict.severity, Severity::Critical, "{verdict:?}");
     let poison = stream.get_last_raw_message_by_subject(&format!("exhausted.{POISON}")).await.unwrap();
     stream.delete_message(poison.sequence).await.unwrap();
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 /// What was quiet for long is still looked at.
@@ -182,11 +182,11 @@ async fn steady(scene: Scene) {
     scene.set().await;
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
-    scene.runs_well(30).await;
+    scene.watch.runs_well(30).await;
     worker.kill().await;
-    scene.turns(&[Label::NoWorkers]).await;
+    scene.watch.turns(&[Label::NoWorkers]).await;
     let _worker = scene.worker(QUICK).await;
-    scene.recovers().await;
+    scene.watch.recovers().await;
 }
 
 /// NATS goes away and comes back; what was not heard is unknown, and nobody is blamed for it.
@@ -194,10 +194,10 @@ async fn nats_restarted(scene: Scene) {
     scene.set().await;
     let _load = scene.load(RATE);
     let _worker = scene.worker(QUICK).await;
-    scene.runs_well(CALM).await;
+    scene.watch.runs_well(CALM).await;
     scene.server().lock().await.kill().await;
-    scene.turns(&[Label::Unknown]).await;
+    scene.watch.turns(&[Label::Unknown]).await;
     scene.server().lock().await.start_again().await;
-    eventually(LIMIT, "the observer is back", async || scene.now().streams.fresh().is_some()).await;
-    scene.recovers().await;
+    eventually(LIMIT, "the observer is back", async || scene.watch.now().streams.fresh().is_some()).await;
+    scene.watch.recovers().await;
 }

@@ -13,7 +13,7 @@ async def main(url, name, takes, batch, state):
     print("at work", flush=True)
     while True:
         try:
-            messages = await subscription.fetch(int(batch), timeout=5)
+            messages = await subscription.fetch(int(batch), timeout=1)
         except NothingCame:
             continue
         for message in messages:
