@@ -2,6 +2,7 @@
 //!
 //! Every route is one entry of [`ROUTES`]: its path, what it is for, what it answers and how.
 
+mod account;
 mod advisory;
 mod consumer;
 mod dead_letter;
@@ -98,6 +99,7 @@ pub const ROUTES: &[Route] = &[
     consumer::LIST,
     consumer::ONE,
     server::ROUTE,
+    account::ROUTE,
     service::ROUTE,
     record::ALL,
     record::OF_KIND,

@@ -9,6 +9,7 @@ mod consumers;
 mod gather;
 mod get;
 mod given_up;
+mod health;
 mod holdings;
 mod jsz;
 mod letters;
@@ -31,7 +32,8 @@ use crate::{
     presence::{self, Presence},
     record::{self, Record},
     snapshot::{
-        Bucket, Consumer, Contact, Entry, Letters, Listing, Missing, Reading, RoundStats, Server, Snapshot, Stream, Why,
+        AccountUse, Bucket, Consumer, Contact, Entry, Letters, Listing, Missing, Reading, RoundStats, Server, Snapshot,
+        Stream, Why,
     },
 };
 
@@ -70,6 +72,8 @@ pub struct Broker {
 /// The answers of one round; a question without one is unknown, with the reason.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answers {
+    /// What the watched account has used of what it may.
+    pub account: Reading<AccountUse>,
     /// The servers.
     pub servers: Reading<Vec<Server>>,
     /// The streams with their consumers.
@@ -156,7 +160,9 @@ impl Broker {
                 fact.value.rows[place].consumers = reading;
             }
         }
-        Answers { servers, streams, presence, records, dead_letters, faults, stats }
+        let (server, client) = (self.server_name(), &self.app.client);
+        let account = self.account.read_use(client, server, &self.clock, deadline).await;
+        Answers { account, servers, streams, presence, records, dead_letters, faults, stats }
     }
 
     /// Reads where messages of the watched account begin, and since when they lie there. What would begin after `within` does not begin.

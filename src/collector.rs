@@ -9,6 +9,7 @@ mod ledger;
 mod links;
 mod listener;
 mod merge;
+mod probes;
 mod seen;
 mod trend;
 
@@ -33,6 +34,7 @@ use findings::Findings;
 use judge::Judge;
 use links::Links;
 use listener::Listener;
+use probes::Probes;
 
 pub use history::{History, StoreError, Whose};
 
@@ -73,6 +75,7 @@ pub struct Collector {
     ages: AgeReader,
     listener: Listener,
     judge: Judge,
+    probes: Probes,
     history: History,
     findings: Findings,
     interval: Duration,
@@ -93,6 +96,7 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
         ages: AgeReader::default(),
         listener: Listener::default(),
         judge: Judge::default(),
+        probes: Probes::default(),
         history: settings.history,
         findings: Findings::new(settings.thresholds),
         interval: settings.interval,
@@ -150,6 +154,7 @@ impl Collector {
     fn publish(&mut self, mut next: Snapshot, began: Instant) {
         let waited = began.elapsed();
         self.judge.judge(&mut next);
+        self.probes.look(&mut next);
         self.findings.look(&mut next);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
         tell_what_it_cost(&next);

@@ -1,5 +1,6 @@
 //! What the broker looked like at one moment: plain facts, each with who said it and when. What nobody said is unknown, never zero.
 
+mod account;
 mod advisories;
 mod ages;
 mod config;
@@ -11,6 +12,7 @@ mod finding;
 mod forecast;
 mod letters;
 mod listing;
+mod probes;
 mod reading;
 mod round;
 mod sample;
@@ -23,6 +25,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{clock::Timestamp, fault::Fault, name::StreamName, presence::Presence, record::Record};
 
+pub use account::{AccountUse, TierUse};
 pub use advisories::Advisories;
 pub use ages::{AgeBy, Ages, Oldest};
 pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
@@ -34,11 +37,12 @@ pub use finding::{Finding, Severity};
 pub use forecast::{Forecast, Limit, Outlook, Pace, stretch};
 pub use letters::{Letter, Letters};
 pub use listing::{Listing, Missing};
+pub use probes::{ProbePast, Probed};
 pub use reading::{Fact, Reading, Why};
 pub use round::RoundStats;
 pub use sample::Sample;
 pub use series::{Point, Series, Span};
-pub use server::{Cluster, Gateway, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
+pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
 pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
 pub use verdict::{Label, Verdict};
 
@@ -53,6 +57,8 @@ pub struct Snapshot {
     pub interval: Duration,
     /// The connection to the account that is watched.
     pub app: Contact,
+    /// What the watched account has used of what it may.
+    pub account: Reading<AccountUse>,
     /// The servers; only a user of the system account may ask them.
     pub servers: Reading<Vec<Server>>,
     /// The streams of all accounts that are seen, by account and name.
@@ -61,6 +67,8 @@ pub struct Snapshot {
     pub presence: Reading<Bucket<Presence>>,
     /// Instances that stopped telling of themselves without having said that they end, as last heard.
     pub gone: Vec<Entry<Presence>>,
+    /// What the probes of instances said in the last rounds.
+    pub probes: Arc<ProbePast>,
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
     /// Messages that workers gave up, the newest first.
@@ -83,10 +91,12 @@ impl Snapshot {
             taken: now,
             interval,
             app,
+            account: Reading::not_yet(),
             servers: Reading::not_yet(),
             streams: Reading::not_yet(),
             presence: Reading::not_yet(),
             gone: Vec::new(),
+            probes: Arc::default(),
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
             advisories: Reading::not_yet(),

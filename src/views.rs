@@ -1,5 +1,6 @@
 //! Pages as HTML: pure functions of the facts. A page and its live updates are drawn by the same templates.
 
+mod account;
 mod advisories;
 mod ages;
 mod chart;
@@ -29,11 +30,14 @@ mod services;
 mod standing;
 mod stream;
 mod streams;
+mod strip;
+mod used;
 mod workers;
 
 use askama::Template;
 
 use crate::{clock::Timestamp, config::TraceUrl, snapshot::Snapshot};
+use equivalent::Equivalents;
 
 pub use layout::{Frame, failure, login};
 pub use page::Page;
@@ -106,7 +110,8 @@ pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Tim
         Page::Servers => ("Servers".to_owned(), servers::ServersPage::of(&look).render()?),
         Page::Findings(search) => ("Findings".to_owned(), findings::FindingsPage::of(search, &look).render()?),
     };
-    Ok(Main { html: layout::main_element(&title, &html, &look)?, title, is_there })
+    let equivalents = Equivalents::of_list(page, &look).map(|all| all.render()).transpose()?.unwrap_or_default();
+    Ok(Main { html: layout::main_element(&title, &(html + &equivalents), &look)?, title, is_there })
 }
 
 /// The facts, and the moment from which their ages are told.

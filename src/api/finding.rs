@@ -7,6 +7,7 @@ use super::{
     Parameter, Route,
     consumer::SeverityAnswer,
     json,
+    known::Moment,
     list::{LIMIT, List, PAGE, Q},
 };
 use crate::{snapshot::Finding, views};
@@ -39,6 +40,10 @@ struct FindingAnswer {
     evidence: String,
     /// What to do.
     next_step: String,
+    /// The account that it is in; null where it is in none.
+    account: Option<String>,
+    /// The first of the rounds in a row that found it.
+    since: Option<Moment>,
 }
 
 impl FindingAnswer {
@@ -50,6 +55,8 @@ impl FindingAnswer {
             sentence: finding.sentence.clone(),
             evidence: finding.evidence.clone(),
             next_step: finding.next_step.clone(),
+            account: finding.account.clone(),
+            since: finding.since.map(Moment),
         }
     }
 }

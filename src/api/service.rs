@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     presence::{Presence, Probe, ProbePart, Worker},
-    snapshot::{Entry, Snapshot},
+    snapshot::{Entry, ProbePast, Probed, Snapshot},
 };
 
 /// What instances of services say of themselves.
@@ -46,8 +46,42 @@ struct Instance {
     live: ProbeAnswer,
     ready: ProbeAnswer,
     startup: ProbeAnswer,
+    /// What its probes said in the last rounds, the newest last.
+    past: Vec<ProbedAnswer>,
     /// The consumers that it pulls from.
     workers: Vec<WorkerAnswer>,
+}
+
+/// What an instance's probes said in one round.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Probed")]
+struct ProbedAnswer {
+    /// When the round ended.
+    at: Moment,
+    /// `ready`, `not_ready`, `not_live`, or `unknown` where it was not heard.
+    said: Said,
+}
+
+/// What probes said.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "ProbedSaid")]
+enum Said {
+    Ready,
+    NotReady,
+    NotLive,
+    Unknown,
+}
+
+impl From<Probed> for Said {
+    fn from(probed: Probed) -> Self {
+        match probed {
+            Probed::Ready => Self::Ready,
+            Probed::NotReady => Self::NotReady,
+            Probed::NotLive => Self::NotLive,
+            Probed::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// The answer to one question about a process.
@@ -91,7 +125,7 @@ struct WorkerAnswer {
 impl Services {
     fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
         let tell = |entries: &[Entry<Presence>]| -> Vec<Instance> {
-            entries.iter().map(|entry| Instance::of(entry, now)).collect()
+            entries.iter().map(|entry| Instance::of(entry, &snapshot.probes, now)).collect()
         };
         let instances = Known::of(&snapshot.presence, now, |bucket| tell(&bucket.entries));
         Self { instances, gone: tell(&snapshot.gone) }
@@ -99,7 +133,7 @@ impl Services {
 }
 
 impl Instance {
-    fn of(entry: &Entry<Presence>, now: Timestamp) -> Self {
+    fn of(entry: &Entry<Presence>, past: &ProbePast, now: Timestamp) -> Self {
         let presence = &entry.value;
         Self {
             service: presence.service.clone(),
@@ -112,6 +146,7 @@ impl Instance {
             live: ProbeAnswer::of(&presence.probes.live),
             ready: ProbeAnswer::of(&presence.probes.ready),
             startup: ProbeAnswer::of(&presence.probes.startup),
+            past: past.of(&entry.key).map(|(at, said)| ProbedAnswer { at: Moment(at), said: said.into() }).collect(),
             workers: presence.workers.iter().map(WorkerAnswer::of).collect(),
         }
     }

@@ -29,6 +29,12 @@ impl Deadline {
         Self { at: Instant::now() + within, within }
     }
 
+    /// The same, or `within` from now where that is sooner.
+    pub(super) fn no_later(self, within: Duration) -> Self {
+        let sooner = Self::after(within);
+        if sooner.at < self.at { sooner } else { self }
+    }
+
     /// Waits for `read`, which reads `what`, until the round ends. What would begin later does not begin.
     pub(super) async fn wait<T>(
         self,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     AskError,
     gather::{Expected, Question},
+    health::Told,
     streams::read_cluster,
     wire::{GatewayStats, LeafInfo, LeafzAnswer, MetaInfo, ServerInfo, ServerStats, Stats, Varz, VarzAnswer},
 };
@@ -136,11 +137,13 @@ impl Servers {
             question("$SYS.REQ.SERVER.PING.LEAFZ").gather(&self.client, |_| expected)
         );
         for VarzAnswer { server, data } in understood(&varz.unwrap_or_default()) {
-            setups.insert(server.name, data.map(read_setup).unwrap_or_default());
+            if let Some(data) = data {
+                setups.insert(server.name, read_setup(data, self.clock.now()));
+            }
         }
         for LeafzAnswer { server, data } in understood(&leafz.unwrap_or_default()) {
             if let (Some(setup), Some(data)) = (setups.get_mut(&server.name), data) {
-                setup.leaf_nodes = data.leafs.into_iter().map(read_leaf).collect();
+                setup.leaf_nodes = Some(data.leafs.into_iter().map(read_leaf).collect());
             }
         }
         Some(setups)
@@ -157,13 +160,24 @@ impl Servers {
         }
     }
 
+    /// Takes what servers said of their health.
+    pub(super) fn set_health(&mut self, told: Told) {
+        for (name, health) in told {
+            if let Some(server) = self.heard.get_mut(&name) {
+                server.health = Some(health);
+            }
+        }
+    }
+
     fn hear(&mut self, ServerStats { server, statsz }: ServerStats) {
         self.active = statsz.active_servers.or(self.active);
         if self.heard.len() >= SERVERS_MOST && !self.heard.contains_key(&server.name) {
             return;
         }
-        let setup = self.heard.get(&server.name).and_then(|heard| heard.setup.clone());
-        let read = Server { setup, ..read(server, statsz, self.clock.now()) };
+        let before = self.heard.get(&server.name);
+        let setup = before.and_then(|before| before.setup.clone());
+        let health = before.and_then(|before| before.health.clone());
+        let read = Server { setup, health, ..read(server, statsz, self.clock.now()) };
         self.heard.insert(read.name.clone(), read);
     }
 
@@ -181,7 +195,7 @@ fn question(subject: &str) -> Question<'_> {
 }
 
 /// What makes no sense is left out: one odd server must not hide the others.
-fn understood<T: DeserializeOwned>(answers: &[Message]) -> Vec<T> {
+pub(super) fn understood<T: DeserializeOwned>(answers: &[Message]) -> Vec<T> {
     answers.iter().filter_map(|answer| serde_json::from_slice(&answer.payload).ok()).collect()
 }
 
@@ -230,6 +244,7 @@ fn read(server: ServerInfo, stats: Stats, heard: Timestamp) -> Server {
         jetstream: used,
         meta: meta.map(read_meta),
         setup: None,
+        health: None,
     }
 }
 
@@ -241,7 +256,7 @@ fn read_leaf(leaf: LeafInfo) -> LeafNode {
     LeafNode { name: leaf.name, account: leaf.account, is_spoke: leaf.is_spoke }
 }
 
-fn read_setup(varz: Varz) -> ServerSetup {
+fn read_setup(varz: Varz, told: Timestamp) -> ServerSetup {
     let of_part = |(part, value): (&String, &serde_json::Value)| {
         let until = value.get("tls_cert_not_after")?.as_str().and_then(Timestamp::parse)?;
         Some((part.clone(), until))
@@ -254,6 +269,7 @@ fn read_setup(varz: Varz) -> ServerSetup {
         requires_login: varz.auth_required,
         max_connections: varz.max_connections,
         certificates,
-        leaf_nodes: Vec::new(),
+        leaf_nodes: None,
+        told: Some(told),
     }
 }

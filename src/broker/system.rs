@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{
     AskError,
+    health::Checkup,
     holdings::{self, Holdings, Told},
     jsz::{self, Scope},
     servers::Servers,
@@ -32,6 +33,7 @@ const GIVEN_UP: Duration = Duration::from_secs(60);
 pub(super) struct System {
     connection: Connection,
     servers: Servers,
+    checkup: Checkup,
     clock: Clock,
     /// How many servers told what they hold the last time.
     usual: usize,
@@ -43,7 +45,7 @@ pub(super) struct System {
 impl System {
     pub(super) fn new(connection: Connection, clock: Clock) -> Self {
         let servers = Servers::new(connection.client.clone(), clock.clone());
-        Self { connection, servers, clock, usual: 0, configs: None, refused: None }
+        Self { connection, servers, checkup: Checkup::default(), clock, usual: 0, configs: None, refused: None }
     }
 
     /// The connection.
@@ -75,8 +77,16 @@ impl System {
         stats: &mut RoundStats,
     ) -> Result<Reading<Listing<Stream>>, AskError> {
         let mut scope = if self.are_configs_due() { Scope::Configs } else { Scope::States };
-        let (asked, setups) = tokio::join!(self.ask(scope), self.servers.ask_for_setup());
+        let (asked, setups, told) = tokio::join!(
+            self.ask(scope),
+            self.servers.ask_for_setup(),
+            self.checkup.ask(&self.connection.client, self.servers.count(), &self.clock)
+        );
         self.servers.set_up(setups);
+        if let Some(told) = told {
+            self.checkup.was_told(&told);
+            self.servers.set_health(told);
+        }
         let mut holdings = self.join(scope, asked, last).await?;
         if holdings.lacks_configs && scope == Scope::States && self.may_ask_for_configs() {
             scope = Scope::Configs;

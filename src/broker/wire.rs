@@ -2,6 +2,7 @@
 //!
 //! Convention: the schemas at <https://github.com/nats-io/jsm.go/tree/main/schemas>; durations are whole nanoseconds, -1 is no limit.
 
+mod account;
 mod server;
 
 use serde::{Deserialize, Deserializer};
@@ -11,8 +12,9 @@ use crate::{
     snapshot::{ConsumerConfig, StreamConfig},
 };
 
+pub(super) use account::AccountInfo;
 pub(super) use server::{
-    GatewayStats, LeafInfo, LeafzAnswer, MetaInfo, ServerInfo, ServerStats, Stats, Varz, VarzAnswer,
+    GatewayStats, HealthAnswer, LeafInfo, LeafzAnswer, MetaInfo, ServerInfo, ServerStats, Stats, Varz, VarzAnswer,
 };
 
 #[derive(Deserialize)]

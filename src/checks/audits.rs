@@ -3,6 +3,8 @@
 //! Convention: they look for what `nats audit analyze` does (`audit` in <https://github.com/nats-io/jsm.go>), and unlike there what one
 //! round shows is enough. What nobody told is not found fault with.
 
+mod account_full;
+mod account_limits;
 mod certificate_ends;
 mod cluster_spaces;
 mod consumer_threshold;
@@ -22,6 +24,7 @@ mod notes_unreadable;
 mod offline_replicas;
 mod replicas_behind;
 mod server_silent;
+mod server_unhealthy;
 mod slow_consumers;
 mod stream_threshold;
 mod stream_threshold_near;
@@ -69,9 +72,12 @@ pub const AUDITS: &[Audit] = &[
     meta_offline::AUDIT,
     server_silent::AUDIT,
     certificate_ends::AUDIT,
+    account_full::AUDIT,
+    server_unhealthy::AUDIT,
     limit_near::AUDIT,
     replicas_behind::AUDIT,
     stream_threshold_near::AUDIT,
+    account_limits::AUDIT,
     jetstream_full::AUDIT,
     cpu_high::AUDIT,
     versions_differ::AUDIT,

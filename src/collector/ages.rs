@@ -299,14 +299,7 @@ mod tests {
             trend: None,
             consumers: Reading::known(Listing { rows, missing: Vec::new() }, "n1", at(1_001)),
         };
-        let contact = Contact {
-            is_connected: true,
-            since: at(0),
-            reason: String::new(),
-            url: String::new(),
-            user: None,
-            server: None,
-        };
+        let contact = Contact::standing_since(at(0));
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(2), at(1_001));
         snapshot.streams = Reading::known(Listing { rows: vec![stream], missing: Vec::new() }, "n1", at(1_001));
         snapshot

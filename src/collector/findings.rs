@@ -93,14 +93,7 @@ mod tests {
     }
 
     fn round(second: u64, streams: Reading<Listing<Stream>>) -> Snapshot {
-        let contact = Contact {
-            is_connected: true,
-            since: at(0),
-            reason: String::new(),
-            url: String::new(),
-            user: None,
-            server: None,
-        };
+        let contact = Contact::standing_since(at(0));
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), at(second));
         snapshot.streams = streams;
         snapshot

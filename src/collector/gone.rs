@@ -83,14 +83,7 @@ mod tests {
 
     /// `a` and `b` wrote at second 5; what is missed when the bucket then reads `now`?
     fn check(now: &Reading<Bucket<Presence>>, second: u64, expected: &[&str]) {
-        let contact = Contact {
-            is_connected: true,
-            since: at(0),
-            reason: String::new(),
-            url: String::new(),
-            user: None,
-            server: None,
-        };
+        let contact = Contact::standing_since(at(0));
         let mut last = Snapshot::before_the_first(contact, Duration::from_secs(2), at(0));
         last.presence = read(vec![instance("a", 0, 5), instance("b", 0, 5)], &[]);
         let gone = after(&last, now, at(second));

@@ -170,6 +170,7 @@ impl Links {
 
 fn nothing(reason: &str) -> Answers {
     Answers {
+        account: Reading::unknown(Why::Failed, reason),
         servers: Reading::unknown(Why::Failed, reason),
         streams: Reading::unknown(Why::Failed, reason),
         presence: Reading::unknown(Why::Failed, reason),

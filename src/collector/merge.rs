@@ -16,10 +16,12 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         taken: now,
         interval: last.interval,
         app,
+        account: answers.account.or_last(&last.account),
         servers: answers.servers.or_last(&last.servers),
         streams: streams(answers.streams, &last.streams),
         gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
+        probes: last.probes.clone(),
         records: answers.records.or_last(&last.records),
         dead_letters: answers.dead_letters.or_last(&last.dead_letters),
         advisories: last.advisories.clone(),
@@ -192,17 +194,6 @@ mod tests {
         Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap())
     }
 
-    fn contact(now: Timestamp) -> Contact {
-        Contact {
-            is_connected: true,
-            since: now,
-            reason: "connected".to_owned(),
-            url: "nats://a".to_owned(),
-            user: None,
-            server: None,
-        }
-    }
-
     fn consumer_row(name: &str, delivered: u64, created: Timestamp, now: Timestamp) -> Consumer {
         Consumer {
             account: "A".into(),
@@ -233,6 +224,7 @@ mod tests {
 
     fn answers(streams: Reading<Listing<Stream>>) -> Answers {
         Answers {
+            account: Reading::not_yet(),
             servers: Reading::not_yet(),
             streams,
             presence: Reading::not_yet(),
@@ -252,11 +244,11 @@ mod tests {
     fn rounds(second: impl FnOnce(Timestamp, Timestamp) -> Answers) -> Snapshot {
         let clock = start();
         let born = clock.now();
-        let before = Snapshot::before_the_first(contact(born), Duration::from_secs(2), born);
+        let before = Snapshot::before_the_first(Contact::standing_since(born), Duration::from_secs(2), born);
         let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
-        let first = merge(&before, contact(born), listed(vec![row], &[], born), born);
+        let first = merge(&before, Contact::standing_since(born), listed(vec![row], &[], born), born);
         clock.advance(Duration::from_secs(2));
-        merge(&first, contact(clock.now()), second(born, clock.now()), clock.now())
+        merge(&first, Contact::standing_since(clock.now()), second(born, clock.now()), clock.now())
     }
 
     fn only_stream(snapshot: &Snapshot) -> &Stream {
@@ -296,14 +288,14 @@ mod tests {
     fn check_leaders(leaders: &[(&str, usize)], expected: &[u64]) {
         let clock = start();
         let born = clock.now();
-        let before = Snapshot::before_the_first(contact(born), Duration::from_secs(2), born);
+        let before = Snapshot::before_the_first(Contact::standing_since(born), Duration::from_secs(2), born);
         let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
-        let mut last = merge(&before, contact(born), listed(vec![row], &[], born), born);
+        let mut last = merge(&before, Contact::standing_since(born), listed(vec![row], &[], born), born);
         let mut pending = Vec::new();
         for (leader, follow) in leaders {
             clock.advance(Duration::from_secs(2));
             let now = clock.now();
-            last = merge(&last, contact(now), led_by(leader, *follow, born, now), now);
+            last = merge(&last, Contact::standing_since(now), led_by(leader, *follow, born, now), now);
             let state = &last.known_consumers().next().unwrap().state;
             let said = state.value().unwrap().pending;
             assert_eq!(state.reason(), (said == 3).then_some(NEW_LEADER));

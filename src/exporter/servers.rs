@@ -43,6 +43,13 @@ const COLUMNS: &[Column] = &[
         ),
         value: |server| Some(server.slow_consumers.into()),
     },
+    Column {
+        family: known(
+            "streamgauge_server_well",
+            "1 where the server says that it is well when it is asked, 0 where not; absent until it was told.",
+        ),
+        value: |server| server.health.as_ref().map(|health| u64::from(health.is_well).into()),
+    },
 ];
 
 pub(super) fn families() -> Vec<Family> {

@@ -18,3 +18,11 @@ pub struct Contact {
     /// The server at the other end and its version; `None` before the first connection.
     pub server: Option<(String, String)>,
 }
+
+#[cfg(all(test, feature = "dashboard"))]
+impl Contact {
+    /// A connection that has stood since then, with nothing else to tell.
+    pub(crate) fn standing_since(since: Timestamp) -> Self {
+        Self { is_connected: true, since, reason: String::new(), url: String::new(), user: None, server: None }
+    }
+}

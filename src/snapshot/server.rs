@@ -49,6 +49,19 @@ pub struct Server {
     pub meta: Option<MetaGroup>,
     /// How it is set up, which is asked for every few minutes; `None` until it was told.
     pub setup: Option<Arc<ServerSetup>>,
+    /// What it says when it is asked whether it is well, which is every minute; `None` until it was told.
+    pub health: Option<Health>,
+}
+
+/// A server's word on its own health.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Health {
+    /// Whether it is well: it can serve, and what it holds is as far as it should be.
+    pub is_well: bool,
+    /// The server's words where it is not.
+    pub reason: String,
+    /// When it was told.
+    pub told: Timestamp,
 }
 
 /// Connections to another cluster.
@@ -105,8 +118,10 @@ pub struct ServerSetup {
     pub max_connections: u64,
     /// Its certificates: what each is for, such as `clients` or `cluster`, and until when it holds.
     pub certificates: Vec<(String, Timestamp)>,
-    /// The leaf nodes connected to it.
-    pub leaf_nodes: Vec<LeafNode>,
+    /// The leaf nodes connected to it; `None` where it did not tell of them.
+    pub leaf_nodes: Option<Vec<LeafNode>>,
+    /// When it told all this.
+    pub told: Option<Timestamp>,
 }
 
 /// A server that is connected as a leaf.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::Timestamp,
     name::StreamName,
-    snapshot::{Cluster, Consumer, Listing, Reading, StreamConfig},
+    snapshot::{Cluster, Consumer, Limit, Listing, Reading, StreamConfig},
 };
 
 /// A stream: how it is set up and what it held.
@@ -102,6 +102,20 @@ pub struct StreamTrend {
     pub removed: u64,
     /// By how many bytes it grew; negative where it shrank.
     pub grown_bytes: i64,
+}
+
+impl StreamState {
+    /// Whether one more message of the usual size has no room under `config`: what is left of a limit in bytes is mostly too little for one.
+    pub fn is_full(&self, config: &StreamConfig, limit: Limit) -> bool {
+        match limit {
+            Limit::MaxAge => false,
+            Limit::MaxMsgs => config.message_limit().is_some_and(|most| self.messages >= most),
+            Limit::MaxBytes => {
+                let usual = self.bytes.checked_div(self.messages).unwrap_or_default();
+                config.byte_limit().is_some_and(|most| self.messages > 0 && self.bytes.saturating_add(usual) > most)
+            }
+        }
+    }
 }
 
 impl StreamTrend {

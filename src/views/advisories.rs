@@ -15,7 +15,7 @@ use super::{
 use crate::{
     advisory::{Advisory, Kind},
     dead_letter::Place,
-    snapshot::{Advisories, Span},
+    snapshot::{Advisories, Span, Stream},
 };
 
 /// Advisories shown beside what they are about; the page has the rest.
@@ -62,6 +62,8 @@ impl HtmlSafe for AdvisoryList {}
 struct Since {
     heard: Moment,
     stored: Option<Moment>,
+    /// Whether those that are stored are read one by one, because their stream allows nothing else.
+    is_slow: bool,
     /// How many were told, where not all of them are remembered.
     forgotten: Option<String>,
 }
@@ -175,9 +177,18 @@ impl Since {
         Some(Self {
             heard: Moment::length(told.since, look),
             stored: told.stored_since.map(|at| Moment::length(at, look)),
+            is_slow: kept_by(told, look).is_some_and(|stream| !stream.config.allow_direct),
             forgotten: forgotten.map(|more| format::counted_u64(more, "older one")),
         })
     }
+}
+
+/// The stream that keeps what is told of messages that were given up.
+fn kept_by<'a>(told: &Advisories, look: &Look<'a>) -> Option<&'a Stream> {
+    look.snapshot
+        .known_streams()
+        .iter()
+        .find(|stream| stream.account == told.account && stream.name.as_str() == crate::advisory::STREAM)
 }
 
 impl AdvisoryRow {

@@ -64,9 +64,17 @@ pub(super) fn loss(stream: &Stream, consumer: &Consumer, look: &Look<'_>) -> Opt
     (left < HORIZON).then_some((forecast, left))
 }
 
-/// A time that is left: it is over within the second.
+/// A forecast is made of rounds that are seconds apart: what is nearer than this happens now.
+const NOW: Duration = Duration::from_secs(5);
+
+/// A time that is left.
 pub(super) fn until(left: Duration) -> String {
-    if left.as_secs() == 0 { "now".to_owned() } else { Age(left).to_string() }
+    if left < NOW { "now".to_owned() } else { Age(left).to_string() }
+}
+
+/// The same as the end of a sentence.
+pub(super) fn in_about(left: Duration) -> String {
+    if left < NOW { until(left) } else { format!("in about {}", until(left)) }
 }
 
 /// The same as a number.

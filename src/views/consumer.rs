@@ -131,6 +131,7 @@ impl ConsumerPage {
 impl Body {
     fn of(page: &Page, consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Self {
         let state = &consumer.state;
+        let about = format!("consumer {} of stream {}", consumer.name, consumer.stream);
         Self {
             tags: tags(consumer, state.value()),
             description: Some(format::cut(&consumer.config.description)).filter(|text| !text.is_empty()),
@@ -147,7 +148,7 @@ impl Body {
             ),
             workers: WorkerTable::of(consumer, look),
             config: config(consumer),
-            findings: FindingRow::about(&format!("consumer {} of stream {}", consumer.name, consumer.stream), look),
+            findings: FindingRow::about(&about, &consumer.account, look),
             replicas: ReplicaTable::of(state, |state| state.cluster.as_ref()),
             equivalents: Equivalents::of_consumer(consumer),
         }

@@ -1,5 +1,7 @@
 //! How to ask for the same numbers by other means: the command line, the API of JetStream, Prometheus. Texts to copy.
 
+mod lists;
+
 use askama::{Template, filters::HtmlSafe};
 
 use super::search::Search;
@@ -80,7 +82,7 @@ impl Equivalents {
         if is_stored {
             rows.push(row("those that are stored", "nats", format!("nats stream view {}", advisory::STREAM)));
         }
-        rows.push(row("as JSON", "API of this program", format!("{base}/api/v1/advisories{search}")));
+        rows.push(row("as JSON", "API of this program", format!("{base}{API}/advisories{search}")));
         Self::with("The same from nats and the API", rows)
     }
 
@@ -101,6 +103,9 @@ impl Equivalents {
         Self::with(NUMBERS, rows)
     }
 }
+
+/// What stands before every path of our API.
+const API: &str = "/api/v1";
 
 const NUMBERS: &str = "The same numbers from nats, the API and Prometheus";
 

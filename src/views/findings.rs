@@ -6,7 +6,7 @@ use super::{
     Look, format,
     lists::Choice,
     page::Page,
-    pieces::{Gap, Level, Sign},
+    pieces::{Gap, Level, Moment, Sign},
     search::Search,
 };
 use crate::snapshot::{Finding, Severity};
@@ -25,6 +25,8 @@ pub(super) struct FindingRow {
     pub(super) sentence: String,
     pub(super) evidence: String,
     pub(super) next_step: String,
+    /// Since when it is found in every round.
+    pub(super) since: Option<Moment>,
 }
 
 /// The page of all findings.
@@ -47,7 +49,8 @@ impl FindingsPage {
         let found: Vec<&Finding> = all.iter().map(AsRef::as_ref).filter(is_found).collect();
         let choices = choices(&found, search, look);
         let shown = found.iter().filter(|finding| search.severity.is_none_or(|severity| finding.severity == severity));
-        let rows: Vec<FindingRow> = shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding)).collect();
+        let rows: Vec<FindingRow> =
+            shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding, look)).collect();
         let empty = if search.is_narrow() { "No finding is like that." } else { "The checks found nothing." };
         Self {
             gap: if look.snapshot.round == 0 {
@@ -83,22 +86,31 @@ pub(super) fn choices(found: &[&Finding], search: &Search, look: &Look<'_>) -> V
 }
 
 impl FindingRow {
-    /// What was found of one thing, which is called as the checks call it.
-    pub(super) fn about(what: &str, look: &Look<'_>) -> Vec<Self> {
-        let findings = look.snapshot.findings.iter().filter(|finding| finding.about == what);
-        findings.take(MOST).map(|finding| Self::of(finding)).collect()
+    /// What was found of one thing of an account, which is called as the checks call it.
+    pub(super) fn about(what: &str, account: &str, look: &Look<'_>) -> Vec<Self> {
+        let is_of_it =
+            |finding: &&Finding| finding.about == what && finding.account.as_deref().is_none_or(|of| of == account);
+        let findings = look.snapshot.findings.iter().map(AsRef::as_ref).filter(is_of_it);
+        findings.take(MOST).map(|finding| Self::of(finding, look)).collect()
     }
 
-    fn of(finding: &Finding) -> Self {
+    fn of(finding: &Finding, look: &Look<'_>) -> Self {
         Self {
             sign: Sign::new(level(finding.severity), finding.severity.word()),
             check: finding.check,
-            about: format::cut(&finding.about),
+            about: about(finding, look),
             sentence: format::cut(&finding.sentence),
             evidence: format::cut(&finding.evidence),
             next_step: format::capital(&format::cut(&finding.next_step)),
+            since: finding.since.map(|since| Moment::length(since, look)),
         }
     }
+}
+
+/// What it is about, with its account where there are several.
+fn about(finding: &Finding, look: &Look<'_>) -> String {
+    let account = finding.account.as_deref().filter(|_| look.has_accounts());
+    format::cut(&account.map_or_else(|| finding.about.clone(), |of| format!("{} of account {of}", finding.about)))
 }
 
 /// How bad a finding looks.

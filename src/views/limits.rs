@@ -13,6 +13,9 @@ use crate::{
 /// From here on a limit is shown as nearly reached.
 const NEARLY: u64 = 85;
 
+/// From here on it is shown as reached: what does not fit is refused before the last byte is taken.
+const FULL: u64 = 98;
+
 /// A forecast that reaches further than this is none.
 const HORIZON: Duration = Duration::from_secs(30 * 86_400);
 
@@ -39,6 +42,17 @@ impl Fill {
         Self { name, percent, text, level: Level::Idle, forecast: String::new() }
     }
 
+    /// A limit that refuses what does not fit.
+    pub(super) fn of_limit(used: u64, most: u64, words: fn(u64) -> String) -> Self {
+        let fill = Self::new("", used, most, format!("used, {} of {}", words(used), words(most)));
+        let level = match fill.percent {
+            FULL.. => Level::Critical,
+            NEARLY.. => Level::Warning,
+            _ => Level::Idle,
+        };
+        Self { level, ..fill }
+    }
+
     /// The limits that a stream has, with how far they are reached.
     pub(super) fn all(stream: &Stream, now: Timestamp) -> Vec<Self> {
         let Some(state) = stream.state.value() else { return Vec::new() };
@@ -50,6 +64,7 @@ impl Fill {
         let counts = counts.into_iter().filter_map(|(name, used, most, words, limit)| {
             let most = most?;
             let fill = Self::new(name, used, most, format!("used, {} of {}", words(used), words(most)));
+            let fill = if state.is_full(config, limit) { Self { percent: 100, ..fill } } else { fill };
             Some(fill.forecast(config.discard, stream.until_full(limit).filter(|left| *left < HORIZON)))
         });
         let age = config.age_limit().zip(state.first_stored).map(|(most, first)| {
@@ -67,13 +82,15 @@ impl Fill {
     /// The limit on messages or bytes that is reached the furthest.
     pub(super) fn fullest(stream: &Stream) -> Option<Self> {
         let state = stream.state.value()?;
+        let full =
+            |fill: Self, limit| if state.is_full(&stream.config, limit) { Self { percent: 100, ..fill } } else { fill };
         let messages = stream.config.message_limit().map(|most| {
-            Self::new("Messages", state.messages, most, format!("of {}", format::counted_u64(most, "message")))
+            let text = format!("of {}", format::counted_u64(most, "message"));
+            full(Self::new("Messages", state.messages, most, text), Limit::MaxMsgs)
         });
-        let bytes = stream
-            .config
-            .byte_limit()
-            .map(|most| Self::new("Size", state.bytes, most, format!("of {}", format::bytes(most))));
+        let bytes = stream.config.byte_limit().map(|most| {
+            full(Self::new("Size", state.bytes, most, format!("of {}", format::bytes(most))), Limit::MaxBytes)
+        });
         let fullest = messages.into_iter().chain(bytes).max_by_key(|fill| fill.percent)?;
         let is_near = stream.config.discard == Discard::New && fullest.percent >= NEARLY;
         Some(Self { level: if is_near { Level::Warning } else { Level::Idle }, ..fullest })

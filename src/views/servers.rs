@@ -1,18 +1,27 @@
 //! The servers, as far as somebody who may see them has looked, what each of them leads, and replicas that lag behind.
 
-use std::collections::BTreeMap;
+mod links;
+mod meta;
+mod room;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, consumers,
+    Look,
+    account::AccountPanel,
+    consumers,
     cost::CostPanel,
     format,
     page::Page,
-    pieces::{Gap, Moment, Number, Sign, Stamp, server_name},
+    pieces::{Gap, Level, Moment, Number, Sign, Stamp, server_name},
     replicas,
 };
-use crate::snapshot::{Cluster, Reading, Server, Snapshot, Span, Stream};
+use crate::snapshot::{Cluster, Health, Reading, Server, Snapshot, Span, Stream};
+use links::LinksPanel;
+use meta::MetaPanel;
+use room::RoomPanel;
 
 /// Rows of the table; a note says how many more there are.
 const ROWS_MOST: usize = 100;
@@ -34,6 +43,9 @@ struct ServerRow {
     id: String,
     name: String,
     full_name: String,
+    sign: Sign,
+    heard: Moment,
+    why: String,
     version: String,
     cluster: String,
     started: Moment,
@@ -74,6 +86,9 @@ pub(super) struct ServersPage {
     lagging: Vec<Lagging>,
     lagging_more: usize,
     is_clustered: bool,
+    account: AccountPanel,
+    /// What only a user of the system account sees.
+    of_servers: Option<(MetaPanel, LinksPanel, RoomPanel)>,
     cost: CostPanel,
 }
 
@@ -101,6 +116,8 @@ impl ServersPage {
             lagging,
             lagging_more: more,
             is_clustered: streams.iter().any(|row| cluster(row).is_some()),
+            account: AccountPanel::of(look),
+            of_servers: (!hides).then(|| (MetaPanel::of(look), LinksPanel::of(look), RoomPanel::of(look))),
             cost: CostPanel::of(look),
         }
     }
@@ -194,6 +211,9 @@ impl ServerRow {
         Self {
             id: server.id.clone(),
             name: server_name(&server.name),
+            sign: sign(server, look),
+            heard: Moment::ago(server.heard, look),
+            why: sick(server).map(|health| format::cut(&health.reason)).unwrap_or_default(),
             full_name: server.name.clone(),
             version: server.version.clone(),
             cluster: server.cluster.clone().unwrap_or_else(|| "none".to_owned()),
@@ -206,6 +226,24 @@ impl ServerRow {
             leads,
         }
     }
+}
+
+/// Servers tell of themselves every 10 s; who has not for three times as long is in trouble or away.
+const SILENT: Duration = Duration::from_secs(30);
+
+/// How a server is: by its own word, as long as it says something.
+fn sign(server: &Server, look: &Look<'_>) -> Sign {
+    let is_silent = server.heard.age(look.now).0 >= SILENT;
+    match &server.health {
+        _ if is_silent => Sign::new(Level::Critical, "silent"),
+        Some(health) if !health.is_well => Sign::new(Level::Warning, "not well"),
+        Some(_) => Sign::new(Level::Ok, "well"),
+        None => Sign::new(Level::Idle, "up"),
+    }
+}
+
+fn sick(server: &Server) -> Option<&Health> {
+    server.health.as_ref().filter(|health| !health.is_well)
 }
 
 fn cores(cores: u32) -> String {

@@ -10,6 +10,7 @@ use super::{
     format,
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
     standing::{self, Standing},
+    strip::Strip,
 };
 use crate::{
     presence::{Presence, Probe, Worker},
@@ -51,6 +52,7 @@ struct Instance {
     started: Moment,
     written: Moment,
     probes: Vec<ProbeView>,
+    past: Option<Strip>,
     workers: Vec<WorkerRow>,
 }
 
@@ -163,6 +165,7 @@ impl Instance {
                 ProbeView::of("ready", &probes.ready, is_heard),
                 ProbeView::of("startup", &probes.startup, is_heard),
             ],
+            past: Strip::of(&entry.key, look),
             workers: presence.workers.iter().take(ROWS_MOST).map(|worker| WorkerRow::of(worker, look)).collect(),
         }
     }

@@ -114,7 +114,7 @@ impl Body {
             tag: tag(stream),
             description: Some(format::cut(&stream.config.description)).filter(|text| !text.is_empty()),
             subjects: subjects(stream),
-            findings: FindingRow::about(&format!("{what} {called}"), look),
+            findings: FindingRow::about(&format!("{what} {called}"), &stream.account, look),
             figures: figures(stream),
             stamp: Stamp::of(&stream.state, look),
             limits: Fill::all(stream, look.now),
@@ -148,7 +148,7 @@ fn losses(stream: &Stream, look: &Look<'_>) -> Vec<Loss> {
         limit: forecast.limit.token(),
         consumer: consumer.name.to_string(),
         href: look.link(&consumers::page_of(consumer)),
-        left: if left.as_secs() == 0 { ages::until(left) } else { format!("in about {}", ages::until(left)) },
+        left: ages::in_about(left),
         messages: format::counted_u64(forecast.messages, "message"),
     };
     losses.into_iter().take(LOSSES_MOST).map(loss).collect()

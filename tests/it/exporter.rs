@@ -12,8 +12,8 @@ use streamgauge::{
     clock::Clock,
     exporter,
     snapshot::{
-        AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Label, Listing, Missing, Oldest,
-        Reading, Replica, RoundStats, Severity, Snapshot, Stream,
+        AccountUse, AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Health, Label, Listing,
+        Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse,
     },
     telemetry::Metrics,
     web,
@@ -21,7 +21,7 @@ use streamgauge::{
 use tokio::sync::watch;
 
 use crate::{
-    pages::facts::{consumer, count, failed, now, snapshot, stream, verdict},
+    pages::facts::{consumer, count, failed, now, server, snapshot, stream, verdict},
     support::{page::Page, tool::tool},
 };
 
@@ -228,7 +228,39 @@ fn full() -> Snapshot {
         }
     });
     let stats = RoundStats { servers_expected: Some(3), servers_answered: 2, rows_dropped: 7, ..RoundStats::default() };
-    Snapshot { findings: vec![Arc::new(finding())], stats, ..with_streams(vec![one]) }
+    let health = Some(Health { is_well: true, reason: String::new(), told: now() });
+    let servers = Reading::known(vec![Server { health, ..server("n1") }], "each server", now());
+    let account = Reading::known(account(), "n1", now());
+    Snapshot { findings: vec![Arc::new(finding())], stats, servers, account, ..with_streams(vec![one]) }
+}
+
+/// An account with a limit on everything, and a tier with a limit on nothing.
+fn account() -> AccountUse {
+    let total = TierUse {
+        memory_limit: Some(10),
+        storage: 7,
+        storage_limit: Some(9),
+        streams: 3,
+        streams_limit: Some(4),
+        consumers_limit: Some(5),
+        ..TierUse::default()
+    };
+    AccountUse { name: "A".into(), total, tiers: vec![("R3".to_owned(), TierUse::default())] }
+}
+
+#[test]
+fn what_an_account_has_used_is_told_and_a_limit_that_is_none_is_absent() {
+    let text = text_of(&full());
+    for line in [
+        r#"streamgauge_account_storage_bytes{account="A",tier=""} 7"#,
+        r#"streamgauge_account_storage_limit_bytes{account="A",tier=""} 9"#,
+        r#"streamgauge_account_streams{account="A",tier="R3"} 0"#,
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains(r#"streamgauge_account_storage_limit_bytes{account="A",tier="R3"}"#), "{text}");
+    let unknown = text_of(&Snapshot { account: failed(), ..full() });
+    assert!(!unknown.contains("streamgauge_account_storage_bytes{"), "{unknown}");
 }
 
 fn finding() -> Finding {
@@ -260,7 +292,7 @@ fn every_series_is_of_a_family_of_the_reference_with_its_labels() {
         assert_eq!(labels.matches("=\"").count(), family.labels.len(), "{line}");
     }
     let seen = |name: &&str| text.contains(&format!("\n# TYPE {name} "));
-    let unseen: Vec<&str> = names.into_iter().filter(|name| !seen(name) && !name.starts_with("nats_core")).collect();
+    let unseen: Vec<&str> = names.into_iter().filter(|name| !seen(name)).collect();
     assert_eq!(unseen, Vec::<&str>::new());
 }
 

@@ -9,6 +9,7 @@ mod hostile;
 mod live;
 mod past;
 mod servers;
+mod services;
 mod streams;
 
 use std::{collections::HashSet, sync::Arc};
@@ -303,4 +304,23 @@ async fn what_is_not_there_and_what_cannot_be_done_is_said_on_a_page() {
     let post = Request::post("/").body(Body::empty()).unwrap();
     let refused = Page::answering(&router, post).await;
     assert_eq!((refused.status.as_u16(), refused.text("h1")), (405, "Not possible".to_owned()));
+}
+
+#[tokio::test]
+async fn every_page_says_how_else_its_numbers_are_had_and_no_series_is_made_up() {
+    let families: HashSet<&str> = streamgauge::exporter::families().iter().map(|family| family.name).collect();
+    for path in PAGES.into_iter().filter(|path| *path != "/dead-letters/ORDERS/reserve/42") {
+        let page = page_of(snapshot(), path).await;
+        let ways = page.texts("#equivalents td[data-label=By]");
+        let asks = page.texts("#equivalents code[data-copy]");
+        assert!(!asks.is_empty() && asks.len() == ways.len(), "{path}: {asks:?}");
+        assert!(ways.iter().any(|way| way.starts_with("API")), "{path}: {ways:?}");
+        let series = asks.iter().zip(&ways).filter(|(_, way)| *way == "PromQL").map(|(ask, _)| ask.as_str());
+        for ask in series {
+            let names = ask.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');
+            let names: Vec<_> =
+                names.filter(|word| word.starts_with("nats_") || word.starts_with("streamgauge_")).collect();
+            assert!(!names.is_empty() && names.iter().all(|name| families.contains(name)), "{path}: {ask}");
+        }
+    }
 }

@@ -147,6 +147,24 @@ pub(in crate::broker) struct Varz {
     pub(in crate::broker) rest: HashMap<String, serde_json::Value>,
 }
 
+/// What a server says that was asked whether it is well.
+#[derive(Deserialize)]
+pub(in crate::broker) struct HealthAnswer {
+    pub(in crate::broker) server: ServerInfo,
+    #[serde(default)]
+    pub(in crate::broker) data: Option<HealthStatus>,
+}
+
+#[derive(Deserialize)]
+pub(in crate::broker) struct HealthStatus {
+    /// `ok`, or another word.
+    #[serde(default)]
+    pub(in crate::broker) status: String,
+    /// What is wrong.
+    #[serde(default)]
+    pub(in crate::broker) error: String,
+}
+
 /// The leaf nodes that are connected to a server.
 #[derive(Deserialize)]
 pub(in crate::broker) struct LeafzAnswer {

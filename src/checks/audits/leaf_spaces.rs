@@ -19,7 +19,7 @@ pub(super) const AUDIT: Audit = Audit {
 fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let blank = scene.setups().filter_map(|(server, setup)| {
         let mut names: Vec<&str> =
-            setup.leaf_nodes.iter().map(|leaf| leaf.name.as_str()).filter(|name| has_blank(name)).collect();
+            setup.leaf_nodes.iter().flatten().map(|leaf| leaf.name.as_str()).filter(|name| has_blank(name)).collect();
         names.sort_unstable();
         names.dedup();
         let sentence = "Names of leaf nodes that are connected to it hold blanks.".to_owned();
@@ -38,7 +38,7 @@ mod tests {
 
     fn check(name: &str, expected: &[&str]) {
         let leaf = LeafNode { name: name.to_owned(), account: "A".to_owned(), is_spoke: false };
-        let servers = vec![set_up("n1", ServerSetup { leaf_nodes: vec![leaf], ..ServerSetup::default() })];
+        let servers = vec![set_up("n1", ServerSetup { leaf_nodes: Some(vec![leaf]), ..ServerSetup::default() })];
         check_servers(&AUDIT, World { servers, ..World::default() }, expected);
     }
 

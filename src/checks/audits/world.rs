@@ -7,8 +7,8 @@ use crate::{
     clock::Timestamp,
     config::Thresholds,
     snapshot::{
-        Cluster, Consumer, ConsumerConfig, ConsumerState, Contact, Listing, MetaGroup, Reading, Replica, Server,
-        ServerSetup, Snapshot, Stream, StreamConfig, StreamState, Verdict,
+        AccountUse, Cluster, Consumer, ConsumerConfig, ConsumerState, Contact, Listing, MetaGroup, Reading, Replica,
+        Server, ServerSetup, Snapshot, Stream, StreamConfig, StreamState, Verdict,
     },
 };
 
@@ -16,6 +16,7 @@ use crate::{
 pub(in crate::checks) struct World {
     pub(in crate::checks) streams: Vec<Stream>,
     pub(in crate::checks) servers: Vec<Server>,
+    pub(in crate::checks) account: AccountUse,
     pub(in crate::checks) thresholds: Thresholds,
 }
 
@@ -25,16 +26,10 @@ pub(in crate::checks) fn now() -> Timestamp {
 
 impl World {
     pub(in crate::checks) fn snapshot(&self) -> Snapshot {
-        let contact = Contact {
-            is_connected: true,
-            since: now(),
-            reason: String::new(),
-            url: String::new(),
-            user: None,
-            server: None,
-        };
+        let contact = Contact::standing_since(now());
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), now());
         snapshot.streams = Reading::known(Listing { rows: self.streams.clone(), missing: Vec::new() }, "n1", now());
+        snapshot.account = Reading::known(self.account.clone(), "n1", now());
         snapshot.servers = Reading::known(self.servers.clone(), "n1", now());
         snapshot
     }
@@ -124,6 +119,7 @@ pub(in crate::checks) fn server(name: &str) -> Server {
         jetstream: None,
         meta: None,
         setup: None,
+        health: None,
     }
 }
 

@@ -75,7 +75,7 @@ await withBrowser(async browser => {
   await page.keyboard.type('mail');
   await page.keyboard.press('Enter');
   await page.waitForURL('**/consumers?*q=mail*');
-  const names = await page.locator('tbody th').allInnerTexts();
+  const names = await page.locator('#consumers tbody th').allInnerTexts();
   await tabTo(page, 'the row', ({ href }) => href === told.consumer);
   // An update leaves the focus where it is.
   await page.evaluate(() => new Promise(done => { document.addEventListener('patched', done, { once: true }); }));
@@ -89,5 +89,5 @@ await withBrowser(async browser => {
   await tabTo(page, 'the filter', ({ href }) => href?.includes('label=no_workers'));
   await page.keyboard.press('Enter');
   await page.waitForURL('**/consumers?*label=no_workers*');
-  say('filtered', { names: await page.locator('tbody th').allInnerTexts(), faults: [...one.complaints] });
+  say('filtered', { names: await page.locator('#consumers tbody th').allInnerTexts(), faults: [...one.complaints] });
 });

@@ -15,6 +15,6 @@ await withBrowser(async browser => {
   await one.page.locator('#q').fill('idle');
   await one.page.getByRole('button', { name: 'Show' }).click();
   await one.page.waitForURL('**/consumers?*q=idle*');
-  const rows = await one.page.locator('tbody th').allInnerTexts();
+  const rows = await one.page.locator('#consumers tbody th').allInnerTexts();
   say('searched', { rows, faults: [...one.complaints] });
 });

@@ -100,3 +100,27 @@ async fn a_system_user_who_may_not_ask_leaves_the_lists() {
     let snapshot = observer.sees("the stream", |snapshot| pending(snapshot, "ONE", "ORDERS").is_some()).await;
     assert_eq!((snapshot.servers.fresh().map(Vec::len), snapshot.stats.servers_expected), (Some(1), None));
 }
+
+#[tokio::test]
+async fn what_an_account_has_used_is_held_against_what_it_may() {
+    let limited =
+        ACCOUNTS.replace("ONE { jetstream: enabled,", "ONE { jetstream { max_streams: 2, max_file: 100000 },");
+    let server = NatsServer::start_configured(&limited).await;
+    let one = account(&server, "one").await;
+    filled(&one, "ORDERS", 1).await;
+    filled(&one, "MAILS", 1).await;
+    one.publish("MAILS.2", vec![b'x'; 99_000].into()).await.unwrap().await.unwrap();
+    let observer = Observer::start(user(&server, "one", "word"), None);
+    let snapshot = observer.sees("what it has used", |snapshot| snapshot.account.fresh().is_some()).await;
+    let account = snapshot.account.fresh().unwrap();
+    let used = account.total;
+    assert_eq!((&*account.name, used.streams, used.streams_limit, used.consumers), ("ONE", 2, Some(2), 2), "{used:?}");
+    assert_eq!((used.consumers_limit, used.memory_limit, used.storage_limit), (None, None, Some(100_000)), "{used:?}");
+    let found = snapshot.findings.iter().filter(|finding| finding.about == "account ONE");
+    let found: Vec<(&str, &str)> = found.map(|finding| (finding.check, finding.sentence.as_str())).collect();
+    let expected = [
+        ("account_full", "It holds 99 % of the bytes on disk that it may."),
+        ("account_limits", "It holds 100 % of the streams that it may."),
+    ];
+    assert_eq!(found, expected);
+}

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use async_nats::jetstream::{consumer::pull, stream};
 use streamgauge::{
     config::NatsConfig,
-    snapshot::{Consumer, Snapshot},
+    snapshot::{Consumer, Server, Snapshot},
 };
 
 use super::{ConnectOptions, NatsServer, Observer, jetstream, kv, publish};
@@ -73,9 +73,15 @@ fn unseen(snapshot: &Snapshot) -> Vec<&'static str> {
         ("advisories", snapshot.advisories.fresh().is_some()),
         ("presence", snapshot.presence.fresh().is_some_and(|bucket| bucket.entries.len() == 1)),
         ("records", snapshot.records.fresh().is_some_and(|bucket| bucket.entries.len() == 1)),
+        ("use of the account", snapshot.account.fresh().is_some_and(|used| used.total.streams == 4)),
+        ("health", snapshot.servers.fresh().is_some_and(|servers| servers.iter().all(is_well))),
         ("servers", snapshot.servers.fresh().is_some_and(|servers| servers.len() == 1)),
     ];
     parts.into_iter().filter(|(_, is_seen)| !is_seen).map(|(part, _)| part).collect()
+}
+
+fn is_well(server: &Server) -> bool {
+    server.health.as_ref().is_some_and(|health| health.is_well)
 }
 
 fn is_old_exactly(consumer: &Consumer) -> bool {

@@ -9,9 +9,9 @@ use streamgauge::{
     presence::{Presence, Probe, ProbePart, Probes},
     record::{Phase, Record, Step},
     snapshot::{
-        Advisories, Bucket, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Label, Letter,
-        Letters, Listing, Reading, RoundStats, Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend,
-        Verdict, Why,
+        Advisories, Bucket, Cluster, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Gateway,
+        JetStreamUse, Label, Letter, Letters, Listing, MetaGroup, Reading, Replica, RoundStats, Server, Severity,
+        Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
     },
 };
 
@@ -46,10 +46,12 @@ pub fn snapshot() -> Snapshot {
             user: Some("observer".to_owned()),
             server: Some(("n1".to_owned(), "2.12.0".to_owned())),
         },
+        account: Reading::unknown(Why::Hidden, "our user may not ask what the account has used"),
         servers: Reading::unknown(Why::Hidden, "only a user of the system account sees the servers"),
         streams: count(vec![stream("ORDERS", consumers)]),
         presence: Reading::known(presence(true), "bucket presence", now()),
         gone: Vec::new(),
+        probes: Arc::default(),
         records: Reading::known(
             Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false },
             "bucket records",
@@ -241,4 +243,37 @@ pub fn advisories() -> Advisories {
         since: now().before(Duration::from_secs(600)),
         stored_since: Some(now().before(Duration::from_secs(86_400))),
     }
+}
+
+/// A server of a cluster, which has told of itself and not how it is set up.
+pub fn server(name: &str) -> Server {
+    Server {
+        name: name.to_owned(),
+        id: name.to_owned(),
+        version: "2.12.0".to_owned(),
+        cluster: Some("C".to_owned()),
+        has_jetstream: true,
+        started: now(),
+        cpu_percent: 3.0,
+        cores: 2,
+        memory_bytes: 20_000_000,
+        connections: 5,
+        slow_consumers: 0,
+        storage_bytes: Some(900),
+        heard: now(),
+        domain: None,
+        subscriptions: 7,
+        accounts: 1,
+        routes: vec!["n2".to_owned(), "n3".to_owned()],
+        gateways: vec![Gateway { cluster: "EAST".to_owned(), inbound: 3 }],
+        jetstream: Some(JetStreamUse { storage: 900, storage_limit: Some(1_000), ..JetStreamUse::default() }),
+        meta: Some(group("n1", Vec::new())),
+        setup: None,
+        health: None,
+    }
+}
+
+/// The meta group as one of its three servers sees it.
+pub fn group(leader: &str, replicas: Vec<Replica>) -> MetaGroup {
+    MetaGroup { cluster: Cluster { leader: Some(leader.to_owned()), replicas }, size: 3, pending: 1 }
 }

@@ -1,11 +1,13 @@
 //! The page of servers.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use streamgauge::snapshot::{Cluster, Reading, Replica, RoundStats, Snapshot};
+use streamgauge::snapshot::{
+    AccountUse, Cluster, Health, LeafNode, Reading, Replica, RoundStats, Server, ServerSetup, Snapshot, TierUse,
+};
 
 use super::{
-    facts::{consumer, count, snapshot, stream},
+    facts::{consumer, count, group, now, server, snapshot, stream},
     page_of,
 };
 
@@ -86,4 +88,82 @@ async fn what_looking_costs_is_told() {
     let before = page_of(before, "/servers").await;
     let said = "not read yet The costs of a round are not known: the first round has not ended yet.";
     assert_eq!((before.count("#cost dd"), before.text("#cost .gap").as_str()), (0, said));
+}
+
+fn told_by(servers: Vec<Server>) -> Snapshot {
+    Snapshot { servers: Reading::known(servers, "each server", now()), ..clustered(Some("n1"), Vec::new()) }
+}
+
+#[tokio::test]
+async fn the_leader_of_the_meta_group_tells_how_the_others_follow() {
+    let leader =
+        Server { meta: Some(group("n1", vec![replica("n2", true, false), replica("n3", true, true)])), ..server("n1") };
+    let other = Server { meta: Some(group("n2", Vec::new())), ..server("n3") };
+    let page = page_of(told_by(vec![leader, server("n2"), other.clone()]), "/servers").await;
+    let said = page.text("#meta .lead-in");
+    assert!(said.starts_with("n1 leads 3 servers; 1 entry to be applied yet said just now"), "{said}");
+    assert!(said.contains("n3 takes n2 for the leader"), "{said}");
+    assert_eq!(page.texts("#meta tbody th"), ["n2", "n3"]);
+    assert_eq!(
+        page.texts("#meta tbody td"),
+        ["current", "9 operations", "2 s ago", "offline", "9 operations", "2 s ago"]
+    );
+    let unheard = page_of(told_by(vec![server("n2")]), "/servers").await;
+    let said = unheard.text("#meta .lead-in");
+    assert_eq!(
+        (said.as_str(), unheard.count("#meta table")),
+        ("n1 leads, which tells nothing of the others itself", 0)
+    );
+    let alone = page_of(told_by(vec![Server { meta: None, ..server("n1") }]), "/servers").await;
+    assert!(alone.text("#meta .gap").contains("No server tells of one"), "{}", alone.html);
+}
+
+#[tokio::test]
+async fn connections_and_limits_are_told_and_what_was_not_told_is_unknown() {
+    let page = page_of(told_by(vec![server("n1")]), "/servers").await;
+    assert_eq!(page.texts("#links td")[..2], ["2 n2, n3", "1 EAST (3 connections from there)"]);
+    assert_eq!(page.texts("#links td .number.unknown").len(), 1, "leaf nodes were not told of");
+    assert_eq!(page.texts("#room td")[..2], ["90 % used, 900 B of 1.0 kB", "0 B, no limit"]);
+    assert_eq!(page.texts("#room td .number.unknown").len(), 2, "neither the limit on clients nor certificates");
+    assert_eq!(page.count("#room .fill.warning"), 1);
+    let setup = ServerSetup {
+        max_connections: 10,
+        certificates: vec![("clients".to_owned(), now().after(Duration::from_secs(86_400)))],
+        leaf_nodes: Some(vec![LeafNode { name: "edge".to_owned(), account: "A".to_owned(), is_spoke: false }]),
+        told: Some(now()),
+        ..ServerSetup::default()
+    };
+    let page = page_of(told_by(vec![Server { setup: Some(Arc::new(setup)), ..server("n1") }]), "/servers").await;
+    assert_eq!(page.texts("#links td")[2], "1 edge in account A");
+    assert_eq!(page.texts("#room td")[2..], ["50 % used, 5 of 10", "clients: 1 d more", "just now"]);
+}
+
+#[tokio::test]
+async fn a_server_is_as_well_as_it_says_for_as_long_as_it_says_something() {
+    let health = |is_well| Some(Health { is_well, reason: "no contact".to_owned(), told: now() });
+    let silent = Server { heard: now().before(Duration::from_secs(40)), health: health(true), ..server("n4") };
+    let servers = vec![
+        server("n1"),
+        Server { health: health(true), ..server("n2") },
+        Server { health: health(false), ..server("n3") },
+        silent,
+    ];
+    let page = page_of(told_by(servers), "/servers").await;
+    assert_eq!(page.texts("#servers .state .sign"), ["up", "well", "not well", "silent"]);
+    assert_eq!(page.texts("#servers .state .why"), ["no contact"]);
+}
+
+#[tokio::test]
+async fn what_the_account_may_use_is_told_with_its_tiers() {
+    let unknown = page_of(snapshot(), "/servers").await;
+    let said = unknown.text("#account .gap");
+    assert!(said.starts_with("not visible The account's limits are not known"), "{said}");
+    let total = TierUse { storage: 2_000, streams: 3, consumers: 4, streams_limit: Some(4), ..TierUse::default() };
+    let tier = TierUse { storage: 990, storage_limit: Some(1_000), ..TierUse::default() };
+    let account = AccountUse { name: "A".into(), total, tiers: vec![("R3".to_owned(), tier)] };
+    let page = page_of(Snapshot { account: Reading::known(account, "n1", now()), ..snapshot() }, "/servers").await;
+    assert_eq!(page.texts("#account dt"), ["On disk", "In memory", "Streams", "Consumers", "On disk"]);
+    let said = ["2.0 kB, no limit", "0 B, no limit", "75 % used, 3 of 4", "4, no limit", "99 % used, 990 B of 1.0 kB"];
+    assert_eq!(page.texts("#account dd"), said);
+    assert_eq!((page.text("#account .tier"), page.count("#account .fill.critical")), ("Tier R3".to_owned(), 1));
 }

@@ -1,0 +1,150 @@
+//! The same for pages of many things.
+
+use super::{API, Equivalent, Equivalents, row, shell};
+use crate::{
+    dead_letter, presence, record,
+    views::{Look, Page, search::Search},
+};
+
+/// The series of all things of a kind, for whom the labels say which is which.
+const SERIES: &str = "PromQL";
+
+/// What answers at our own address.
+const OURS: &str = "API of this program";
+
+const SUMMARY: &str = "The same from nats, the API and Prometheus";
+
+/// A question that every server answers.
+fn every_server(endpoint: &str) -> String {
+    format!("nats request '$SYS.REQ.SERVER.PING{endpoint}' '' --replies 0")
+}
+
+fn ours(look: &Look<'_>, path: &str) -> Equivalent {
+    row("all of it, as JSON", OURS, format!("{}{}{path}", look.site.base, API))
+}
+
+impl Equivalents {
+    /// Those of a page of many things; `None` of one thing, which has its own.
+    pub(in crate::views) fn of_list(page: &Page, look: &Look<'_>) -> Option<Self> {
+        match page {
+            Page::Overview => Some(Self::of_overview(look)),
+            Page::Streams(search) => Some(Self::of_streams(search, look)),
+            Page::Consumers(search) => Some(Self::of_consumers(search, look)),
+            Page::Servers => Some(Self::of_servers(look)),
+            Page::Services => Some(Self::of_services(look)),
+            Page::Records(kind) => Some(Self::of_records(kind.as_deref(), look)),
+            Page::DeadLetters => Some(Self::of_dead_letters(look)),
+            Page::Findings(search) => Some(Self::of_findings(search, look)),
+            Page::Stream(..) | Page::Consumer(..) | Page::DeadLetter(..) | Page::Advisories(..) => None,
+        }
+    }
+
+    fn of_overview(look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("what is wrong", "command", "streamgauge check".to_owned()),
+            ours(look, "/overview"),
+            row("verdicts that need somebody", SERIES, "streamgauge_consumer_verdict == 1".to_owned()),
+            row("stored a second", SERIES, "sum(rate(nats_stream_last_seq[5m]))".to_owned()),
+            row("pending", SERIES, "sum(nats_consumer_num_pending)".to_owned()),
+            row("ack pending", SERIES, "sum(nats_consumer_num_ack_pending)".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_streams(search: &Search, look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("all of it", "nats", "nats stream report".to_owned()),
+            row("all of it", "API", "nats request '$JS.API.STREAM.LIST' ''".to_owned()),
+            ours(look, &format!("/streams{search}")),
+            row("messages", SERIES, "nats_stream_total_messages".to_owned()),
+            row("size", SERIES, "nats_stream_total_bytes".to_owned()),
+            row("stored a second", SERIES, "rate(nats_stream_last_seq[5m])".to_owned()),
+            row("consumers", SERIES, "nats_stream_consumer_count".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_consumers(search: &Search, look: &Look<'_>) -> Self {
+        let stream = if search.stream.is_empty() { "<stream>" } else { search.stream.as_str() };
+        let rows = vec![
+            row("of one stream", "nats", format!("nats consumer report {}", shell(stream))),
+            row(
+                "of one stream",
+                "API",
+                format!("nats request {} ''", shell(&format!("$JS.API.CONSUMER.LIST.{stream}"))),
+            ),
+            ours(look, &format!("/consumers{search}")),
+            row("verdict", SERIES, "streamgauge_consumer_verdict == 1".to_owned()),
+            row("lag", SERIES, "nats_consumer_num_pending + nats_consumer_num_ack_pending".to_owned()),
+            row("oldest unprocessed, in seconds", SERIES, "streamgauge_consumer_lag_age_seconds".to_owned()),
+            row("redelivered", SERIES, "nats_consumer_num_redelivered".to_owned()),
+            row("acked a second", SERIES, "rate(nats_consumer_ack_floor_consumer_seq[5m])".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_servers(look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("the servers", "nats", "nats server list".to_owned()),
+            row("the servers", "API", every_server("")),
+            ours(look, "/servers"),
+            row("CPU, in percent of a core", SERIES, "nats_core_cpu_percentage".to_owned()),
+            row("memory", SERIES, "nats_core_mem_bytes".to_owned()),
+            row("connections", SERIES, "nats_core_connection_count".to_owned()),
+            row("slow consumers", SERIES, "nats_core_slow_consumer_count".to_owned()),
+            row("whether they are well", "API", every_server(".HEALTHZ")),
+            row("whether they are well", SERIES, "streamgauge_server_well".to_owned()),
+            row("leaders and the meta group", "nats", "nats server report jetstream".to_owned()),
+            row("leaf nodes", "API", every_server(".LEAFZ")),
+            row("how they are set up", "API", every_server(".VARZ")),
+            row("what the account may use", "nats", "nats account info".to_owned()),
+            row("what the account may use", "API", "nats request '$JS.API.INFO' ''".to_owned()),
+            row("what the account may use, as JSON", OURS, format!("{}{}/account", look.site.base, API)),
+            row(
+                "how full the account is",
+                SERIES,
+                "streamgauge_account_storage_bytes / streamgauge_account_storage_limit_bytes".to_owned(),
+            ),
+            row("what a round costs, in bytes", SERIES, "streamgauge_round_bytes".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_services(look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("as they tell of themselves", "nats", format!("nats kv watch {}", presence::BUCKET)),
+            ours(look, "/services"),
+        ];
+        Self::with("The same from nats and the API", rows)
+    }
+
+    fn of_records(kind: Option<&str>, look: &Look<'_>) -> Self {
+        let (keys, path) = match kind {
+            Some(kind) => (shell(&format!("{kind}.>")), Page::Records(Some(kind.to_owned())).to_string()),
+            None => (String::new(), "/records".to_owned()),
+        };
+        let watch = format!("nats kv watch {} {keys}", record::BUCKET);
+        let rows = vec![row("as they are written", "nats", watch.trim_end().to_owned()), ours(look, &path)];
+        Self::with("The same from nats and the API", rows)
+    }
+
+    fn of_dead_letters(look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("all of them", "command", "streamgauge dlq list".to_owned()),
+            row("all of them", "nats", format!("nats stream view {}", dead_letter::STREAM)),
+            ours(look, "/dead-letters"),
+            row("how many are kept", SERIES, "streamgauge_dead_letters_stored".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_findings(search: &Search, look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("what is wrong", "command", "streamgauge check".to_owned()),
+            row("how things are set up", "command", "streamgauge topology lint".to_owned()),
+            ours(look, &format!("/findings{search}")),
+            row("how many each check finds", SERIES, "streamgauge_check_findings".to_owned()),
+        ];
+        Self::with("The same from the command line, the API and Prometheus", rows)
+    }
+}

@@ -1,0 +1,32 @@
+//! The page of services.
+
+use std::{sync::Arc, time::Duration};
+
+use streamgauge::snapshot::{ProbePast, Probed, Snapshot};
+
+use super::{
+    facts::{now, snapshot},
+    page_of,
+};
+
+/// The page when the instance's probes said this, a round every 10 s.
+fn with_past(said: Vec<Probed>) -> Snapshot {
+    let ago = |rounds: usize| now().before(Duration::from_secs(10) * u32::try_from(rounds).unwrap());
+    let rounds = (0..4).rev().map(ago).collect();
+    let past = ProbePast { rounds, said: [("mail.1".to_owned(), said)].into() };
+    Snapshot { probes: Arc::new(past), interval: Duration::from_secs(10), ..snapshot() }
+}
+
+#[tokio::test]
+async fn what_probes_said_is_drawn_and_said_in_words() {
+    let said = vec![Probed::Ready, Probed::NotReady, Probed::Unknown, Probed::Ready];
+    let page = page_of(with_past(said), "/services").await;
+    let words = "4 rounds in the last 30 s: not ready in 1 of them, the last 20 s ago; not heard in 1 of them, the last 10 s ago";
+    assert_eq!(page.text("#instance-mail\\.1 .strip"), words);
+    assert_eq!(page.attributes(".strip svg", "aria-label"), [format!("probes: {words}")]);
+    let drawn = ["ready", "trouble", "unknown"].map(|class| page.attributes(&format!(".strip .{class}"), "d").concat());
+    assert_eq!(drawn, ["M0 12v-3h1v3zM3 12v-3h1v3z", "M1 12v-12h1v12z", "M2 12v-7h1v7z"]);
+    let late = page_of(with_past(vec![Probed::Ready, Probed::Ready]), "/services").await;
+    assert_eq!(late.text(".strip"), "ready in all 2 rounds of the last 10 s");
+    assert_eq!(page_of(snapshot(), "/services").await.count(".strip"), 0);
+}
