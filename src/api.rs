@@ -14,6 +14,7 @@ mod lag;
 mod list;
 mod openapi;
 mod overview;
+mod past;
 mod record;
 mod round;
 mod server;
@@ -24,7 +25,11 @@ use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
-use crate::{clock::Timestamp, snapshot::Snapshot, views::Search};
+use crate::{
+    clock::Timestamp,
+    snapshot::Snapshot,
+    views::{Page, Past, Search},
+};
 
 pub use openapi::document;
 
@@ -60,6 +65,8 @@ struct Ask<'a> {
     query: &'a str,
     search: Search,
     snapshot: &'a Snapshot,
+    /// What was kept of the past of what a page is about.
+    past: &'a dyn Fn(&Page) -> Past,
     now: Timestamp,
 }
 
@@ -96,8 +103,10 @@ pub const ROUTES: &[Route] = &[
     overview::ROUTE,
     stream::LIST,
     stream::ONE,
+    past::STREAM,
     consumer::LIST,
     consumer::ONE,
+    past::CONSUMER,
     server::ROUTE,
     account::ROUTE,
     service::ROUTE,
@@ -110,15 +119,21 @@ pub const ROUTES: &[Route] = &[
     lag::ROUTE,
 ];
 
-/// The answer to a question at `path`, below [`PREFIX`], as JSON.
+/// The answer to a question at `path`, below [`PREFIX`], as JSON. `past` tells what was kept of what a page is about.
 ///
 /// # Errors
 /// When there is no such question, nothing of that name, or no word of it.
-pub fn answer(path: &str, query: &str, snapshot: &Snapshot, now: Timestamp) -> Result<String, Failure> {
+pub fn answer(
+    path: &str,
+    query: &str,
+    snapshot: &Snapshot,
+    past: &dyn Fn(&Page) -> Past,
+    now: Timestamp,
+) -> Result<String, Failure> {
     let found = ROUTES.iter().find_map(|route| Some((route, parts(route.path, path)?)));
     let (route, parts) =
         found.ok_or_else(|| Failure::not_found("nothing is answered at this path; /api/openapi.json says what is"))?;
-    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, now })
+    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, now })
 }
 
 /// What stands for the parts in braces, if the path is of this form.

@@ -121,6 +121,13 @@ impl Broker {
         self.system.is_some()
     }
 
+    /// A server told that a stream or consumer was changed: how everything is set up is asked for anew.
+    pub fn configs_changed(&mut self) {
+        if let Some(system) = &mut self.system {
+            system.configs_changed();
+        }
+    }
+
     /// The user of the system account that asks, where its login names one.
     pub fn system_user(&self) -> Option<&str> {
         self.system.as_ref()?.connection().user.as_deref()

@@ -26,6 +26,7 @@ use crate::{
     config::{NatsConfig, Thresholds},
     errors::ErrorChain,
     nats::{ConnectError, Link},
+    probing::Asked,
     snapshot::{RoundStats, Snapshot},
 };
 
@@ -76,6 +77,7 @@ pub struct Collector {
     listener: Listener,
     judge: Judge,
     probes: Probes,
+    asked: Option<watch::Receiver<Asked>>,
     history: History,
     findings: Findings,
     interval: Duration,
@@ -97,6 +99,7 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
         listener: Listener::default(),
         judge: Judge::default(),
         probes: Probes::default(),
+        asked: None,
         history: settings.history,
         findings: Findings::new(settings.thresholds),
         interval: settings.interval,
@@ -110,6 +113,12 @@ impl Collector {
     /// Where the state of the connection to the watched account can be followed once it was opened.
     pub fn link(&self) -> watch::Receiver<Option<Link>> {
         self.links.opened()
+    }
+
+    /// Shows what these probes answered, as of each round.
+    #[must_use]
+    pub fn with_probes(self, asked: watch::Receiver<Asked>) -> Self {
+        Self { asked: Some(asked), ..self }
     }
 
     /// Looks until `stop` is cancelled. While no server answers it goes on trying, and its snapshots say so.
@@ -132,6 +141,9 @@ impl Collector {
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
         self.listener.listen(&self.links, &self.clock).await;
+        if self.listener.has_changed() {
+            self.links.configs_changed();
+        }
         let (began, before) = (Instant::now(), self.links.traffic());
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
@@ -154,6 +166,9 @@ impl Collector {
     fn publish(&mut self, mut next: Snapshot, began: Instant) {
         let waited = began.elapsed();
         self.judge.judge(&mut next);
+        if let Some(asked) = &self.asked {
+            next.asked_probes = asked.borrow().clone();
+        }
         self.probes.look(&mut next);
         self.findings.look(&mut next);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };

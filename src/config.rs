@@ -10,6 +10,8 @@ mod mesh;
 mod nats;
 #[cfg(feature = "dashboard")]
 mod observer;
+#[cfg(feature = "dashboard")]
+mod probe;
 mod service;
 mod telemetry;
 #[cfg(feature = "dashboard")]
@@ -26,6 +28,8 @@ pub use nats::{NatsConfig, SystemConfig};
 pub(crate) use observer::interval;
 #[cfg(feature = "dashboard")]
 pub use observer::{BasePath, NotLoopback, ObserverConfig, TraceUrl};
+#[cfg(feature = "dashboard")]
+pub use probe::ProbeTarget;
 pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
 #[cfg(feature = "dashboard")]

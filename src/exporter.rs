@@ -5,6 +5,7 @@
 //! rows say so.
 
 mod account;
+mod asked;
 mod consumers;
 mod observer;
 mod servers;
@@ -17,8 +18,15 @@ use text::Text;
 
 /// Every family that the observer exposes beside those of every process.
 pub fn families() -> Vec<Family> {
-    [streams::families(), consumers::families(), servers::families(), account::families(), observer::families()]
-        .concat()
+    [
+        streams::families(),
+        consumers::families(),
+        servers::families(),
+        account::families(),
+        asked::families(),
+        observer::families(),
+    ]
+    .concat()
 }
 
 /// The facts in Prometheus' text format, version 0.0.4. At most `consumers_most` durable consumers have series of their own, those
@@ -29,6 +37,7 @@ pub fn exposition(snapshot: &Snapshot, consumers_most: usize, now: Timestamp) ->
     let left_out = consumers::write(&mut text, snapshot, consumers_most, now);
     servers::write(&mut text, snapshot);
     account::write(&mut text, snapshot);
+    asked::write(&mut text, snapshot);
     observer::write(&mut text, snapshot, now);
     consumers::write_bounds(&mut text, consumers_most, left_out);
     text.into_string()

@@ -71,6 +71,8 @@ pub mod message;
 pub mod name;
 pub mod nats;
 pub mod presence;
+#[cfg(feature = "dashboard")]
+pub mod probing;
 pub mod record;
 pub mod resilience;
 pub mod rpc;

@@ -3,6 +3,7 @@
 mod account;
 mod advisories;
 mod ages;
+mod asked;
 mod config;
 mod consumer;
 mod contact;
@@ -28,6 +29,7 @@ use crate::{clock::Timestamp, fault::Fault, name::StreamName, presence::Presence
 pub use account::{AccountUse, TierUse};
 pub use advisories::Advisories;
 pub use ages::{AgeBy, Ages, Oldest};
+pub use asked::AskedProbe;
 pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
 pub use consumer::{Consumer, ConsumerState, ConsumerTrend, NewLeader};
 pub use contact::Contact;
@@ -69,6 +71,8 @@ pub struct Snapshot {
     pub gone: Vec<Entry<Presence>>,
     /// What the probes of instances said in the last rounds.
     pub probes: Arc<ProbePast>,
+    /// What probes answered that the operator named.
+    pub asked_probes: Arc<[AskedProbe]>,
     /// Things with a life that services tell of, the newest first.
     pub records: Reading<Bucket<Record>>,
     /// Messages that workers gave up, the newest first.
@@ -97,6 +101,7 @@ impl Snapshot {
             presence: Reading::not_yet(),
             gone: Vec::new(),
             probes: Arc::default(),
+            asked_probes: Arc::default(),
             records: Reading::not_yet(),
             dead_letters: Reading::not_yet(),
             advisories: Reading::not_yet(),

@@ -3,6 +3,7 @@
 mod account;
 mod advisories;
 mod ages;
+mod asked;
 mod chart;
 mod consumer;
 mod consumers;

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     presence::{Presence, Probe, ProbePart, Worker},
-    snapshot::{Entry, ProbePast, Probed, Snapshot},
+    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot},
 };
 
 /// What instances of services say of themselves.
@@ -26,6 +26,8 @@ pub(super) const ROUTE: Route = Route {
 #[derive(Serialize, JsonSchema)]
 struct Services {
     instances: Known<Vec<Instance>>,
+    /// Probes that the operator named, and what each answered.
+    asked: Vec<AskedAnswer>,
     /// Instances that fell silent without having said that they end, as last heard.
     gone: Vec<Instance>,
 }
@@ -50,6 +52,36 @@ struct Instance {
     past: Vec<ProbedAnswer>,
     /// The consumers that it pulls from.
     workers: Vec<WorkerAnswer>,
+}
+
+/// A probe that was asked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AskedProbe")]
+struct AskedAnswer {
+    name: String,
+    url: String,
+    passes: bool,
+    /// The status of its answer; null where there is none.
+    status: Option<u16>,
+    /// What it answered, or why it did not.
+    said: String,
+    took_seconds: f64,
+    /// When it was asked.
+    at: Moment,
+}
+
+impl AskedAnswer {
+    fn of(probe: &AskedProbe) -> Self {
+        Self {
+            name: probe.name.clone(),
+            url: probe.url.clone(),
+            passes: probe.passes(),
+            status: probe.answer.as_ref().ok().copied(),
+            said: probe.said(),
+            took_seconds: probe.took.as_secs_f64(),
+            at: Moment(probe.at),
+        }
+    }
 }
 
 /// What an instance's probes said in one round.
@@ -128,7 +160,8 @@ impl Services {
             entries.iter().map(|entry| Instance::of(entry, &snapshot.probes, now)).collect()
         };
         let instances = Known::of(&snapshot.presence, now, |bucket| tell(&bucket.entries));
-        Self { instances, gone: tell(&snapshot.gone) }
+        let asked = snapshot.asked_probes.iter().map(AskedAnswer::of).collect();
+        Self { instances, asked, gone: tell(&snapshot.gone) }
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 /// How often it is asked how everything is set up, which makes the answers several times as large. What is new is asked for at once.
 const CONFIGS_EVERY: Duration = Duration::from_secs(3 * 60);
 
-/// Of what is new it is asked at once how it is set up, unless that took more than this part of the time since it was last asked:
+/// Of what is new, or was changed as a server tells, it is asked at once how it is set up, unless that took more than this part of the time since it was last asked:
 /// where consumers come and go all the time, they wait.
 const CONFIGS_SHARE: u32 = 10;
 
@@ -39,13 +39,24 @@ pub(super) struct System {
     usual: usize,
     /// When it was last asked how everything is set up, and how long that took.
     configs: Option<(Instant, Duration)>,
+    /// Whether a server told since then that something was changed.
+    has_changed: bool,
     refused: Option<Instant>,
 }
 
 impl System {
     pub(super) fn new(connection: Connection, clock: Clock) -> Self {
         let servers = Servers::new(connection.client.clone(), clock.clone());
-        Self { connection, servers, checkup: Checkup::default(), clock, usual: 0, configs: None, refused: None }
+        Self {
+            connection,
+            servers,
+            checkup: Checkup::default(),
+            clock,
+            usual: 0,
+            configs: None,
+            has_changed: false,
+            refused: None,
+        }
     }
 
     /// The connection.
@@ -128,6 +139,7 @@ impl System {
         self.usual = answers.len();
         if scope == Scope::Configs {
             self.configs = Some((Instant::now(), began.elapsed()));
+            self.has_changed = false;
         }
         let names: Vec<Arc<str>> = answers.iter().map(|answer| answer.server.name.as_str().into()).collect();
         let silent = self.servers.silent(&names);
@@ -139,8 +151,14 @@ impl System {
         joined.await
     }
 
+    /// The next round asks how everything is set up.
+    pub(super) fn configs_changed(&mut self) {
+        self.has_changed = true;
+    }
+
     fn are_configs_due(&self) -> bool {
-        self.configs.is_none_or(|(at, _)| at.elapsed() >= CONFIGS_EVERY)
+        let is_old = self.configs.is_none_or(|(at, _)| at.elapsed() >= CONFIGS_EVERY);
+        is_old || (self.has_changed && self.may_ask_for_configs())
     }
 
     fn may_ask_for_configs(&self) -> bool {

@@ -22,6 +22,8 @@ mod meta_offline;
 mod no_login;
 mod notes_unreadable;
 mod offline_replicas;
+mod probe_fails;
+mod ready_not_consuming;
 mod replicas_behind;
 mod server_silent;
 mod server_unhealthy;
@@ -73,6 +75,8 @@ pub const AUDITS: &[Audit] = &[
     server_silent::AUDIT,
     certificate_ends::AUDIT,
     account_full::AUDIT,
+    probe_fails::AUDIT,
+    ready_not_consuming::AUDIT,
     server_unhealthy::AUDIT,
     limit_near::AUDIT,
     replicas_behind::AUDIT,

@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     collector::{self, History, Snapshots},
-    config::{NatsConfig, ObserverConfig, SystemConfig, TelemetryConfig, Thresholds},
+    config::{NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds},
     nats::Link,
+    probing::{Asked, Prober},
     service::{Health, probes},
     tasks::{self, Tasks},
     telemetry,
@@ -62,10 +63,14 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
         thresholds,
     };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
+    let tasks = Tasks::default();
+    let collector = match observer.probes.is_empty() {
+        true => collector,
+        false => collector.with_probes(ask_probes(observer.probes, observer.interval, &clock, &tasks)?),
+    };
 
     let health = Arc::new(Health::new(clock.clone()));
     health.started();
-    let tasks = Tasks::default();
     let (told, link) = (health.clone(), collector.link());
     let followed = snapshots.clone();
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
@@ -94,6 +99,19 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.stop(STOP_LIMIT).await;
     telemetry.shutdown().await;
     ended
+}
+
+/// Asks the probes for as long as `tasks` run, and says what they answer.
+fn ask_probes(
+    targets: Vec<ProbeTarget>,
+    every: Duration,
+    clock: &Clock,
+    tasks: &Tasks,
+) -> anyhow::Result<watch::Receiver<Asked>> {
+    let prober = Prober::new(targets, clock.clone()).context("asking the probes")?;
+    let (sender, asked) = watch::channel(Asked::default());
+    tasks.spawn(move |stop| prober.run(every, sender, stop));
+    Ok(asked)
 }
 
 /// The address as this machine reaches it: all addresses is none to go to.

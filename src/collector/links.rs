@@ -128,6 +128,13 @@ impl Links {
         self.broker.as_ref()
     }
 
+    /// A server told that a stream or consumer was changed.
+    pub(super) fn configs_changed(&mut self) {
+        if let Some(broker) = &mut self.broker {
+            broker.configs_changed();
+        }
+    }
+
     /// Messages sent, and bytes both ways, since the connections were opened.
     pub(super) fn traffic(&self) -> (u64, u64) {
         self.broker.as_ref().map_or((0, 0), Broker::traffic)

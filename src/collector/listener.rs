@@ -7,7 +7,7 @@ use super::{
     links::Links,
 };
 use crate::{
-    advisory::{self, Advisory},
+    advisory::{self, Advisory, Kind},
     broker::{Broker, Heard, LetterCounts},
     clock::{Clock, Timestamp},
     dead_letter,
@@ -33,6 +33,8 @@ pub(super) struct Listener {
     letters: Option<Held>,
     replays: Option<Held>,
     ledger: Ledger,
+    /// Whether it was told that a stream or consumer was changed.
+    has_changed: bool,
 }
 
 /// What a stream held when it was last looked into: when it was made, its last sequence, and how many messages.
@@ -70,13 +72,20 @@ impl Listener {
 
     /// Notes what was told while `round` was underway or about to be.
     pub(super) fn note(&mut self, advisory: Advisory, round: u64) {
+        self.has_changed |= advisory.kind == Kind::Updated;
         self.ledger.note(advisory, round);
+    }
+
+    /// Whether it was told since it was last asked that a stream or consumer was changed.
+    pub(super) fn has_changed(&mut self) -> bool {
+        std::mem::take(&mut self.has_changed)
     }
 
     /// Writes into `next` what is known by now.
     pub(super) async fn write(&mut self, next: &mut Snapshot, links: &Links) {
         let (Some(broker), Some(heard), Some(since)) = (links.broker(), &mut self.heard, self.since) else { return };
         for advisory in std::iter::from_fn(|| heard.next_now()).take(AT_ONCE) {
+            self.has_changed |= advisory.kind == Kind::Updated;
             self.ledger.note(advisory, next.round);
         }
         let account = broker.account();

@@ -22,6 +22,7 @@ pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timest
         gone: gone::after(last, &answers.presence, now),
         presence: answers.presence.or_last(&last.presence),
         probes: last.probes.clone(),
+        asked_probes: last.asked_probes.clone(),
         records: answers.records.or_last(&last.records),
         dead_letters: answers.dead_letters.or_last(&last.dead_letters),
         advisories: last.advisories.clone(),

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     clock::Timestamp,
     presence::{INTERVAL, Presence},
-    snapshot::{Entry, ProbePast, Probed, Snapshot},
+    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot},
 };
 
 /// Rounds that are remembered: a quarter of an hour at the usual interval. One takes a byte for each of some thousand instances at most.
@@ -28,13 +28,15 @@ impl Probes {
         let mut before = std::mem::take(&mut self.said);
         let is_fresh = snapshot.presence.fresh().is_some();
         let here = snapshot.presence.value().map_or(&[][..], |bucket| &bucket.entries);
-        let here =
-            here.iter().map(|entry| (&entry.key, if is_fresh { said(entry, snapshot.taken) } else { Probed::Unknown }));
-        let gone = snapshot.gone.iter().map(|entry| (&entry.key, Probed::Unknown));
-        for (key, probed) in here.chain(gone) {
-            let mut past = before.remove(key).unwrap_or_default();
+        let here = here
+            .iter()
+            .map(|entry| (entry.key.clone(), if is_fresh { said(entry, snapshot.taken) } else { Probed::Unknown }));
+        let gone = snapshot.gone.iter().map(|entry| (entry.key.clone(), Probed::Unknown));
+        let asked = snapshot.asked_probes.iter().map(|probe| (probe.key(), answered(probe)));
+        for (key, probed) in here.chain(gone).chain(asked) {
+            let mut past = before.remove(&key).unwrap_or_default();
             push(&mut past, probed);
-            self.said.insert(key.clone(), past);
+            self.said.insert(key, past);
         }
         snapshot.probes = Arc::new(self.told());
     }
@@ -50,6 +52,15 @@ fn push<T>(past: &mut VecDeque<T>, newest: T) {
         past.pop_front();
     }
     past.push_back(newest);
+}
+
+/// What a probe said that was asked.
+fn answered(probe: &AskedProbe) -> Probed {
+    match probe.answer {
+        Ok(_) if probe.passes() => Probed::Ready,
+        Ok(_) => Probed::NotReady,
+        Err(_) => Probed::Unknown,
+    }
 }
 
 /// What an instance said, if that is news: it writes every few seconds, and one write may come late.
@@ -141,6 +152,21 @@ mod tests {
         let mut forgotten = round(4, Some(Vec::new()));
         probes.look(&mut forgotten);
         assert!(forgotten.probes.said.is_empty(), "{:?}", forgotten.probes);
+    }
+
+    #[test]
+    fn probes_that_were_asked_are_remembered_beside_those_that_tell_of_themselves() {
+        let mut probes = Probes::default();
+        let asked =
+            |answer| AskedProbe { name: "a".to_owned(), url: String::new(), answer, took: Duration::ZERO, at: at(0) };
+        let mut snapshot = round(0, None);
+        for answer in [Ok(204), Ok(503), Err("silent".to_owned())] {
+            let asked_probes = Arc::from([asked(answer)]);
+            snapshot = Snapshot { asked_probes, ..round(1, Some(vec![instance("a", 1, WELL)])) };
+            probes.look(&mut snapshot);
+        }
+        assert_eq!(snapshot.probes.said["=a"], [Probed::Ready, Probed::NotReady, Probed::Unknown]);
+        assert_eq!(snapshot.probes.said["a"], [Probed::Ready; 3]);
     }
 
     #[test]

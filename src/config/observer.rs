@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use url::Url;
 
-use super::AccessConfig;
+use super::{AccessConfig, ProbeTarget};
 
 /// How the observer looks and shows.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,6 +25,10 @@ pub struct ObserverConfig {
     /// Durable consumers that have series of their own at /metrics: those with the greatest lag
     #[arg(long, env = "STREAMGAUGE_METRICS_CONSUMERS", value_name = "N", default_value_t = 2_000)]
     pub metrics_consumers: usize,
+
+    /// Probe of a service to ask, such as mail=http://10.0.0.3:8080/readyz; may be given more than once
+    #[arg(long = "probe", env = "STREAMGAUGE_PROBES", value_name = "NAME=URL", value_delimiter = ',')]
+    pub probes: Vec<ProbeTarget>,
 
     /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
     #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
@@ -192,6 +196,7 @@ mod tests {
             interval: Duration::from_secs(1),
             data: None,
             metrics_consumers: 2_000,
+            probes: Vec::new(),
             trace_url: None,
             base_path: BasePath::default(),
         };

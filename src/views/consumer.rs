@@ -150,7 +150,7 @@ impl Body {
             config: config(consumer),
             findings: FindingRow::about(&about, &consumer.account, look),
             replicas: ReplicaTable::of(state, |state| state.cluster.as_ref()),
-            equivalents: Equivalents::of_consumer(consumer),
+            equivalents: Equivalents::of_consumer(consumer, look),
         }
     }
 }

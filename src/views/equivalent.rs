@@ -4,10 +4,10 @@ mod lists;
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::search::Search;
+use super::{Look, Page, consumers::page_of, search::Search};
 use crate::{
     advisory,
-    snapshot::{Consumer, Stream},
+    snapshot::{Consumer, Span, Stream},
 };
 
 /// Ways to the same numbers, folded away until somebody wants them.
@@ -31,7 +31,7 @@ struct Equivalent {
 
 impl Equivalents {
     /// Those of a consumer's numbers. Convention: series that the Prometheus NATS exporters have too are named as there.
-    pub(super) fn of_consumer(consumer: &Consumer) -> Self {
+    pub(super) fn of_consumer(consumer: &Consumer, look: &Look<'_>) -> Self {
         let (stream, name) = (consumer.stream.as_str(), consumer.name.as_str());
         let labels = format!(
             "{{account={}, stream_name={}, consumer_name={}}}",
@@ -44,6 +44,8 @@ impl Equivalents {
         let rows = vec![
             row("all of it", "nats", format!("nats consumer info {} {}", shell(stream), shell(name))),
             row("all of it", "API", format!("nats request '$JS.API.CONSUMER.INFO.{stream}.{name}' ''")),
+            answered("all of it, as JSON", &page_of(consumer), "", look),
+            answered("its past, as JSON", &page_of(consumer), "/past", look),
             row("pending", "PromQL", series("num_pending")),
             row("ack pending", "PromQL", series("num_ack_pending")),
             row("lag", "PromQL", format!("{} + {}", series("num_pending"), series("num_ack_pending"))),
@@ -87,13 +89,16 @@ impl Equivalents {
     }
 
     /// Those of a stream's numbers.
-    pub(super) fn of_stream(stream: &Stream) -> Self {
+    pub(super) fn of_stream(stream: &Stream, look: &Look<'_>) -> Self {
         let name = stream.name.as_str();
         let labels = format!("{{account={}, stream_name={}}}", quoted(&stream.account), quoted(name));
         let series = |metric: &str| format!("nats_stream_{metric}{labels}");
+        let page = Page::Stream(stream.account.to_string(), stream.name.clone(), Span::default());
         let rows = vec![
             row("all of it", "nats", format!("nats stream info {}", shell(name))),
             row("all of it", "API", format!("nats request '$JS.API.STREAM.INFO.{name}' ''")),
+            answered("all of it, as JSON", &page, "", look),
+            answered("its past, as JSON", &page, "/past", look),
             row("the first loss, in seconds", "PromQL", format!("streamgauge_stream_first_loss_seconds{labels}")),
             row("its consumers", "nats", format!("nats consumer report {}", shell(name))),
             row("messages", "PromQL", series("total_messages")),
@@ -108,6 +113,11 @@ impl Equivalents {
 const API: &str = "/api/v1";
 
 const NUMBERS: &str = "The same numbers from nats, the API and Prometheus";
+
+/// Where our API answers what a page shows.
+fn answered(what: &'static str, page: &Page, behind: &str, look: &Look<'_>) -> Equivalent {
+    row(what, "API of this program", format!("{}{API}{page}{behind}", look.site.base))
+}
 
 fn row(what: &'static str, by: &'static str, text: String) -> Equivalent {
     Equivalent { what, by, text }

@@ -6,6 +6,7 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{
     Look,
+    asked::AskedPanel,
     consumers::page_of,
     format,
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
@@ -83,6 +84,7 @@ struct WorkerRow {
 #[derive(Template)]
 #[template(path = "pages/services.html")]
 pub(super) struct ServicesPage {
+    asked: Option<AskedPanel>,
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     note: Option<String>,
@@ -94,7 +96,7 @@ pub(super) struct ServicesPage {
 impl ServicesPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let ServiceList { gap, stamp, note, is_stale, services, .. } = ServiceList::of(look);
-        Self { gap, stamp, note, is_stale, is_page: true, services }
+        Self { asked: AskedPanel::of(look), gap, stamp, note, is_stale, is_page: true, services }
     }
 }
 

@@ -131,7 +131,7 @@ impl Body {
             config: config(stream, look),
             last: stream.state.value().and_then(|state| state.last_stored).map(|at| Moment::ago(at, look)),
             replicas: ReplicaTable::of(&stream.state, |state| state.cluster.as_ref()),
-            equivalents: Equivalents::of_stream(stream),
+            equivalents: Equivalents::of_stream(stream, look),
             advisories: AdvisoryList::of(&Search::of_stream(&stream.account, name), look),
         }
     }

@@ -125,7 +125,8 @@ impl Web {
     /// The answer of the API at `path`, as JSON.
     pub(super) fn answer(&self, path: &str, query: &str) -> Result<String, Failure> {
         let snapshot = self.0.snapshots.borrow().clone();
-        api::answer(path, query, &snapshot, self.0.clock.now())
+        let now = self.0.clock.now();
+        api::answer(path, query, &snapshot, &|page| self.past(page, now), now)
     }
 
     /// The page as it looks now, for a tab that follows it. Whoever asks for a page waits for none of these.

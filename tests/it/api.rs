@@ -263,3 +263,22 @@ async fn failures_are_json_too() {
     let page = Page::answering(&router, bearer.body(Body::empty()).unwrap()).await;
     assert_eq!(page.status, 200);
 }
+
+#[tokio::test]
+async fn the_past_is_answered_as_far_as_it_is_kept() {
+    let history = History::default();
+    history.note(&snapshot()).unwrap();
+    let (_, snapshots) = watch::channel(Arc::new(snapshot()));
+    let clock = Clock::standing_at(now());
+    let router =
+        web::router(Web::new(snapshots, history, Settings::default(), clock, CancellationToken::new()), Router::new());
+    let (status, past) = ask(&router, "/api/v1/consumers/A/ORDERS/reserve/past").await;
+    let last = past["points"].as_array().unwrap().last().unwrap();
+    assert_eq!((status, &past["step_seconds"], &last["pending"]), (200, &json!(10.0), &json!(3.0)), "{past}");
+    assert_eq!((&last["delivered_per_second"], &last["lag_age_seconds"]), (&json!(5.0), &Value::Null));
+    let (status, past) = ask(&router, "/api/v1/streams/A/ORDERS/past?over=24h").await;
+    let last = past["points"].as_array().unwrap().last().unwrap();
+    assert_eq!((status, &past["step_seconds"], &last["messages"]), (200, &json!(600.0), &json!(1234.0)), "{past}");
+    let (status, _) = ask(&router, "/api/v1/streams/A/NOTHING/past").await;
+    assert_eq!(status, 404);
+}

@@ -21,7 +21,7 @@ use streamgauge::{
 use tokio::sync::watch;
 
 use crate::{
-    pages::facts::{consumer, count, failed, now, server, snapshot, stream, verdict},
+    pages::facts::{asked, consumer, count, failed, now, server, snapshot, stream, verdict},
     support::{page::Page, tool::tool},
 };
 
@@ -231,7 +231,8 @@ fn full() -> Snapshot {
     let health = Some(Health { is_well: true, reason: String::new(), told: now() });
     let servers = Reading::known(vec![Server { health, ..server("n1") }], "each server", now());
     let account = Reading::known(account(), "n1", now());
-    Snapshot { findings: vec![Arc::new(finding())], stats, servers, account, ..with_streams(vec![one]) }
+    let asked_probes = Arc::from([asked("mail", Ok(503))]);
+    Snapshot { findings: vec![Arc::new(finding())], stats, servers, account, asked_probes, ..with_streams(vec![one]) }
 }
 
 /// An account with a limit on everything, and a tier with a limit on nothing.

@@ -20,6 +20,7 @@ mod logins;
 mod mesh;
 mod observer;
 mod pages;
+mod probing;
 mod reference;
 mod scenarios;
 mod support;

@@ -19,7 +19,7 @@ fn every_server(endpoint: &str) -> String {
     format!("nats request '$SYS.REQ.SERVER.PING{endpoint}' '' --replies 0")
 }
 
-fn ours(look: &Look<'_>, path: &str) -> Equivalent {
+fn all_of_it(look: &Look<'_>, path: &str) -> Equivalent {
     row("all of it, as JSON", OURS, format!("{}{}{path}", look.site.base, API))
 }
 
@@ -42,7 +42,7 @@ impl Equivalents {
     fn of_overview(look: &Look<'_>) -> Self {
         let rows = vec![
             row("what is wrong", "command", "streamgauge check".to_owned()),
-            ours(look, "/overview"),
+            all_of_it(look, "/overview"),
             row("verdicts that need somebody", SERIES, "streamgauge_consumer_verdict == 1".to_owned()),
             row("stored a second", SERIES, "sum(rate(nats_stream_last_seq[5m]))".to_owned()),
             row("pending", SERIES, "sum(nats_consumer_num_pending)".to_owned()),
@@ -55,7 +55,7 @@ impl Equivalents {
         let rows = vec![
             row("all of it", "nats", "nats stream report".to_owned()),
             row("all of it", "API", "nats request '$JS.API.STREAM.LIST' ''".to_owned()),
-            ours(look, &format!("/streams{search}")),
+            all_of_it(look, &format!("/streams{search}")),
             row("messages", SERIES, "nats_stream_total_messages".to_owned()),
             row("size", SERIES, "nats_stream_total_bytes".to_owned()),
             row("stored a second", SERIES, "rate(nats_stream_last_seq[5m])".to_owned()),
@@ -73,7 +73,7 @@ impl Equivalents {
                 "API",
                 format!("nats request {} ''", shell(&format!("$JS.API.CONSUMER.LIST.{stream}"))),
             ),
-            ours(look, &format!("/consumers{search}")),
+            all_of_it(look, &format!("/consumers{search}")),
             row("verdict", SERIES, "streamgauge_consumer_verdict == 1".to_owned()),
             row("lag", SERIES, "nats_consumer_num_pending + nats_consumer_num_ack_pending".to_owned()),
             row("oldest unprocessed, in seconds", SERIES, "streamgauge_consumer_lag_age_seconds".to_owned()),
@@ -87,7 +87,7 @@ impl Equivalents {
         let rows = vec![
             row("the servers", "nats", "nats server list".to_owned()),
             row("the servers", "API", every_server("")),
-            ours(look, "/servers"),
+            all_of_it(look, "/servers"),
             row("CPU, in percent of a core", SERIES, "nats_core_cpu_percentage".to_owned()),
             row("memory", SERIES, "nats_core_mem_bytes".to_owned()),
             row("connections", SERIES, "nats_core_connection_count".to_owned()),
@@ -113,7 +113,7 @@ impl Equivalents {
     fn of_services(look: &Look<'_>) -> Self {
         let rows = vec![
             row("as they tell of themselves", "nats", format!("nats kv watch {}", presence::BUCKET)),
-            ours(look, "/services"),
+            all_of_it(look, "/services"),
         ];
         Self::with("The same from nats and the API", rows)
     }
@@ -124,7 +124,7 @@ impl Equivalents {
             None => (String::new(), "/records".to_owned()),
         };
         let watch = format!("nats kv watch {} {keys}", record::BUCKET);
-        let rows = vec![row("as they are written", "nats", watch.trim_end().to_owned()), ours(look, &path)];
+        let rows = vec![row("as they are written", "nats", watch.trim_end().to_owned()), all_of_it(look, &path)];
         Self::with("The same from nats and the API", rows)
     }
 
@@ -132,7 +132,7 @@ impl Equivalents {
         let rows = vec![
             row("all of them", "command", "streamgauge dlq list".to_owned()),
             row("all of them", "nats", format!("nats stream view {}", dead_letter::STREAM)),
-            ours(look, "/dead-letters"),
+            all_of_it(look, "/dead-letters"),
             row("how many are kept", SERIES, "streamgauge_dead_letters_stored".to_owned()),
         ];
         Self::with(SUMMARY, rows)
@@ -142,7 +142,7 @@ impl Equivalents {
         let rows = vec![
             row("what is wrong", "command", "streamgauge check".to_owned()),
             row("how things are set up", "command", "streamgauge topology lint".to_owned()),
-            ours(look, &format!("/findings{search}")),
+            all_of_it(look, &format!("/findings{search}")),
             row("how many each check finds", SERIES, "streamgauge_check_findings".to_owned()),
         ];
         Self::with("The same from the command line, the API and Prometheus", rows)

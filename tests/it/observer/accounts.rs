@@ -124,3 +124,23 @@ async fn what_an_account_has_used_is_held_against_what_it_may() {
     ];
     assert_eq!(found, expected);
 }
+
+#[tokio::test]
+async fn what_was_changed_is_read_anew_as_soon_as_a_server_tells_of_it() {
+    let server = NatsServer::start_configured(ACCOUNTS).await;
+    let one = account(&server, "one").await;
+    filled(&one, "ORDERS", 1).await;
+    let observer = Observer::start(user(&server, "one", "word"), Some(user(&server, "sys", "word")));
+    let most = |snapshot: &Snapshot| of(snapshot, "ONE", "ORDERS").map(|stream| stream.config.message_limit());
+    observer.sees("the stream", |snapshot| most(snapshot) == Some(None)).await;
+    // From here on a round would not ask how things are set up for minutes.
+    observer.sees("a round that asked for states alone", |snapshot| !snapshot.stats.has_read_configs).await;
+    let config = stream::Config {
+        name: "ORDERS".to_owned(),
+        subjects: vec!["ORDERS.>".to_owned()],
+        max_messages: 500,
+        ..Default::default()
+    };
+    one.update_stream(config).await.unwrap();
+    observer.sees("its new limit", |snapshot| most(snapshot) == Some(Some(500))).await;
+}

@@ -9,9 +9,9 @@ use streamgauge::{
     presence::{Presence, Probe, ProbePart, Probes},
     record::{Phase, Record, Step},
     snapshot::{
-        Advisories, Bucket, Cluster, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact, Entry, Gateway,
-        JetStreamUse, Label, Letter, Letters, Listing, MetaGroup, Reading, Replica, RoundStats, Server, Severity,
-        Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
+        Advisories, AskedProbe, Bucket, Cluster, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact,
+        Entry, Gateway, JetStreamUse, Label, Letter, Letters, Listing, MetaGroup, Reading, Replica, RoundStats, Server,
+        Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
     },
 };
 
@@ -52,6 +52,7 @@ pub fn snapshot() -> Snapshot {
         presence: Reading::known(presence(true), "bucket presence", now()),
         gone: Vec::new(),
         probes: Arc::default(),
+        asked_probes: Arc::default(),
         records: Reading::known(
             Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false },
             "bucket records",
@@ -276,4 +277,16 @@ pub fn server(name: &str) -> Server {
 /// The meta group as one of its three servers sees it.
 pub fn group(leader: &str, replicas: Vec<Replica>) -> MetaGroup {
     MetaGroup { cluster: Cluster { leader: Some(leader.to_owned()), replicas }, size: 3, pending: 1 }
+}
+
+/// What a probe answered just now.
+pub fn asked(name: &str, answer: Result<u16, &str>) -> AskedProbe {
+    let answer = answer.map_err(str::to_owned);
+    AskedProbe {
+        name: name.to_owned(),
+        url: "http://a/readyz".to_owned(),
+        answer,
+        took: Duration::from_millis(7),
+        at: now(),
+    }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use streamgauge::snapshot::{ProbePast, Probed, Snapshot};
 
 use super::{
-    facts::{now, snapshot},
+    facts::{asked, now, snapshot},
     page_of,
 };
 
@@ -29,4 +29,20 @@ async fn what_probes_said_is_drawn_and_said_in_words() {
     let late = page_of(with_past(vec![Probed::Ready, Probed::Ready]), "/services").await;
     assert_eq!(late.text(".strip"), "ready in all 2 rounds of the last 10 s");
     assert_eq!(page_of(snapshot(), "/services").await.count(".strip"), 0);
+}
+
+#[tokio::test]
+async fn probes_that_were_named_are_told_of_as_they_answer() {
+    let asked_probes = Arc::from([asked("mail", Ok(200)), asked("shop", Ok(503)), asked("desk", Err("it is away"))]);
+    let said = [("=shop".to_owned(), vec![Probed::Ready, Probed::NotReady])].into();
+    let past = ProbePast { rounds: vec![now(), now()], said };
+    let page = page_of(Snapshot { asked_probes, probes: Arc::new(past), ..snapshot() }, "/services").await;
+    assert_eq!(
+        page.texts("#asked th[scope=row]"),
+        ["mail http://a/readyz", "shop http://a/readyz", "desk http://a/readyz"]
+    );
+    let states = ["passes it answers 200", "fails it answers 503", "no answer it is away"];
+    assert_eq!(page.texts("#asked .state"), states);
+    assert_eq!((page.count("#asked-shop .strip"), page.count("#asked-mail .strip")), (1, 0));
+    assert_eq!(page_of(snapshot(), "/services").await.count("#asked"), 0);
 }
