@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+/// See [`NatsConfig::nats_wait`].
+const NATS_WAIT: u64 = 30;
+
 /// How to reach NATS. The environment variables are those of the `nats` command line.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "NATS")]
 pub struct NatsConfig {
     /// Servers, separated by commas [default: that of the context, else nats://127.0.0.1:4222]
@@ -47,8 +50,27 @@ pub struct NatsConfig {
     pub inbox_prefix: Option<String>,
 
     /// How long to keep trying while no server answers at start
-    #[arg(long, env = "STREAMGAUGE_NATS_WAIT", value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, env = "STREAMGAUGE_NATS_WAIT", value_name = "SECONDS", default_value_t = NATS_WAIT)]
     pub nats_wait: u64,
+}
+
+/// What the flags say where none is given.
+impl Default for NatsConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            context: None,
+            user: None,
+            password: None,
+            creds: None,
+            nkey: None,
+            tls_ca: None,
+            tls_cert: None,
+            tls_key: None,
+            inbox_prefix: None,
+            nats_wait: NATS_WAIT,
+        }
+    }
 }
 
 /// A user of the system account, who sees the servers and the counts of all accounts. The servers are those of `--nats`.

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 
 use super::{NatsConfig, TelemetryConfig};
 
+/// See [`ServiceConfig::grace`].
+const GRACE: u64 = 6;
+
 /// Settings that every service has.
-#[derive(Debug, Clone, Default, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct ServiceConfig {
     /// Name of this instance, unlike that of the service's others [default: one made up at start]
     #[arg(long, env = "STREAMGAUGE_INSTANCE", value_name = "NAME")]
@@ -16,7 +19,7 @@ pub struct ServiceConfig {
     pub listen: Option<SocketAddr>,
 
     /// How long handlers may go on once the service was asked to end
-    #[arg(long, env = "STREAMGAUGE_GRACE", value_name = "SECONDS", default_value_t = 6)]
+    #[arg(long, env = "STREAMGAUGE_GRACE", value_name = "SECONDS", default_value_t = GRACE)]
     pub grace: u64,
 
     /// How to reach NATS.
@@ -26,4 +29,31 @@ pub struct ServiceConfig {
     /// What is logged, and how.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// What the flags say where none is given.
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        let (nats, telemetry) = (NatsConfig::default(), TelemetryConfig::default());
+        Self { instance: None, listen: None, grace: GRACE, nats, telemetry }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        service: ServiceConfig,
+    }
+
+    #[test]
+    fn a_program_without_flags_has_their_defaults() {
+        let (flags, none) = (Command::parse_from(["test"]).service, ServiceConfig::default());
+        assert_eq!((flags.grace, flags.nats.nats_wait), (none.grace, none.nats.nats_wait));
+    }
 }
