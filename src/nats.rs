@@ -176,6 +176,7 @@ fn without_jetstream(connection: &Connection, source: AccountError) -> ConnectEr
 
 async fn attempt(login: &Login, name: &str, clock: &Clock) -> Result<Connection, ConnectError> {
     let (link, link_writer) = link::new(clock.clone());
+    let lives = link::ClientLives::of(link_writer);
     let options = login
         .options()?
         .name(name)
@@ -183,7 +184,7 @@ async fn attempt(login: &Login, name: &str, clock: &Clock) -> Result<Connection,
         .ping_interval(PING_INTERVAL)
         .reconnect_delay_callback(|failures| BACKOFF.wait(u32::try_from(failures).unwrap_or(u32::MAX), fastrand::f64()))
         .event_callback(move |event| {
-            let link_writer = link_writer.clone();
+            let link_writer = lives.link();
             async move { link_writer.heard(&event) }
         });
     let addresses = login.addresses()?;

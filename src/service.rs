@@ -100,6 +100,11 @@ pub enum ServiceError {
     /// The system refuses a signal handler.
     #[error("waiting for the signal to end")]
     Signal(#[source] std::io::Error),
+    /// The NATS client has ended by itself, as it does when it is sent what it cannot bear, and does not come back.
+    #[error(
+        "the NATS client has ended and connects no more: start the service again; what the client said before it ended is on standard error"
+    )]
+    ClientEnded,
 }
 
 impl Builder {
@@ -172,7 +177,7 @@ impl Service {
         Builder {
             name: name.into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            config: ServiceConfig { grace: 6, ..ServiceConfig::default() },
+            config: ServiceConfig::default(),
             telemetry: None,
             correlation_name: None,
         }
@@ -274,7 +279,7 @@ impl Service {
     /// runs, the rest handed back, gone.
     ///
     /// # Errors
-    /// When the system refuses a signal handler.
+    /// When the system refuses a signal handler, or the NATS client has ended by itself.
     pub async fn run(self) -> Result<(), ServiceError> {
         self.run_until(async { tasks::asked_to_end().await.map_err(ServiceError::Signal) }).await
     }
@@ -282,7 +287,7 @@ impl Service {
     /// Runs until `asked_to_end`, then ends as [`Service::run`] does.
     ///
     /// # Errors
-    /// When `asked_to_end` fails; the service ends in order all the same.
+    /// When `asked_to_end` fails, or the NATS client has ended by itself; the service ends in order all the same.
     #[cfg_attr(not(feature = "probes"), expect(unused_mut, reason = "only the HTTP server is started here"))]
     pub async fn run_until(
         mut self,
@@ -293,7 +298,11 @@ impl Service {
         self.keep_up();
         self.health.started();
         tracing::info!(version = self.identity.version, address = self.shown_address(), "service runs");
-        let asked = asked_to_end.await;
+        let link = self.connection.link.clone();
+        let asked = tokio::select! {
+            asked = asked_to_end => asked,
+            () = link.ended() => Err(ServiceError::ClientEnded),
+        };
         self.end().await;
         asked
     }

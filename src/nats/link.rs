@@ -13,6 +13,8 @@ pub struct LinkState {
     pub since: Timestamp,
     /// What was last heard, in words.
     pub reason: String,
+    /// Whether the client has ended: it connects no more, and whoever needs it has to start anew.
+    pub is_over: bool,
 }
 
 /// A handle to the state of a connection; clones see the same.
@@ -22,9 +24,30 @@ pub struct Link {
     clock: Clock,
 }
 
+/// Held by the client for as long as it lives; dropping it says that the client is over.
+#[derive(Debug)]
+pub(super) struct ClientLives(Link);
+
+impl ClientLives {
+    pub(super) fn of(link: Link) -> Self {
+        Self(link)
+    }
+
+    pub(super) fn link(&self) -> Link {
+        self.0.clone()
+    }
+}
+
+impl Drop for ClientLives {
+    fn drop(&mut self) {
+        self.0.over();
+    }
+}
+
 /// Two handles to a link that is not up yet: one to keep, one for the client's events.
 pub(super) fn new(clock: Clock) -> (Link, Link) {
-    let start = LinkState { is_connected: false, since: clock.now(), reason: "not connected yet".to_owned() };
+    let start =
+        LinkState { is_connected: false, since: clock.now(), reason: "not connected yet".to_owned(), is_over: false };
     let link = Link { state: watch::Sender::new(start), clock };
     (link.clone(), link)
 }
@@ -38,6 +61,12 @@ impl Link {
     /// Follows the state as it changes.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
+    }
+
+    /// Resolves when the client has ended.
+    pub async fn ended(&self) {
+        // A sender of the state is ours, so waiting cannot fail.
+        drop(self.state.subscribe().wait_for(|state| state.is_over).await);
     }
 
     /// Notes that the first connection stands; the client's event for it may come later.
@@ -76,10 +105,15 @@ impl Link {
                 state.since = now;
             }
             if changed {
-                *state = LinkState { is_connected, since: state.since, reason: reason.to_owned() };
+                *state = LinkState { is_connected, since: state.since, reason: reason.to_owned(), ..*state };
             }
             changed
         });
+    }
+
+    fn over(&self) {
+        self.set(false, "the NATS client has ended and connects no more");
+        self.state.send_modify(|state| state.is_over = true);
     }
 }
 
@@ -100,5 +134,8 @@ mod tests {
         events.heard(&async_nats::Event::Disconnected);
         assert!(!link.state().is_connected);
         assert_eq!(link.state().since, clock.now());
+        assert!(!link.state().is_over, "a connection that is lost is made anew");
+        drop(ClientLives::of(events));
+        assert!(link.state().is_over);
     }
 }

@@ -1,6 +1,6 @@
 //! What the probes of a process answer, put together from what its parts say when they are asked.
 //!
-//! Live never depends on the broker: a restart mends no broker.
+//! Live never depends on the broker: a restart mends no broker. It does depend on the client, which does not come back when it has ended.
 
 use std::{
     collections::BTreeMap,
@@ -110,7 +110,7 @@ impl Health {
         let parts = self.lock();
         let now = self.clock.now();
         Probes {
-            live: probe(parts.workers.iter().map(|status| loop_part(status, now)).collect()),
+            live: probe(parts.live(now)),
             ready: probe(parts.ready(self.needs_nats, now)),
             startup: probe(vec![parts.startup(now)]),
         }
@@ -127,6 +127,14 @@ impl Parts {
             Some(at) => part("start", true, "started", at, now),
             None => part("start", false, "still starting", now, now),
         }
+    }
+
+    fn live(&self, now: Timestamp) -> Vec<ProbePart> {
+        let mut live: Vec<_> = self.workers.iter().map(|status| loop_part(status, now)).collect();
+        if let Some(link) = self.link.as_ref().map(Link::state).filter(|link| link.is_over) {
+            live.push(part("nats client", false, &link.reason, link.since, now));
+        }
+        live
     }
 
     fn ready(&self, needs_nats: bool, now: Timestamp) -> Vec<ProbePart> {

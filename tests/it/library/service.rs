@@ -15,7 +15,7 @@ use streamgauge::{
 use tokio::sync::Notify;
 
 use super::{LIMIT, Pinged, World};
-use crate::support::{eventually, nats_server::NatsServer};
+use crate::support::{eventually, nats_server::NatsServer, nats_wire::Wire};
 
 pub(super) fn config(server: &NatsServer) -> ServiceConfig {
     let nats = NatsConfig { url: Some(server.url()), nats_wait: 5, ..NatsConfig::default() };
@@ -190,4 +190,18 @@ async fn a_service_whose_bucket_is_gone_is_not_ready() {
     .await;
     end.notify_one();
     ended.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_service_whose_client_has_ended_is_not_live_and_ends_too() {
+    let world = World::new().await;
+    let service = service(&world).await;
+    let health = service.health().clone();
+    let (_never, ended) = run(service);
+    // The server takes a bare carriage return in a header, and the client of the service ends over it.
+    let mut wire = Wire::connect(&world.server.address(), "", "").await.unwrap();
+    assert_eq!(wire.publish_with_headers("pings.x", "x: a\rb", "{}").await, None);
+    let ended = tokio::time::timeout(LIMIT, ended).await.expect("it ends of itself").unwrap();
+    assert!(matches!(ended, Err(ServiceError::ClientEnded)), "{ended:?}");
+    assert!(!health.probes().live.passes);
 }

@@ -38,6 +38,13 @@ impl Wire {
         self.refusal(&format!("PUB {subject} 0\r\n")).await
     }
 
+    /// Publishes with a header block as it stands: servers pass on what no client of ours would write.
+    pub async fn publish_with_headers(&mut self, subject: &str, lines: &str, payload: &str) -> Option<String> {
+        let headers = format!("NATS/1.0\r\n{lines}\r\n\r\n");
+        let (of_headers, all) = (headers.len(), headers.len() + payload.len());
+        self.refusal(&format!("HPUB {subject} {of_headers} {all}\r\n{headers}{payload}")).await
+    }
+
     /// What the server says against a subscription.
     pub async fn refusal_to_subscribe(&mut self, subject: &str) -> Option<String> {
         self.refusal(&format!("SUB {subject} 1")).await
