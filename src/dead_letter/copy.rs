@@ -43,7 +43,14 @@ pub fn copy(message: &Message, delivery: &Delivery, death: &Death) -> Result<Mes
     for (name, value) in some {
         value.into_iter().for_each(|value| add(name, value));
     }
-    Ok(Message { subject: place.subject()?, id: Some(place.message_id()), headers, ..message.clone() })
+    let id = Some(id_of(&place, delivery));
+    Ok(Message { subject: place.subject()?, id, headers, ..message.clone() })
+}
+
+/// The same each time, so that a second burial is a duplicate. A stream that is made anew counts from 1 again: what lies at a place is told
+/// from what lay there before by when it was published.
+fn id_of(place: &Place, delivery: &Delivery) -> MessageId {
+    place.message_id().derived(&delivery.published.to_string())
 }
 
 /// A copy that has no room for its payload of `size` bytes.
@@ -183,6 +190,15 @@ mod tests {
             copy: Some(9),
         };
         assert_eq!(letter, expected);
+    }
+
+    #[test]
+    fn a_second_burial_is_a_duplicate_and_another_message_at_the_same_place_is_none() {
+        let id = |delivery: &Delivery| copy(&message(), delivery, &death("x")).unwrap().id.unwrap();
+        let again = Delivery { delivered: 4, consumer_sequence: 60, pending: 1, ..delivery() };
+        assert_eq!(id(&again), id(&delivery()));
+        let anew = Delivery { published: Timestamp::parse("2030-02-01T12:00:01Z").unwrap(), ..delivery() };
+        assert_ne!(id(&anew), id(&delivery()));
     }
 
     #[test]

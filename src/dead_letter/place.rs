@@ -28,7 +28,7 @@ impl Place {
         Self { stream, consumer, sequence: delivery.stream_sequence }
     }
 
-    /// The id of the copy: the same each time, so that a second burial is a duplicate.
+    /// An id for the place, the same each time.
     pub fn message_id(&self) -> MessageId {
         MessageId(header::PREFIX.to_owned()).derived(&self.to_string())
     }
