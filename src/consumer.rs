@@ -133,6 +133,9 @@ impl Worker {
 
     /// Handles payloads of type `P`; the consumer is filtered to the subjects of all such types. Several versions of a payload on one
     /// subject each have a handler of their own; a message of a version that none reads goes to the dead letters.
+    ///
+    /// A subject that is added to a durable which is there already is read from where the durable stands: what lies before that on the
+    /// new subject is not delivered. Give its handler a durable of its own where the past counts.
     #[must_use]
     pub fn on<P: Payload>(mut self, handler: impl Handler<P>) -> Self {
         self.routes.add(codec::pattern_of::<P>(), P::STREAM, handler);

@@ -49,16 +49,33 @@ pub(super) enum DeclareError {
 }
 
 /// Makes sure that the consumer exists as the worker wants it.
-pub(super) async fn declare(connection: &Connection, asked: &Asked, status: &Status) -> Result<(), DeclareError> {
+///
+/// A worker that `begins_anew` leaves a consumer the subjects that it reads beyond the worker's: a newer instance beside it may have
+/// handlers for them, and what a consumer passes over while it does not read a subject it never delivers.
+pub(super) async fn declare(
+    connection: &Connection,
+    asked: &Asked,
+    status: &Status,
+    begins_anew: bool,
+) -> Result<(), DeclareError> {
     let name = status.stream.as_str();
     let stream = connection.jetstream.get_stream_no_info(name).await;
     let stream = stream.map_err(|source| DeclareError::Stream { stream: name.to_owned(), source })?;
-    match stream.create_consumer(config(asked, status)).await {
+    let mut config = config(asked, status);
+    if begins_anew && let Ok(found) = stream.consumer_info(status.consumer.as_str()).await {
+        config.filter_subjects = kept(found.config.filter_subjects, config.filter_subjects);
+    }
+    match stream.create_consumer(config).await {
         Ok(_) => Ok(()),
         Err(source) => {
             Err(DeclareError::Consumer { stream: name.to_owned(), consumer: status.consumer.to_string(), source })
         }
     }
+}
+
+/// The subjects that are there, if all that are asked for are among them.
+fn kept(there: Vec<String>, asked: Vec<String>) -> Vec<String> {
+    if asked.iter().all(|pattern| there.contains(pattern)) { there } else { asked }
 }
 
 /// No `max_deliver`, no `backoff`: retries are the worker's, and a message that the server gave up on would look processed.

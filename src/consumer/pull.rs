@@ -130,13 +130,14 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
 }
 
 async fn pull_until(shared: &Arc<Shared>, stop: &CancellationToken) -> Option<Subscriber> {
-    let mut failures = 0;
+    let (mut failures, mut has_begun) = (0, false);
     while pause::gate_opens(shared, stop).await {
         let begun = tokio::select! {
-            begun = Pulling::begin(shared) => begun,
+            begun = Pulling::begin(shared, has_begun) => begun,
             () = relinked(&shared.connection) => Err("the connection changed under the first requests".to_owned()),
             () = stop.cancelled() => return None,
         };
+        has_begun |= begun.is_ok();
         let (error, subscriber) = match begun {
             Err(error) => (error, None),
             Ok(mut pulling) => match pulling.until_ended(stop, &mut failures).await {
@@ -183,8 +184,8 @@ struct Pulling<'a> {
 }
 
 impl<'a> Pulling<'a> {
-    async fn begin(shared: &'a Arc<Shared>) -> Result<Self, String> {
-        let declared = declare::declare(&shared.connection, &shared.asked, &shared.status).await;
+    async fn begin(shared: &'a Arc<Shared>, begins_anew: bool) -> Result<Self, String> {
+        let declared = declare::declare(&shared.connection, &shared.asked, &shared.status, begins_anew).await;
         declared.map_err(|error| ErrorChain(&error).to_string())?;
         let client = &shared.connection.client;
         let inbox = client.new_inbox();
@@ -373,10 +374,12 @@ impl<'a> Pulling<'a> {
     }
 }
 
+/// Whether a request may be made anew at once. What the consumer does not allow (`Exceeded MaxRequestBatch`, `Exceeded MaxWaiting` and
+/// their like) it would refuse again and again: it is seen to first, and after a wait.
 fn is_passing(text: &str) -> bool {
-    text.starts_with("Message Size Exceeds MaxBytes")
-        || text.starts_with("Batch Completed")
-        || text.starts_with("Exceeded")
+    ["Message Size Exceeds MaxBytes", "Batch Completed", "Exceeded MaxAckPending"]
+        .iter()
+        .any(|passing| text.starts_with(passing))
 }
 
 fn still_connected(link: &LinkState) -> Result<(), PullError> {

@@ -14,6 +14,7 @@ use super::{
     LIMIT, Pinged, World,
     worker::{Seen, all_settled, noting, start},
 };
+use crate::support::eventually;
 
 macro_rules! pinged_again {
     ($type:ident, $version:literal) => {
@@ -45,6 +46,24 @@ macro_rules! pinged_again {
 
 pinged_again!(PingedV2, 2);
 pinged_again!(PingedV3, 3);
+
+/// What a newer instance reads beside [`Pinged`].
+#[derive(Debug, Serialize, Deserialize)]
+struct Ponged(u32);
+
+impl Payload for Ponged {
+    const KIND: &'static str = "Ponged";
+    const STREAM: &'static str = "PINGS";
+    const SUBJECT: &'static str = "pings.back.*";
+
+    fn key(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+async fn ponged(_: Context, _: Ponged) -> Outcome {
+    Outcome::Done
+}
 
 fn newer(seen: &Seen) -> impl Fn(Context, PingedV2) -> std::future::Ready<Outcome> + use<> {
     let seen = seen.clone();
@@ -94,4 +113,21 @@ async fn an_older_instance_beside_a_newer_one_loses_nothing() {
     );
     assert_eq!(new.count() + letters.len(), 40, "{} dead letters", letters.len());
     assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn an_older_instance_that_begins_anew_leaves_a_newer_one_its_subjects() {
+    let mut world = World::new().await;
+    let (old, new, seen) = (Tasks::default(), Tasks::default(), Seen::default());
+    let status = start(&world, &old, Worker::new("w").on(noting(&seen, Duration::ZERO)));
+    eventually(LIMIT, "the older one pulls", async || status.pull().is_pulling).await;
+    let newer = start(&world, &new, Worker::new("w").on(noting(&seen, Duration::ZERO)).on(ponged));
+    eventually(LIMIT, "the newer one pulls", async || newer.pull().is_pulling).await;
+    assert!(new.stop(LIMIT).await);
+    world.server.kill().await;
+    eventually(LIMIT, "the older one knows", async || !status.pull().is_pulling).await;
+    world.server.start_again().await;
+    eventually(LIMIT, "the older one pulls again", async || status.pull().is_pulling).await;
+    assert_eq!(world.consumer_info("w").await.config.filter_subjects, ["pings.*", "pings.back.*"]);
+    assert!(old.stop(LIMIT).await);
 }

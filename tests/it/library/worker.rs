@@ -7,6 +7,7 @@ use std::{
 };
 
 use async_nats::jetstream::message::StreamMessage;
+use serde_json::{Value, json};
 use streamgauge::{
     consumer::{self, Status, Worker},
     handler::{Context, Outcome},
@@ -228,6 +229,24 @@ async fn a_consumer_that_is_deleted_is_made_again() {
     world.publish(5..10).await;
     eventually(LIMIT, "the new messages are handled", async || seen.count() == 10).await;
     assert!(status.pull().is_pulling);
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn a_consumer_that_allows_less_than_is_asked_for_is_mended() {
+    let world = World::new().await;
+    let (tasks, seen) = (Tasks::default(), Seen::default());
+    start(&world, &tasks, Worker::new("w").ack_wait(Duration::from_secs(2)).on(noting(&seen, Duration::ZERO)));
+    world.publish(0..5).await;
+    all_settled(&world, "w").await;
+    let mut config = serde_json::to_value(world.consumer_info("w").await.config).unwrap();
+    config["max_batch"] = 2.into();
+    let update = json!({ "stream_name": "PINGS", "config": config, "action": "update" });
+    let updated: Value = world.connection.jetstream.request("CONSUMER.DURABLE.CREATE.PINGS.w", &update).await.unwrap();
+    assert_eq!(updated["config"]["max_batch"], 2);
+    world.publish(5..60).await;
+    all_settled(&world, "w").await;
+    assert_eq!(seen.count(), 60);
     assert!(tasks.stop(LIMIT).await);
 }
 
