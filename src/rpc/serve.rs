@@ -75,6 +75,7 @@ where
     let server = Arc::new(Server {
         answer,
         bus: bus.clone(),
+        connection: connection.clone(),
         template,
         room: Arc::new(Semaphore::new(CONCURRENCY + WAITING)),
         slots: Semaphore::new(CONCURRENCY),
@@ -90,6 +91,7 @@ where
 struct Server<F> {
     answer: F,
     bus: Bus,
+    connection: Connection,
     template: SubjectPattern,
     room: Arc<Semaphore>,
     slots: Semaphore,
@@ -245,7 +247,12 @@ impl<F> Server<F> {
             .map_err(|error| No::own(400, format!("the request does not read: {error}")))?;
         let reply = (self.answer)(context, call).await.map_err(|refusal| No::of::<C>(&refusal))?;
         let bytes = serde_json::to_vec(&reply);
-        Ok(bytes.map_err(|error| No::own(500, format!("the reply does not write: {error}")))?.into())
+        let bytes = bytes.map_err(|error| No::own(500, format!("the reply does not write: {error}")))?;
+        let (size, most) = (bytes.len(), self.connection.client.max_payload());
+        if size > most {
+            return Err(No::own(500, format!("the reply has {size} bytes, and NATS takes no more than {most}")));
+        }
+        Ok(bytes.into())
     }
 }
 

@@ -48,6 +48,17 @@ impl Call for Quadruple {
     const ENDPOINT: &'static str = "quadruple";
 }
 
+/// Asks for so many bytes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Fill(usize);
+
+impl Call for Fill {
+    type Reply = String;
+    type Error = String;
+    const SUBJECT: &'static str = "math.fill";
+    const ENDPOINT: &'static str = "fill";
+}
+
 async fn answer(_: Context, Double(number): Double) -> Result<u32, Refusal<NotDoubled>> {
     match number {
         404 => Err(Refusal { code: 404, error: NotDoubled::Absent { number } }),
@@ -89,6 +100,19 @@ async fn a_request_is_answered_refused_late_or_heard_by_nobody() {
     assert!(matches!(failed, CallError::Failed { code: 500, .. }), "{failed}");
     let late = ask(&world, 1_000, Duration::from_millis(200)).await.unwrap_err();
     assert!(matches!(late, CallError::Late { .. }), "{late}");
+    assert!(tasks.stop(LIMIT).await);
+}
+
+#[tokio::test]
+async fn a_reply_that_is_too_large_is_told_at_once() {
+    let world = World::new().await;
+    let tasks = Tasks::default();
+    serve(&world, &tasks, async |_: Context, Fill(bytes): Fill| Ok("x".repeat(bytes))).await;
+    let client = Client::new(&world.connection, &world.bus);
+    assert_eq!(client.call(&Fill(1_000)).await.unwrap().len(), 1_000);
+    let failed = client.call(&Fill(2 << 20)).within(LIMIT).await.unwrap_err();
+    let CallError::Failed { code: 500, why, .. } = &failed else { panic!("{failed}") };
+    assert!(why.starts_with("the reply has 2097154 bytes"), "{why}");
     assert!(tasks.stop(LIMIT).await);
 }
 
