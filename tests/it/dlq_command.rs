@@ -112,7 +112,7 @@ fn what_cannot_be_meant_is_refused_before_anything_is_asked() {
         assert!(text.contains(words), "{arguments:?}: {text}");
     };
     for rate in ["--rate=0", "--rate=-1", "--rate=nan", "--rate=inf", "--rate=1e9", "--rate=0.0001"] {
-        check(&["replay", "A.b.1", "--yes", rate], 1, "--rate is to be from 0.001 to 100000 messages a second");
+        check(&["replay", "A.b.1", "--yes", rate], 2, "give a number from 0.001 to 100000");
     }
     check(&["replay", "A.b.1", "--rate=fast"], 2, "--rate");
     for limit in ["--limit=0", "--limit=-1", "--limit=1000001", "--limit=many"] {

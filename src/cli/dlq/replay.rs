@@ -40,7 +40,7 @@ pub(super) struct Replay {
     #[arg(long, help_heading = "How")]
     yes: bool,
     /// Messages a second at the most
-    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, help_heading = "How")]
+    #[arg(long, value_name = "NUMBER", default_value_t = 10.0, value_parser = rate, help_heading = "How")]
     rate: f64,
     /// Replay letters that were replayed before once more
     #[arg(long, help_heading = "How")]
@@ -49,6 +49,11 @@ pub(super) struct Replay {
     output: Output,
     #[command(flatten)]
     nats: NatsConfig,
+}
+
+fn rate(text: &str) -> Result<f64, String> {
+    let rate = text.parse().ok().filter(|rate| RATES.contains(rate));
+    rate.ok_or_else(|| format!("give a number from {} to {}", RATES.start(), RATES.end()))
 }
 
 /// How it went so far.
@@ -64,12 +69,6 @@ impl Replay {
         anyhow::ensure!(
             !self.ids.is_empty() || !self.which.is_everything(),
             "say which letters to replay: ids as `streamgauge dlq list` shows them, or flags such as --stream, --durable or --since"
-        );
-        anyhow::ensure!(
-            RATES.contains(&self.rate),
-            "--rate is to be from {} to {} messages a second",
-            RATES.start(),
-            RATES.end()
         );
         let desk = Desk::open(&self.nats).await?;
         let mut tally = Tally::default();
