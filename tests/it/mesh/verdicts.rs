@@ -175,7 +175,8 @@ async fn killed(play: &mut Play) {
     drop(load);
     play.kill().await;
     let _load = play.load(RATE);
-    play.watch.turns(&[Label::NoWorkers]).await;
+    // A message may go to a connection of which the server does not know yet that it is dead.
+    play.watch.turns(&[Label::NoWorkers, Label::Stopped]).await;
     play.start_again().await;
     play.watch.recovers().await;
 }
