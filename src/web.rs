@@ -15,7 +15,7 @@ use std::{net::SocketAddr, time::Duration};
 use axum::{Router, extract::DefaultBodyLimit, middleware, routing::get};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tower_http::compression::CompressionLayer;
+use tower_http::{CompressionLevel, compression::CompressionLayer};
 
 pub use state::{Settings, Web};
 
@@ -65,7 +65,8 @@ pub fn router(web: Web, extra: Router) -> Router {
         .route(&at("/assets/{hash}/{name}"), get(assets::asset))
         .route(&at("/login"), get(access::by_link).post(access::by_form).layer(DefaultBodyLimit::max(LOGIN_BYTES_MOST)))
         .route(&at("/api/{*path}"), api::answering(&web))
-        .layer(CompressionLayer::new())
+        // A page is sent once: packing it tighter would take longer than sending it.
+        .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(middleware::from_fn(headers::secure))
         .with_state(web);
     pages.merge(extra)

@@ -158,12 +158,16 @@ pub(super) fn choices(found: &[&Consumer], search: &Search, look: &Look<'_>) -> 
         count: format::count(found.len() as u64),
         is_chosen: search.label.is_none(),
     };
-    let of_label = Label::ALL.into_iter().filter_map(|label| {
-        let those = found.iter().copied().filter(|consumer| consumer.verdict.label == label);
+    let mut counted = [(0_usize, None); Label::ALL.len()];
+    for consumer in found {
+        let (count, worst) = &mut counted[consumer.verdict.label as usize];
+        *count += 1;
+        *worst = (*worst).max(Some(standing::level_of(consumer)));
+    }
+    let of_label = Label::ALL.into_iter().zip(counted).filter_map(|(label, (count, worst))| {
         let is_chosen = search.label == Some(label);
-        let count = those.clone().count();
         (count > 0 || is_chosen).then(|| Choice {
-            sign: Sign::new(standing::worst_of(those), label.words()),
+            sign: Sign::new(worst.unwrap_or(Level::Idle), label.words()),
             href: link(Some(label)),
             count: format::count(count as u64),
             is_chosen,

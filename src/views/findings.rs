@@ -4,7 +4,7 @@ use askama::Template;
 
 use super::{
     Look, format,
-    lists::Choice,
+    lists::{Choice, Pager},
     page::Page,
     pieces::{Gap, Level, Moment, Sign},
     search::Search,
@@ -13,9 +13,6 @@ use crate::snapshot::{Finding, Severity};
 
 /// Findings shown of one thing.
 const MOST: usize = 20;
-
-/// Findings on the page; a note says how many more there are.
-const PAGE_MOST: usize = 500;
 
 /// A finding as it is shown.
 pub(super) struct FindingRow {
@@ -38,8 +35,7 @@ pub(super) struct FindingsPage {
     findings: Vec<FindingRow>,
     search: Search,
     action: String,
-    more: usize,
-    missing: Vec<String>,
+    pager: Pager,
 }
 
 impl FindingsPage {
@@ -48,9 +44,10 @@ impl FindingsPage {
         let is_found = |finding: &&Finding| search.finds(&[&finding.about, &finding.sentence, finding.check]);
         let found: Vec<&Finding> = all.iter().map(AsRef::as_ref).filter(is_found).collect();
         let choices = choices(&found, search, look);
-        let shown = found.iter().filter(|finding| search.severity.is_none_or(|severity| finding.severity == severity));
-        let rows: Vec<FindingRow> =
-            shown.clone().take(PAGE_MOST).map(|finding| FindingRow::of(finding, look)).collect();
+        let is_wanted = |finding: &&Finding| search.severity.is_none_or(|severity| finding.severity == severity);
+        let shown: Vec<&Finding> = found.into_iter().filter(is_wanted).collect();
+        let (pager, range) = Pager::of(shown.len(), search, look, Page::Findings, "finding");
+        let rows: Vec<FindingRow> = shown[range].iter().map(|finding| FindingRow::of(finding, look)).collect();
         let empty = if search.is_narrow() { "No finding is like that." } else { "The checks found nothing." };
         Self {
             gap: if look.snapshot.round == 0 {
@@ -59,11 +56,10 @@ impl FindingsPage {
                 rows.is_empty().then(|| Gap::empty(empty))
             },
             choices,
-            more: shown.count() - rows.len(),
             findings: rows,
             action: look.link(&Page::Findings(Search::default())),
             search: search.clone(),
-            missing: Vec::new(),
+            pager,
         }
     }
 }

@@ -5,6 +5,7 @@ mod consumers;
 mod dead_letters;
 pub(crate) mod facts;
 pub(crate) mod faults;
+mod findings;
 mod hostile;
 mod live;
 mod past;

@@ -1,0 +1,47 @@
+//! The page of what the checks found.
+
+use std::sync::Arc;
+
+use streamgauge::snapshot::{Finding, Severity, Snapshot};
+
+use super::{facts::snapshot, page_of};
+
+/// So many findings, every third one a warning.
+fn with(count: usize) -> Snapshot {
+    let finding = |number: usize| {
+        Arc::new(Finding {
+            check: "no_limits",
+            severity: if number.is_multiple_of(3) { Severity::Warning } else { Severity::Notice },
+            account: None,
+            about: format!("stream S{number:03}"),
+            sentence: "It keeps everything for ever.".to_owned(),
+            evidence: "it has no limit".to_owned(),
+            next_step: "give it one".to_owned(),
+            since: None,
+        })
+    };
+    Snapshot { findings: (0..count).map(finding).collect(), ..snapshot() }
+}
+
+async fn check(address: &str, said: &str, first: &str, links: &[&str]) {
+    let page = page_of(with(120), address).await;
+    assert_eq!(page.text(".pager"), said, "{address}");
+    assert_eq!(page.texts("#findings .about")[0], first, "{address}");
+    assert_eq!(page.attributes(".pager a", "href"), links, "{address}");
+}
+
+#[tokio::test]
+async fn fifty_are_a_page_and_every_one_can_be_reached() {
+    check("/findings", "1 to 50 of 120 findings Next", "stream S000", &["/findings?page=2"]).await;
+    check("/findings?page=3", "101 to 120 of 120 findings Before", "stream S100", &["/findings?page=2"]).await;
+    check("/findings?page=9", "101 to 120 of 120 findings Before", "stream S100", &["/findings?page=2"]).await;
+    check("/findings?severity=warning", "40 findings", "stream S000", &[]).await;
+    check("/findings?q=s01", "10 findings", "stream S010", &[]).await;
+}
+
+#[tokio::test]
+async fn nothing_found_is_said() {
+    assert_eq!(page_of(with(0), "/findings").await.text("#findings .gap"), "none The checks found nothing.");
+    let page = page_of(with(9), "/findings?q=nobody").await;
+    assert_eq!(page.text("#findings .gap"), "none No finding is like that.");
+}
