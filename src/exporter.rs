@@ -32,7 +32,8 @@ pub fn families() -> Vec<Family> {
 /// The facts in Prometheus' text format, version 0.0.4. At most `consumers_most` durable consumers have series of their own, those
 /// with the greatest lag.
 pub fn exposition(snapshot: &Snapshot, consumers_most: usize, now: Timestamp) -> String {
-    let mut text = Text::default();
+    let series = streams::series_most(snapshot) + consumers::series_most(snapshot, consumers_most);
+    let mut text = Text::with_room(series);
     streams::write(&mut text, snapshot, now);
     let left_out = consumers::write(&mut text, snapshot, consumers_most, now);
     servers::write(&mut text, snapshot);

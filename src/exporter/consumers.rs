@@ -182,6 +182,11 @@ pub(super) fn families() -> Vec<Family> {
     columns.chain([VERDICT, CONSUMERS, LIMIT, LEFT_OUT]).collect()
 }
 
+/// How many series there are at the most, of so many consumers.
+pub(super) fn series_most(snapshot: &Snapshot, most: usize) -> usize {
+    snapshot.known_consumers().count().min(most) * (COLUMNS.len() + Label::ALL.len())
+}
+
 /// The families of consumers. Returns how many durable consumers were left out for want of room.
 pub(super) fn write(text: &mut Text, snapshot: &Snapshot, most: usize, now: Timestamp) -> usize {
     let (rows, left_out) = rows(snapshot, most);
@@ -189,7 +194,8 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot, most: usize, now: Time
         let series = rows.iter().filter_map(|row| Some((row.labels(family), value(row.consumer, now)?)));
         text.family(family, series);
     }
-    text.family(&VERDICT, rows.iter().flat_map(Row::verdicts));
+    let labels = Label::ALL.map(|label| (label, format!(",label=\"{}\"", label.token())));
+    text.family_in_parts(&VERDICT, rows.iter().flat_map(|row| row.verdicts(&labels)));
     if snapshot.round > 0 {
         text.family(&CONSUMERS, by_label(snapshot).into_iter());
     }
@@ -250,11 +256,10 @@ impl<'a> Row<'a> {
         if family.labels == KNOWN { &self.known } else { &self.key }
     }
 
-    fn verdicts(&self) -> impl Iterator<Item = (String, Value)> {
-        Label::ALL.into_iter().map(|label| {
-            let labels = format!("{},label=\"{}\"", self.key, label.token());
-            (labels, (self.consumer.verdict.label == label).into())
-        })
+    fn verdicts<'b>(&'b self, labels: &'b [(Label, String)]) -> impl Iterator<Item = (&'b str, &'b str, Value)> {
+        labels
+            .iter()
+            .map(|(label, part)| (self.key.as_str(), part.as_str(), (self.consumer.verdict.label == *label).into()))
     }
 }
 

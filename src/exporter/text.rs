@@ -43,14 +43,31 @@ impl From<f64> for Value {
     }
 }
 
+/// Bytes that a series takes with all its labels, generously: room that is not written to costs nothing.
+const SERIES_ROOM: usize = 192;
+
 impl Text {
+    /// A text with room for so many series. One of megabytes that grows by and by takes twice its size in the end.
+    pub(super) fn with_room(series: usize) -> Self {
+        Self(String::with_capacity(series.saturating_mul(SERIES_ROOM)))
+    }
+
     /// A family with its series, each as its labels and its value. One without series is left out.
     pub(super) fn family<L: AsRef<str>>(&mut self, family: &Family, series: impl Iterator<Item = (L, Value)>) {
+        self.family_in_parts(family, series.map(|(labels, value)| (labels, "", value)));
+    }
+
+    /// The same, the labels of each series in two parts.
+    pub(super) fn family_in_parts<L: AsRef<str>, R: AsRef<str>>(
+        &mut self,
+        family: &Family,
+        series: impl Iterator<Item = (L, R, Value)>,
+    ) {
         let start = self.0.len();
         self.head(family);
         let filled = self.0.len();
-        for (labels, value) in series {
-            self.series(family.name, labels.as_ref(), value);
+        for (labels, more, value) in series {
+            self.series(family.name, [labels.as_ref(), more.as_ref()], value);
         }
         if self.0.len() == filled {
             self.0.truncate(start);
@@ -76,20 +93,23 @@ impl Text {
         let _infallible = writeln!(self.0, "# HELP {0} {1}\n# TYPE {0} {kind}", family.name, family.help);
     }
 
-    fn series(&mut self, name: &str, labels: &str, value: Value) {
+    fn series(&mut self, name: &str, labels: [&str; 2], value: Value) {
         if matches!(value, Value::Real(real) if !real.is_finite()) {
             return;
         }
         self.0.push_str(name);
-        if !labels.is_empty() {
+        if labels != ["", ""] {
             self.0.push('{');
-            self.0.push_str(labels);
+            labels.into_iter().for_each(|part| self.0.push_str(part));
             self.0.push('}');
         }
-        let _infallible = match value {
-            Value::Count(count) => writeln!(self.0, " {count}"),
-            Value::Real(real) => writeln!(self.0, " {real}"),
-        };
+        self.0.push(' ');
+        match value {
+            Value::Count(count) => self.0.push_str(itoa::Buffer::new().format(count)),
+            // Writing into a text cannot fail.
+            Value::Real(real) => drop(write!(self.0, "{real}")),
+        }
+        self.0.push('\n');
     }
 }
 
