@@ -51,6 +51,7 @@ pub const EDGES: &[(&[&str], &[&str])] = &[
     (&["tower"],               &["handler"]),
     (&["clap"],                &["config", "cli", "main"]),
     (&["rustix"],              &["cli", "tasks"]),
+    (&["mimalloc"],            &["main"]),
 ];
 
 /// These two name every module and stand on no floor.
