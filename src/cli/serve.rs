@@ -3,16 +3,20 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
+    thread,
     time::Duration,
 };
 
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::{
+    runtime,
+    sync::{oneshot, watch},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    collector::{self, History, Snapshots},
+    collector::{self, Collector, History, Snapshots},
     config::{NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds},
     nats::Link,
     probing::{Asked, Prober},
@@ -24,6 +28,10 @@ use crate::{
 
 /// How long the collector and open pages may take to end.
 const STOP_LIMIT: Duration = Duration::from_secs(4);
+
+/// How far rounds stand back: they get a tenth of what a page gets while both want the same processor, and all of it else.
+#[cfg(target_os = "linux")]
+const ROUNDS_NICE: i32 = 10;
 
 /// Settings of the observer.
 #[derive(Debug, clap::Args)]
@@ -88,7 +96,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
     let looking = async {
         let ended = tokio::select! {
-            ended = collector.run(stop.clone()) => ended.map_err(anyhow::Error::from),
+            ended = go_round(collector, stop.clone()) => ended,
             asked = tasks::asked_to_end() => asked.context("waiting for the signal to end"),
         };
         health.drains();
@@ -112,6 +120,29 @@ fn ask_probes(
     let (sender, asked) = watch::channel(Asked::default());
     tasks.spawn(move |stop| prober.run(every, sender, stop));
     Ok(asked)
+}
+
+/// Goes round after round on threads of its own, which make way for whoever asks for a page.
+async fn go_round(collector: Collector, stop: CancellationToken) -> anyhow::Result<()> {
+    let (told, ended) = oneshot::channel();
+    let rounds = move || {
+        make_way();
+        // One thread for the connections beside the one that reckons. They are as this one is.
+        let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| Ok(runtime.block_on(collector.run(stop))?));
+        // Nobody may wait for it any more.
+        drop(told.send(ended));
+    };
+    thread::Builder::new().name("rounds".to_owned()).spawn(rounds).context("starting the thread of the rounds")?;
+    ended.await.context("the thread of the rounds came to grief")?
+}
+
+/// Lowers the priority of this thread and of those that it will start. Where the system refuses it, pages wait a little longer.
+fn make_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(ROUNDS_NICE) {
+        tracing::debug!(%error, "rounds do not make way for pages");
+    }
 }
 
 /// The address as this machine reaches it: all addresses is none to go to.

@@ -25,9 +25,8 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
     if path == "/api/openapi.json" {
         return json(StatusCode::OK, api::document(&web.site().base).to_string());
     }
-    let path = path.strip_prefix(api::PREFIX).unwrap_or_default().to_owned();
-    let query = uri.query().unwrap_or_default().to_owned();
-    match aside(move || web.answer(&path, &query)).await {
+    let path = path.strip_prefix(api::PREFIX).unwrap_or_default();
+    match aside(|| web.answer(path, uri.query().unwrap_or_default())) {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(failure) => failed(&failure),
     }

@@ -16,7 +16,7 @@ use crate::{clock::Clock, collector::Snapshots, exporter, telemetry::Metrics};
 
 /// Serves `/metrics` to those who may read. At most `consumers_most` durable consumers have series of their own.
 pub fn router(snapshots: Snapshots, metrics: Metrics, clock: Clock, consumers_most: usize, access: Access) -> Router {
-    let answer = move || aside(move || exposition(&snapshots, &metrics, &clock, consumers_most));
+    let answer = move || async move { aside(|| exposition(&snapshots, &metrics, &clock, consumers_most)) };
     let guard = middleware::from_fn_with_state(access, access::guard);
     Router::new().route("/metrics", get(answer)).layer(guard)
 }

@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::Semaphore,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, assets};
@@ -70,11 +73,12 @@ pub(super) struct Drawing {
     drawn: Timestamp,
 }
 
-/// Does what takes longer than other requests should wait on a thread of its own.
-pub(super) async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+/// Does what takes longer than other requests should wait, here and now: to go to another thread and come back means to wait for a processor
+/// twice. On a runtime of several threads another one sees to the other requests meanwhile.
+pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
 
@@ -133,25 +137,21 @@ impl Web {
     pub(super) async fn draw_in_turn(&self, page: &Page) -> Result<Drawing, askama::Error> {
         // It is never closed.
         let _turn = self.0.turns.acquire().await;
-        self.draw(page).await
+        self.draw(page)
     }
 
     /// The page as it looks now.
-    pub(super) async fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
+    pub(super) fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
         let snapshot = self.0.snapshots.borrow().clone();
         let event = format!("{}-{}", self.0.run, snapshot.round);
         let now = self.0.clock.now();
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let (web, page) = (self.clone(), page.clone());
-        aside(move || {
-            let main = Arc::new(views::draw(&page, &snapshot, &web.past(&page, now), web.site(), now)?);
-            let drawing = Drawing { event, main, drawn: now };
-            web.keep(&page, drawing.clone());
-            Ok(drawing)
-        })
-        .await
+        let draw = || views::draw(page, &snapshot, &self.past(page, now), self.site(), now);
+        let drawing = Drawing { event, main: Arc::new(aside(draw)?), drawn: now };
+        self.keep(page, drawing.clone());
+        Ok(drawing)
     }
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {
