@@ -16,7 +16,7 @@ use streamgauge::{
     snapshot::{Label, Severity},
     telemetry::Telemetry,
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
@@ -73,6 +73,8 @@ impl Play {
         let (bus, mut load) = (self.bus.clone(), JoinSet::new());
         load.spawn(async move {
             let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
+            // A machine that stood still makes no burst of it.
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 pace.tick().await;
                 // NATS may be away in a scenario; whoever publishes goes on.
@@ -242,9 +244,9 @@ async fn squeezed(play: &mut Play) {
     drop(load);
     play.kill().await;
     play.set_limit(10_000).await;
-    let _load = play.load(50);
+    let _load = play.load(RATE);
     play.watch.turns(&[Label::AtRisk]).await;
-    play.set_limit(20).await;
+    play.set_limit(5).await;
     play.watch.turns(&[Label::Losing]).await;
     play.set_limit(-1).await;
     play.start_again().await;

@@ -6,7 +6,7 @@ use async_nats::jetstream::{
     consumer::{AckPolicy, pull},
     stream,
 };
-use tokio::{sync::Mutex, task::JoinSet};
+use tokio::{sync::Mutex, task::JoinSet, time::MissedTickBehavior};
 
 use super::{
     Stage,
@@ -68,6 +68,8 @@ impl Scene {
         let (scene, mut load) = (self.clone(), JoinSet::new());
         load.spawn(async move {
             let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
+            // A machine that stood still makes no burst of it.
+            pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 pace.tick().await;
                 // NATS may be away in a scenario; whoever publishes goes on.
