@@ -10,10 +10,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use tempfile::TempDir;
-use tokio::time::sleep;
+use tokio::{runtime::Runtime, time::sleep};
 
 use crate::{
-    crowd::{Crowd, PASSWORD},
+    crowd::{Crowd, PASSWORD, Shape},
     day,
     support::port::ReservedPort,
 };
@@ -22,6 +22,25 @@ use crate::{
 const READY_LIMIT: Duration = Duration::from_secs(60);
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Measures an observer that looks every `interval` seconds at a crowd of this shape, while the crowd works.
+///
+/// # Errors
+/// When one of them does not start, or fails meanwhile.
+pub fn watched(
+    shape: Shape,
+    interval: &str,
+    measure: impl AsyncFnOnce(&mut Observer) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    Runtime::new()?.block_on(async {
+        let crowd = Crowd::gathered(shape).await?;
+        let mut observer = Observer::start(&crowd, interval).await?;
+        tokio::select! {
+            measured = measure(&mut observer) => measured,
+            worked = crowd.work() => worked.context("nobody works any more"),
+        }
+    })
+}
 
 /// A running observer; it ends with the bench.
 #[derive(Debug)]

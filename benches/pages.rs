@@ -3,16 +3,15 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::{
-    runtime::Runtime,
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 
 use crate::{
-    crowd::{Crowd, Shape, consumer_name, stream_name},
-    observer::Observer,
+    crowd::{Shape, consumer_name, stream_name},
+    observer::{self, Observer},
     report::{Bar, Figure, Report},
 };
 
@@ -54,16 +53,8 @@ const PAGES: &[(&str, Address)] = &[
 
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    let runtime = Runtime::new()?;
     for shape in SHAPES {
-        runtime.block_on(async {
-            let crowd = Crowd::gathered(shape).await?;
-            let observer = Observer::start(&crowd, INTERVAL).await?;
-            tokio::select! {
-                measured = measure(shape, &observer, report) => measured,
-                worked = crowd.work() => worked.context("nobody works any more"),
-            }
-        })?;
+        observer::watched(shape, INTERVAL, async |observer| measure(shape, observer, report).await)?;
     }
     Ok(())
 }

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tokio::{runtime::Runtime, time::sleep};
+use tokio::time::sleep;
 
 use crate::{
-    crowd::{Crowd, Shape},
-    observer::Observer,
+    crowd::Shape,
+    observer::{self, Observer},
     report::{Bar, Figure, Report},
     usage::{peak_megabytes, resident_megabytes},
 };
@@ -27,15 +27,7 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    let runtime = Runtime::new()?;
-    runtime.block_on(async {
-        let crowd = Crowd::gathered(SHAPE).await?;
-        let mut observer = Observer::start(&crowd, INTERVAL).await?;
-        tokio::select! {
-            measured = measure(&mut observer, report) => measured,
-            worked = crowd.work() => worked.context("nobody works any more"),
-        }
-    })
+    observer::watched(SHAPE, INTERVAL, async |observer| measure(observer, report).await)
 }
 
 async fn measure(observer: &mut Observer, report: &mut Report) -> anyhow::Result<()> {

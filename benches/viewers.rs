@@ -8,18 +8,17 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    runtime::Runtime,
     task::JoinSet,
     time::sleep,
 };
 
 use crate::{
-    crowd::{Crowd, Shape, consumer_name, stream_name},
-    observer::Observer,
+    crowd::{Shape, consumer_name, stream_name},
+    observer::{self, Observer},
     report::{Bar, Figure, Report},
     usage::processor_seconds,
 };
@@ -48,15 +47,7 @@ struct Came {
 
 /// Runs the bench.
 pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    let runtime = Runtime::new()?;
-    runtime.block_on(async {
-        let crowd = Crowd::gathered(SHAPE).await?;
-        let mut observer = Observer::start(&crowd, INTERVAL).await?;
-        tokio::select! {
-            measured = measure(&mut observer, report) => measured,
-            worked = crowd.work() => worked.context("nobody works any more"),
-        }
-    })
+    observer::watched(SHAPE, INTERVAL, async |observer| measure(observer, report).await)
 }
 
 async fn measure(observer: &mut Observer, report: &mut Report) -> anyhow::Result<()> {

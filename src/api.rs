@@ -33,13 +33,10 @@ use crate::{
 
 pub use openapi::document;
 
-/// What stands before every path.
-pub const PREFIX: &str = "/api/v1";
-
 /// A question that can be asked.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// Its path below [`PREFIX`]; a part in braces stands for any text.
+    /// Its path below [`crate::views::API_PREFIX`]; a part in braces stands for any text.
     pub path: &'static str,
     /// What it is for.
     pub summary: &'static str,
@@ -119,7 +116,7 @@ pub const ROUTES: &[Route] = &[
     lag::ROUTE,
 ];
 
-/// The answer to a question at `path`, below [`PREFIX`], as JSON. `past` tells what was kept of what a page is about.
+/// The answer to a question at `path`, below [`crate::views::API_PREFIX`], as JSON. `past` tells what was kept of what a page is about.
 ///
 /// # Errors
 /// When there is no such question, nothing of that name, or no word of it.

@@ -24,7 +24,13 @@ mod verdict;
 
 use std::{sync::Arc, time::Duration};
 
-use crate::{clock::Timestamp, fault::Fault, name::StreamName, presence::Presence, record::Record};
+use crate::{
+    clock::Timestamp,
+    fault::Fault,
+    name::{ConsumerName, StreamName},
+    presence::Presence,
+    record::Record,
+};
 
 pub use account::{AccountUse, TierUse};
 pub use advisories::Advisories;
@@ -36,7 +42,7 @@ pub use contact::Contact;
 pub use entry::{Bucket, Entry};
 pub use failures::Failures;
 pub use finding::{Finding, Severity};
-pub use forecast::{Forecast, Limit, Outlook, Pace, stretch};
+pub use forecast::{FULL_PERCENT, Forecast, IMMINENT, Limit, Outlook, Pace, stretch};
 pub use letters::{Letter, Letters};
 pub use listing::{Listing, Missing};
 pub use probes::{ProbePast, Probed};
@@ -118,7 +124,12 @@ impl Snapshot {
 
     /// The stream of this name in an account, if it is known.
     pub fn stream(&self, account: &str, name: &StreamName) -> Option<&Stream> {
-        self.known_streams().iter().find(|stream| stream.name == *name && &*stream.account == account)
+        self.streams.value()?.of(account, name.as_str())
+    }
+
+    /// The consumer of this name, fresh or stale.
+    pub fn consumer(&self, account: &str, stream: &StreamName, name: &ConsumerName) -> Option<&Consumer> {
+        self.stream(account, stream)?.consumers.value()?.rows.iter().find(|consumer| consumer.name == *name)
     }
 
     /// What the workers say of themselves, as far as it is fresh.

@@ -40,8 +40,9 @@ use askama::Template;
 use crate::{clock::Timestamp, config::TraceUrl, snapshot::Snapshot};
 use equivalent::Equivalents;
 
+pub use equivalent::API_PREFIX;
 pub use layout::{Frame, failure, login};
-pub use page::Page;
+pub use page::{Page, span_of};
 pub use past::Past;
 pub use search::{Search, Sort};
 pub use select::{advisories_of, consumers_of, findings_of, streams_of};

@@ -48,10 +48,9 @@ pub(super) const ONE: Route = Route {
     schema: |generator| generator.subschema_for::<ConsumerDetail<'_>>(),
     answer: |ask| {
         let [account, stream, name] = ask.parts.as_slice() else { return Err(gone(ask.snapshot)) };
-        let is_it = |consumer: &&Consumer| {
-            *consumer.account == **account && consumer.stream.as_str() == stream && consumer.name.as_str() == name
-        };
-        let found = ask.snapshot.known_consumers().find(is_it).ok_or_else(|| gone(ask.snapshot))?;
+        let names = stream.parse().ok().zip(name.parse().ok());
+        let found = names.and_then(|(stream, name)| ask.snapshot.consumer(account, &stream, &name));
+        let found = found.ok_or_else(|| gone(ask.snapshot))?;
         let stream = ask.snapshot.stream(account, &found.stream);
         json(&ConsumerDetail {
             consumer: ConsumerAnswer::of(found, ask.now),

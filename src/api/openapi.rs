@@ -5,7 +5,8 @@
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::{FailureAnswer, PREFIX, Parameter, ROUTES, Route};
+use super::{FailureAnswer, Parameter, ROUTES, Route};
+use crate::views::API_PREFIX;
 
 /// The document, for an API that is served below `base`.
 pub fn document(base: &str) -> Value {
@@ -19,7 +20,7 @@ pub fn document(base: &str) -> Value {
         .iter()
         .map(|route| {
             let answer = (route.schema)(&mut generator);
-            (format!("{PREFIX}{}", route.path), path_item(route, &answer.into(), &failure.clone().into()))
+            (format!("{API_PREFIX}{}", route.path), path_item(route, &answer.into(), &failure.clone().into()))
         })
         .collect();
     json!({

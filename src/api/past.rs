@@ -2,12 +2,11 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use url::form_urlencoded;
 
 use super::{Ask, Failure, Parameter, Route, consumer::gone, json, known::Moment};
 use crate::{
-    snapshot::{Point, Series, Snapshot, Span},
-    views::{Page, Past},
+    snapshot::{Point, Series, Snapshot},
+    views::{Page, Past, span_of},
 };
 
 const OVER: Parameter = Parameter {
@@ -118,10 +117,7 @@ fn answer<P: Serialize>(ask: &Ask<'_>, page: Option<Page>, tell: fn(Moment, &Poi
 fn is_known(page: &Page, snapshot: &Snapshot) -> bool {
     match page {
         Page::Stream(account, stream, _) => snapshot.stream(account, stream).is_some(),
-        Page::Consumer(account, stream, name, _) => {
-            let list = snapshot.stream(account, stream).and_then(|stream| stream.consumers.value());
-            list.is_some_and(|list| list.rows.iter().any(|consumer| consumer.name == *name))
-        }
+        Page::Consumer(account, stream, name, _) => snapshot.consumer(account, stream, name).is_some(),
         _ => false,
     }
 }
@@ -134,17 +130,12 @@ fn points<P>(series: &Series, tell: fn(Moment, &Point) -> P) -> Vec<P> {
 
 fn consumer_page(ask: &Ask<'_>) -> Option<Page> {
     let [account, stream, consumer] = ask.parts.as_slice() else { return None };
-    Some(Page::Consumer(account.clone(), stream.parse().ok()?, consumer.parse().ok()?, span(ask.query)))
+    Some(Page::Consumer(account.clone(), stream.parse().ok()?, consumer.parse().ok()?, span_of(ask.query)))
 }
 
 fn stream_page(ask: &Ask<'_>) -> Option<Page> {
     let [account, stream] = ask.parts.as_slice() else { return None };
-    Some(Page::Stream(account.clone(), stream.parse().ok()?, span(ask.query)))
-}
-
-fn span(query: &str) -> Span {
-    let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "over");
-    asked.and_then(|(_, token)| Span::of_token(&token)).unwrap_or_default()
+    Some(Page::Stream(account.clone(), stream.parse().ok()?, span_of(ask.query)))
 }
 
 #[cfg(test)]
@@ -152,7 +143,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::clock::Timestamp;
+    use crate::{clock::Timestamp, snapshot::Span};
 
     #[test]
     fn each_point_has_the_end_of_its_step_and_what_is_unknown_is_none() {
@@ -168,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_span_that_nobody_knows_is_the_shortest() {
-        let check = |query, expected| assert_eq!(span(query), expected, "{query}");
+        let check = |query, expected| assert_eq!(span_of(query), expected, "{query}");
         check("", Span::Minutes);
         check("over=2h", Span::Hours);
         check("a=b&over=24h", Span::Day);

@@ -24,6 +24,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(60);
 /// How often it is asked what the account has used: that changes slowly against its limits.
 const USE_EVERY: Duration = Duration::from_secs(30);
 
+const UNANSWERED: &str = "`$JS.API.INFO` was not answered: NATS is busy, or our user may not ask that";
+
 /// How long a round waits for that. The server that leads the others answers at once, and who may not ask is not answered at all.
 const USE_LIMIT: Duration = Duration::from_secs(2);
 
@@ -103,5 +105,3 @@ impl Account {
         }
     }
 }
-
-const UNANSWERED: &str = "`$JS.API.INFO` was not answered: NATS is busy, or our user may not ask that";

@@ -21,8 +21,8 @@ use crate::{
 /// How often it is asked how everything is set up, which makes the answers several times as large. What is new is asked for at once.
 const CONFIGS_EVERY: Duration = Duration::from_secs(3 * 60);
 
-/// Of what is new, or was changed as a server tells, it is asked at once how it is set up, unless that took more than this part of the time since it was last asked:
-/// where consumers come and go all the time, they wait.
+/// What is new or changed is asked for at once, unless the last answer took more than this part of the time since: where consumers come
+/// and go all the time, they wait.
 const CONFIGS_SHARE: u32 = 10;
 
 /// How long a user that was never answered is not asked for again.

@@ -72,9 +72,10 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
     let tasks = Tasks::default();
-    let collector = match observer.probes.is_empty() {
-        true => collector,
-        false => collector.with_probes(ask_probes(observer.probes, observer.interval, &clock, &tasks)?),
+    let collector = if observer.probes.is_empty() {
+        collector
+    } else {
+        collector.with_probes(ask_probes(observer.probes, observer.interval, &clock, &tasks)?)
     };
 
     let health = Arc::new(Health::new(clock.clone()));
@@ -127,7 +128,7 @@ async fn go_round(collector: Collector, stop: CancellationToken) -> anyhow::Resu
     let (told, ended) = oneshot::channel();
     let rounds = move || {
         make_way();
-        // One thread for the connections beside the one that reckons. They are as this one is.
+        // One thread for the connections beside the one that reckons; both have the priority of this one.
         let runtime = runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let ended = runtime.map_err(anyhow::Error::from).and_then(|runtime| Ok(runtime.block_on(collector.run(stop))?));
         // Nobody may wait for it any more.

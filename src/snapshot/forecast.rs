@@ -8,6 +8,12 @@ use crate::clock::Timestamp;
 /// Acks that make a rate to reckon with: fewer say little of what comes.
 const TELLING: u64 = 3;
 
+/// A forecast is made of rounds that are seconds apart: what is nearer than this happens now.
+pub const IMMINENT: Duration = Duration::from_secs(5);
+
+/// Per cent of a limit from which on it counts as reached: a message that does not fit is refused before the last byte is taken.
+pub const FULL_PERCENT: u64 = 98;
+
 /// What lets messages go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limit {

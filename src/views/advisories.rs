@@ -185,10 +185,7 @@ impl Since {
 
 /// The stream that keeps what is told of messages that were given up.
 fn kept_by<'a>(told: &Advisories, look: &Look<'a>) -> Option<&'a Stream> {
-    look.snapshot
-        .known_streams()
-        .iter()
-        .find(|stream| stream.account == told.account && stream.name.as_str() == crate::advisory::STREAM)
+    look.snapshot.streams.value()?.of(&told.account, crate::advisory::STREAM)
 }
 
 impl AdvisoryRow {
@@ -196,7 +193,7 @@ impl AdvisoryRow {
         let stream = advisory.stream.as_ref();
         let known = stream.and_then(|name| look.snapshot.stream(&advisory.account, name));
         let reader = advisory.consumer.as_ref().map(|name| {
-            let found = known.and_then(|stream| stream.consumers.value()?.rows.iter().find(|row| row.name == *name));
+            let found = stream.and_then(|stream| look.snapshot.consumer(&advisory.account, stream, name));
             Named { name: name.to_string(), href: found.map(|row| look.link(&consumers::page_of(row))) }
         });
         let page = |name: &crate::name::StreamName| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Look, format, pieces::Number};
 use crate::{
     clock::{Age, Timestamp},
-    snapshot::{AgeBy, Ages, Consumer, ConsumerState, Forecast, Oldest, Stream},
+    snapshot::{AgeBy, Ages, Consumer, ConsumerState, Forecast, IMMINENT, Oldest, Stream},
 };
 
 /// What takes longer than this does not end.
@@ -64,17 +64,14 @@ pub(super) fn loss(stream: &Stream, consumer: &Consumer, look: &Look<'_>) -> Opt
     (left < HORIZON).then_some((forecast, left))
 }
 
-/// A forecast is made of rounds that are seconds apart: what is nearer than this happens now.
-const NOW: Duration = Duration::from_secs(5);
-
 /// A time that is left.
 pub(super) fn until(left: Duration) -> String {
-    if left < NOW { "now".to_owned() } else { Age(left).to_string() }
+    if left < IMMINENT { "now".to_owned() } else { Age(left).to_string() }
 }
 
 /// The same as the end of a sentence.
 pub(super) fn in_about(left: Duration) -> String {
-    if left < NOW { until(left) } else { format!("in about {}", until(left)) }
+    if left < IMMINENT { until(left) } else { format!("in about {}", until(left)) }
 }
 
 /// The same as a number.

@@ -98,7 +98,7 @@ struct Line {
 impl ConsumerPage {
     pub(super) fn of(page: &Page, account: &str, stream: &StreamName, name: &ConsumerName, look: &Look<'_>) -> Self {
         let found = look.snapshot.stream(account, stream);
-        let consumer = found.and_then(|stream| stream.consumers.value()?.rows.iter().find(|row| row.name == *name));
+        let consumer = look.snapshot.consumer(account, stream, name);
         let gap = match (found, consumer) {
             (_, Some(_)) => None,
             (Some(stream), None) => Gap::of(&stream.consumers, "consumers of the stream"),

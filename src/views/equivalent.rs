@@ -84,7 +84,7 @@ impl Equivalents {
         if is_stored {
             rows.push(row("those that are stored", "nats", format!("nats stream view {}", advisory::STREAM)));
         }
-        rows.push(row("as JSON", "API of this program", format!("{base}{API}/advisories{search}")));
+        rows.push(row("as JSON", "API of this program", format!("{base}{API_PREFIX}/advisories{search}")));
         Self::with("The same from nats and the API", rows)
     }
 
@@ -110,13 +110,13 @@ impl Equivalents {
 }
 
 /// What stands before every path of our API.
-const API: &str = "/api/v1";
+pub const API_PREFIX: &str = "/api/v1";
 
 const NUMBERS: &str = "The same numbers from nats, the API and Prometheus";
 
 /// Where our API answers what a page shows.
 fn answered(what: &'static str, page: &Page, behind: &str, look: &Look<'_>) -> Equivalent {
-    row(what, "API of this program", format!("{}{API}{page}{behind}", look.site.base))
+    row(what, "API of this program", format!("{}{API_PREFIX}{page}{behind}", look.site.base))
 }
 
 fn row(what: &'static str, by: &'static str, text: String) -> Equivalent {

@@ -7,14 +7,11 @@ use askama::{Template, filters::HtmlSafe};
 use super::{format, pieces::Level};
 use crate::{
     clock::{Age, Timestamp},
-    snapshot::{Discard, Limit, Stream, limit},
+    snapshot::{Discard, FULL_PERCENT, Limit, Stream, limit},
 };
 
 /// From here on a limit is shown as nearly reached.
 const NEARLY: u64 = 85;
-
-/// From here on it is shown as reached: what does not fit is refused before the last byte is taken.
-const FULL: u64 = 98;
 
 /// A forecast that reaches further than this is none.
 const HORIZON: Duration = Duration::from_secs(30 * 86_400);
@@ -46,7 +43,7 @@ impl Fill {
     pub(super) fn of_limit(used: u64, most: u64, words: fn(u64) -> String) -> Self {
         let fill = Self::new("", used, most, format!("used, {} of {}", words(used), words(most)));
         let level = match fill.percent {
-            FULL.. => Level::Critical,
+            FULL_PERCENT.. => Level::Critical,
             NEARLY.. => Level::Warning,
             _ => Level::Idle,
         };

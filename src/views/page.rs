@@ -133,7 +133,7 @@ impl Page {
 }
 
 /// The span that an address asks for with `over=2h`; anything else is the finest.
-fn span_of(query: &str) -> Span {
+pub fn span_of(query: &str) -> Span {
     query.split('&').find_map(|pair| Span::of_token(pair.strip_prefix("over=")?)).unwrap_or_default()
 }
 

@@ -21,11 +21,12 @@ pub(super) struct ReplicaTable {
 
 impl HtmlSafe for ReplicaTable {}
 
-struct ReplicaRow {
-    name: String,
-    sign: Sign,
-    behind: String,
-    heard: String,
+/// One follower.
+pub(super) struct ReplicaRow {
+    pub(super) name: String,
+    pub(super) sign: Sign,
+    pub(super) behind: String,
+    pub(super) heard: String,
 }
 
 impl ReplicaTable {
@@ -40,7 +41,7 @@ impl ReplicaTable {
 }
 
 impl ReplicaRow {
-    fn of(replica: &Replica) -> Self {
+    pub(super) fn of(replica: &Replica) -> Self {
         Self {
             name: server_name(&replica.name),
             sign: sign(replica),
@@ -51,7 +52,7 @@ impl ReplicaRow {
 }
 
 /// How a follower is.
-pub(super) fn sign(replica: &Replica) -> Sign {
+fn sign(replica: &Replica) -> Sign {
     match (replica.is_offline, replica.is_current) {
         (true, _) => Sign::new(Level::Critical, "offline"),
         (false, false) => Sign::new(Level::Warning, "behind"),

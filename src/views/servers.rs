@@ -16,7 +16,7 @@ use super::{
     format,
     page::Page,
     pieces::{Gap, Level, Moment, Number, Sign, Stamp, server_name},
-    replicas,
+    replicas::ReplicaRow,
 };
 use crate::snapshot::{Cluster, Health, Reading, Server, Snapshot, Span, Stream};
 use links::LinksPanel;
@@ -68,10 +68,7 @@ struct Leads {
 struct Lagging {
     what: String,
     href: String,
-    replica: String,
-    sign: Sign,
-    behind: String,
-    heard: String,
+    replica: ReplicaRow,
 }
 
 /// The page of servers.
@@ -171,14 +168,7 @@ fn behind(cluster: Option<&Cluster>, named: impl Fn() -> (String, String)) -> Ve
     let late = followers.filter(|replica| replica.is_offline || !replica.is_current);
     late.map(|replica| {
         let (what, href) = named();
-        Lagging {
-            what,
-            href,
-            replica: server_name(&replica.name),
-            sign: replicas::sign(replica),
-            behind: format::counted_u64(replica.behind, "operation"),
-            heard: format!("{} ago", crate::clock::Age(replica.heard_ago)),
-        }
+        Lagging { what, href, replica: ReplicaRow::of(replica) }
     })
     .collect()
 }

@@ -9,7 +9,10 @@ use axum::{
 };
 
 use super::state::{Web, aside};
-use crate::api::{self, Failure};
+use crate::{
+    api::{self, Failure},
+    views::API_PREFIX,
+};
 
 /// Answers everything below `/api`.
 pub(super) fn answering(web: &Web) -> MethodRouter<Web> {
@@ -25,7 +28,7 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
     if path == "/api/openapi.json" {
         return json(StatusCode::OK, api::document(&web.site().base).to_string());
     }
-    let path = path.strip_prefix(api::PREFIX).unwrap_or_default();
+    let path = path.strip_prefix(API_PREFIX).unwrap_or_default();
     match aside(|| web.answer(path, uri.query().unwrap_or_default())) {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(failure) => failed(&failure),

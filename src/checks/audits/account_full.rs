@@ -4,7 +4,7 @@ use super::{
     Audit, Scene, Seen,
     support::{is_near, percent},
 };
-use crate::snapshot::{AccountUse, Severity, TierUse};
+use crate::snapshot::{AccountUse, FULL_PERCENT, Severity, TierUse};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "account_full",
@@ -15,9 +15,6 @@ pub(super) const AUDIT: Audit = Audit {
     next_step: "raise the account's limit, purge what nobody needs, or let streams keep less; `nats account info` shows what there is",
     look,
 };
-
-/// Nobody gets to the last byte: a message that does not fit is refused before.
-const FULL_PERCENT: u64 = 98;
 
 /// Something that an account, or a tier of it, has a limit for.
 pub(super) struct Limited {

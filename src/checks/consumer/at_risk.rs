@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Facts, Found, Rule};
 use crate::{
     clock::Age,
-    snapshot::{Label, Outlook, Pace, Severity, StreamState},
+    snapshot::{IMMINENT, Label, Outlook, Pace, Severity, StreamState},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -20,9 +20,6 @@ pub(super) const RULE: Rule = Rule {
 /// What is further away than this may still change, and is not told of.
 const HORIZON: Duration = Duration::from_secs(60 * 60);
 
-/// A forecast is made of rounds that are seconds apart: what is nearer than this happens now.
-const NOW: Duration = Duration::from_secs(5);
-
 fn look(facts: &Facts<'_>) -> Option<Found> {
     if facts.stream.config.is_bucket() || facts.is_left_behind() || facts.state.lag() == 0 {
         return None;
@@ -31,7 +28,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     let outlook = outlook(facts, facts.held.unwrap_or(&unknown));
     let risks = [by_age(&outlook), by_slowness(&outlook), by_size(facts, &outlook)];
     let Risk { left, evidence } = risks.into_iter().flatten().min_by_key(|risk| risk.left)?;
-    let sentence = if left < NOW {
+    let sentence = if left < IMMINENT {
         "Messages are about to be removed that it has not processed.".to_owned()
     } else {
         format!("In {} messages will be removed that it has not processed.", Age(left))

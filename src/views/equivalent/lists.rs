@@ -1,6 +1,6 @@
 //! The same for pages of many things.
 
-use super::{API, Equivalent, Equivalents, row, shell};
+use super::{API_PREFIX, Equivalent, Equivalents, row, shell};
 use crate::{
     dead_letter, presence, record,
     views::{Look, Page, search::Search},
@@ -20,7 +20,7 @@ fn every_server(endpoint: &str) -> String {
 }
 
 fn all_of_it(look: &Look<'_>, path: &str) -> Equivalent {
-    row("all of it, as JSON", OURS, format!("{}{}{path}", look.site.base, API))
+    row("all of it, as JSON", OURS, format!("{}{}{path}", look.site.base, API_PREFIX))
 }
 
 impl Equivalents {
@@ -99,7 +99,7 @@ impl Equivalents {
             row("how they are set up", "API", every_server(".VARZ")),
             row("what the account may use", "nats", "nats account info".to_owned()),
             row("what the account may use", "API", "nats request '$JS.API.INFO' ''".to_owned()),
-            row("what the account may use, as JSON", OURS, format!("{}{}/account", look.site.base, API)),
+            row("what the account may use, as JSON", OURS, format!("{}{}/account", look.site.base, API_PREFIX)),
             row(
                 "how full the account is",
                 SERIES,

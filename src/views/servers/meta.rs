@@ -5,12 +5,11 @@ use std::collections::BTreeMap;
 use askama::{Template, filters::HtmlSafe};
 
 use crate::{
-    clock::Age,
     snapshot::{MetaGroup, Server},
     views::{
         Look, format,
-        pieces::{Gap, Moment, Sign, server_name},
-        replicas,
+        pieces::{Gap, Moment, server_name},
+        replicas::ReplicaRow,
     },
 };
 
@@ -40,15 +39,8 @@ struct Told {
     size: u64,
     pending: String,
     heard: Moment,
-    rows: Vec<Row>,
+    rows: Vec<ReplicaRow>,
     more: usize,
-}
-
-struct Row {
-    name: String,
-    sign: Sign,
-    behind: String,
-    heard: String,
 }
 
 impl MetaPanel {
@@ -91,12 +83,6 @@ impl Group {
 
 impl Told {
     fn of(server: &Server, meta: &MetaGroup, look: &Look<'_>) -> Self {
-        let row = |replica: &crate::snapshot::Replica| Row {
-            name: server_name(&replica.name),
-            sign: replicas::sign(replica),
-            behind: format::counted_u64(replica.behind, "operation"),
-            heard: format!("{} ago", Age(replica.heard_ago)),
-        };
         let followers = &meta.cluster.replicas;
         Self {
             size: meta.size,
@@ -105,7 +91,7 @@ impl Told {
                 some => format!("{} to be applied yet", format::counted_u64(some, "entry")),
             },
             heard: Moment::ago(server.heard, look),
-            rows: followers.iter().take(ROWS_MOST).map(row).collect(),
+            rows: followers.iter().take(ROWS_MOST).map(ReplicaRow::of).collect(),
             more: followers.len().saturating_sub(ROWS_MOST),
         }
     }
