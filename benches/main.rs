@@ -21,6 +21,7 @@ mod running_demo;
 mod shop;
 mod soak;
 mod standing;
+mod traces;
 mod usage;
 mod viewers;
 mod worker;
@@ -32,6 +33,7 @@ mod support {
     pub mod otlp;
     pub mod port;
     pub mod process_tree;
+    pub mod spans;
     pub mod tool;
     mod waiting;
 
@@ -63,6 +65,7 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("observer", |_, report| standing::run(report), true),
     ("pages", |_, report| pages::run(report), true),
     ("viewers", |_, report| viewers::run(report), true),
+    ("traces", |_, report| traces::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 
@@ -85,7 +88,7 @@ struct Arguments {
 /// The benches, and the processes that some of them start.
 fn names() -> Vec<PossibleValue> {
     let benches = BENCHES.iter().map(|(name, ..)| PossibleValue::new(name));
-    let children = [memory::CHILD, collector::CHILD].map(|name| PossibleValue::new(name).hide(true));
+    let children = [memory::CHILD, collector::CHILD, traces::CHILD].map(|name| PossibleValue::new(name).hide(true));
     benches.chain(children).collect()
 }
 
@@ -96,6 +99,9 @@ fn main() -> ExitCode {
     }
     if arguments.names == [collector::CHILD] {
         return collector::collect().map_or_else(failed, |()| ExitCode::SUCCESS);
+    }
+    if arguments.names == [traces::CHILD] {
+        return traces::receive().map_or_else(failed, |()| ExitCode::SUCCESS);
     }
     let is_wanted = |name: &str, runs_unnamed: bool| match arguments.names.as_slice() {
         [] => runs_unnamed,

@@ -20,6 +20,7 @@ mod round;
 mod server;
 mod service;
 mod stream;
+mod trace;
 
 use percent_encoding::percent_decode_str;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -28,6 +29,7 @@ use serde::Serialize;
 use crate::{
     clock::Timestamp,
     snapshot::Snapshot,
+    traces::Store,
     views::{Page, Past, Search},
 };
 
@@ -64,6 +66,7 @@ struct Ask<'a> {
     snapshot: &'a Snapshot,
     /// What was kept of the past of what a page is about.
     past: &'a dyn Fn(&Page) -> Past,
+    traces: &'a Store,
     now: Timestamp,
 }
 
@@ -114,23 +117,31 @@ pub const ROUTES: &[Route] = &[
     dead_letter::ONE,
     advisory::ROUTE,
     lag::ROUTE,
+    trace::LIST,
+    trace::ONE,
 ];
 
-/// The answer to a question at `path`, below [`crate::views::API_PREFIX`], as JSON. `past` tells what was kept of what a page is about.
+/// What answers are taken from.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// What was seen in the last round.
+    pub snapshot: &'a Snapshot,
+    /// What was kept of the past of what a page is about.
+    pub past: &'a dyn Fn(&Page) -> Past,
+    /// The traces.
+    pub traces: &'a Store,
+}
+
+/// The answer to a question at `path`, below [`crate::views::API_PREFIX`], as JSON, from what is `known`.
 ///
 /// # Errors
 /// When there is no such question, nothing of that name, or no word of it.
-pub fn answer(
-    path: &str,
-    query: &str,
-    snapshot: &Snapshot,
-    past: &dyn Fn(&Page) -> Past,
-    now: Timestamp,
-) -> Result<String, Failure> {
+pub fn answer(path: &str, query: &str, known: Known<'_>, now: Timestamp) -> Result<String, Failure> {
     let found = ROUTES.iter().find_map(|route| Some((route, parts(route.path, path)?)));
     let (route, parts) =
         found.ok_or_else(|| Failure::not_found("nothing is answered at this path; /api/openapi.json says what is"))?;
-    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, now })
+    let Known { snapshot, past, traces } = known;
+    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, traces, now })
 }
 
 /// What stands for the parts in braces, if the path is of this form.

@@ -16,6 +16,8 @@ mod service;
 mod telemetry;
 #[cfg(feature = "dashboard")]
 mod thresholds;
+#[cfg(feature = "dashboard")]
+mod traces;
 
 #[cfg(feature = "dashboard")]
 pub use access::{AccessConfig, Secret};
@@ -34,3 +36,5 @@ pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
 #[cfg(feature = "dashboard")]
 pub use thresholds::Thresholds;
+#[cfg(feature = "dashboard")]
+pub use traces::{Otlp, OtlpNotLoopback, TracesConfig};

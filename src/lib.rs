@@ -83,6 +83,8 @@ pub mod tasks;
 pub mod telemetry;
 pub mod trace;
 #[cfg(feature = "dashboard")]
+pub mod traces;
+#[cfg(feature = "dashboard")]
 pub mod views;
 #[cfg(feature = "dashboard")]
 pub mod web;

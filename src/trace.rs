@@ -1,6 +1,12 @@
-//! The identity of a trace as it travels in headers, by W3C Trace Context.
+//! Traces: their identity as it travels in headers, by W3C Trace Context, and what is known of their spans.
+
+mod span;
 
 use std::{fmt, str::FromStr};
+
+pub use span::{
+    Attribute, Event, Link, Origin, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceIdError, Value,
+};
 
 /// The value of a `traceparent` header.
 ///

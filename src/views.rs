@@ -32,7 +32,11 @@ mod standing;
 mod stream;
 mod streams;
 mod strip;
+mod trace;
+mod traced;
+mod traces;
 mod used;
+mod waterfall;
 mod workers;
 
 use askama::Template;
@@ -45,6 +49,8 @@ pub use layout::{Frame, failure, login};
 pub use page::{Page, span_of};
 pub use past::Past;
 pub use search::{Search, Sort};
+pub use traced::Traced;
+
 pub use select::{advisories_of, consumers_of, findings_of, streams_of};
 
 /// What all pages share and the program decides once.
@@ -52,6 +58,8 @@ pub use select::{advisories_of, consumers_of, findings_of, streams_of};
 pub struct Site {
     /// Where traces are shown.
     pub trace_url: Option<TraceUrl>,
+    /// Whether they are shown here, where `trace_url` names no other place.
+    pub shows_traces: bool,
     /// What stands before the path of every page, such as `/gauge`; empty for nothing.
     pub base: String,
     /// Address of the styles.
@@ -77,7 +85,14 @@ pub struct Main {
 ///
 /// # Errors
 /// When a template fails, which is a defect in it.
-pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Timestamp) -> Result<Main, askama::Error> {
+pub fn draw(
+    page: &Page,
+    snapshot: &Snapshot,
+    past: &Past,
+    traced: &Traced,
+    site: &Site,
+    now: Timestamp,
+) -> Result<Main, askama::Error> {
     let look = Look { snapshot, past, site, now };
     let mut is_there = true;
     let (title, html) = match page {
@@ -109,6 +124,12 @@ pub fn draw(page: &Page, snapshot: &Snapshot, past: &Past, site: &Site, now: Tim
             (format!("Dead letter {place}"), page.render()?)
         }
         Page::Advisories(search) => ("Advisories".to_owned(), advisories::AdvisoriesPage::of(search, &look).render()?),
+        Page::Traces(query) => ("Traces".to_owned(), traces::TracesPage::of(query, traced, &look).render()?),
+        Page::Trace(id, chosen) => {
+            let page = trace::TracePage::of(*id, *chosen, traced, &look);
+            is_there = page.is_there;
+            (page.title.clone(), page.render()?)
+        }
         Page::Servers => ("Servers".to_owned(), servers::ServersPage::of(&look).render()?),
         Page::Findings(search) => ("Findings".to_owned(), findings::FindingsPage::of(search, &look).render()?),
     };

@@ -1,5 +1,7 @@
 //! `streamgauge serve`: the observer alone, against any NATS.
 
+mod receiver;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
@@ -17,12 +19,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     collector::{self, Collector, History, Snapshots},
-    config::{NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds},
+    config::{NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds, TracesConfig},
     nats::Link,
     probing::{Asked, Prober},
     service::{Health, probes},
     tasks::{self, Tasks},
     telemetry,
+    traces::{Store, Traces},
     web::{self, access::Access},
 };
 
@@ -45,6 +48,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     system: SystemConfig,
     #[command(flatten)]
+    traces: TracesConfig,
+    #[command(flatten)]
     telemetry: TelemetryConfig,
 }
 
@@ -53,12 +58,14 @@ pub(super) struct Serve {
 /// # Errors
 /// When the address is taken or not ours, a setting is unusable, or NATS refuses the login.
 pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
-    let Serve { observer, thresholds, nats, system, telemetry } = serve;
+    let Serve { observer, thresholds, nats, system, traces, telemetry } = serve;
     let telemetry = telemetry::init(&telemetry, "observer", "observer")?;
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
     let address = listener.local_addr().context("asking for our own address")?;
     let access = Access::new(&observer.access, address.port())?;
+    let (receiving, taking) = receiver::open(&traces, &observer.access).await?;
+    let store = Store::new(traces.bytes(), clock.clone());
     let history = match &observer.data {
         Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
         None => History::default(),
@@ -82,11 +89,18 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     health.started();
     let (told, link) = (health.clone(), collector.link());
     let followed = snapshots.clone();
+    if let Some(listener) = receiving {
+        receiver::start(listener, taking, &store, access.clone(), &tasks);
+    }
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();
-    let settings =
-        web::Settings { trace_url: observer.trace_url, base_path: observer.base_path, access: access.clone() };
+    let settings = web::Settings {
+        trace_url: observer.trace_url,
+        base_path: observer.base_path,
+        access: access.clone(),
+        traces: Traces { store, taking },
+    };
     let home = format!("http://{}{}/", reachable(address), settings.base_path);
     let facts = snapshots.clone();
     let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());

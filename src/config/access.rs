@@ -1,6 +1,6 @@
 //! Who may read what the observer shows.
 
-use std::{convert::Infallible, fmt, path::PathBuf, str::FromStr};
+use std::{convert::Infallible, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
 
 /// Who may read the pages, the API and the metrics. Probes are open to all.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -27,6 +27,11 @@ impl AccessConfig {
     /// Whether readers have to give a token.
     pub fn has_token(&self) -> bool {
         self.token.is_some() || self.token_file.is_some()
+    }
+
+    /// Whether this address may be listened on: others reach it only where that is meant.
+    pub(super) fn lets_in(&self, address: SocketAddr) -> bool {
+        self.insecure || self.has_token() || address.ip().to_canonical().is_loopback()
     }
 }
 

@@ -57,11 +57,7 @@ impl ObserverConfig {
     /// # Errors
     /// When it is reachable from other machines and neither a token nor `--insecure` was given.
     pub fn address(&self) -> Result<SocketAddr, NotLoopback> {
-        if self.access.insecure || self.access.has_token() || self.listen.ip().to_canonical().is_loopback() {
-            Ok(self.listen)
-        } else {
-            Err(NotLoopback(self.listen))
-        }
+        if self.access.lets_in(self.listen) { Ok(self.listen) } else { Err(NotLoopback(self.listen)) }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     pieces::{Level, Moment, Sign, server_name},
     search::Search,
 };
+use crate::traces::Query;
 
 /// The frame around a page.
 #[derive(Debug, Template)]
@@ -39,6 +40,7 @@ impl Frame<'_> {
             (Page::Advisories(search()), "Advisories"),
             (Page::Services, "Services"),
             (Page::Records(None), "Records"),
+            (Page::Traces(Query::default()), "Traces"),
             (Page::Servers, "Servers"),
         ];
         let here = self.page.map(Page::list);
@@ -57,7 +59,7 @@ impl Frame<'_> {
 
     /// Where to search from any page that has no search of its own.
     fn search(&self) -> Option<String> {
-        let has_own = self.page.is_some_and(|page| page.search().is_some());
+        let has_own = self.page.is_some_and(|page| page.search().is_some() || matches!(page, Page::Traces(_)));
         (!has_own).then(|| self.site.link(&Page::Consumers(Search::default())))
     }
 }

@@ -10,6 +10,8 @@ use crate::{
     dead_letter::Place,
     name::{ConsumerName, StreamName},
     snapshot::Span,
+    trace::{SpanId, TraceId},
+    traces::Query,
 };
 
 /// A page that exists.
@@ -39,6 +41,10 @@ pub enum Page {
     Records(Option<String>),
     /// What the checks found.
     Findings(Search),
+    /// Traces that services sent.
+    Traces(Query),
+    /// One of them, and the span of it that is looked at.
+    Trace(TraceId, Option<SpanId>),
 }
 
 /// Longest kind of record that has a page.
@@ -79,6 +85,8 @@ impl Page {
             ["records"] => Some(Self::Records(None)),
             ["records", kind] => Some(Self::Records(Some(text(kind, KIND_MOST)?))),
             ["findings"] => Some(Self::Findings(search())),
+            ["traces"] => Some(Self::Traces(Query::of_query(query))),
+            ["traces", id] => Some(Self::Trace(id.parse().ok()?, chosen(query))),
             _ => None,
         }
     }
@@ -95,6 +103,7 @@ impl Page {
             Self::Services => "/services",
             Self::Records(_) => "/records",
             Self::Findings(_) => "/findings",
+            Self::Traces(_) | Self::Trace(..) => "/traces",
         }
     }
 
@@ -137,6 +146,11 @@ pub fn span_of(query: &str) -> Span {
     query.split('&').find_map(|pair| Span::of_token(pair.strip_prefix("over=")?)).unwrap_or_default()
 }
 
+/// The span of a trace that an address asks for.
+fn chosen(query: &str) -> Option<SpanId> {
+    query.split('&').find_map(|pair| pair.strip_prefix("span=")?.parse().ok())
+}
+
 fn write_span(span: Span, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if span == Span::default() { Ok(()) } else { write!(f, "?over={}", span.token()) }
 }
@@ -174,6 +188,12 @@ impl fmt::Display for Page {
                 write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))
             }
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
+            Self::Traces(query) => {
+                let query = query.to_string();
+                if query.is_empty() { Ok(()) } else { write!(f, "?{query}") }
+            }
+            Self::Trace(id, None) => write!(f, "/{id}"),
+            Self::Trace(id, Some(span)) => write!(f, "/{id}?span={span}"),
             page => page.search().map_or(Ok(()), |search| search.fmt(f)),
         }
     }
@@ -202,6 +222,7 @@ mod tests {
             "/services",
             "/records",
             "/findings",
+            "/traces",
         ] {
             check(address, Some(address));
         }
@@ -225,6 +246,10 @@ mod tests {
         check("/findings?severity=critical", Some("/findings?severity=critical"));
         check("/advisories?consumer=c&kind=nak", Some("/advisories?kind=nak&consumer=c"));
         check("/servers?q=x", Some("/servers"));
+        check("/traces?status=error&q=a+b", Some("/traces?q=a+b&status=error"));
+        let trace = "/traces/4bf92f3577b34da6a3ce929d0e0e4736";
+        check(&format!("{trace}?x=1"), Some(trace));
+        check(&format!("{trace}?span=00F067aa0ba902b7"), Some(&format!("{trace}?span=00f067aa0ba902b7")));
     }
 
     #[test]
@@ -242,6 +267,8 @@ mod tests {
             "/records/%00",
             "/records/%ff",
             "/records/a/b",
+            "/traces/x",
+            "/traces/00000000000000000000000000000000",
         ] {
             check(address, None);
         }

@@ -2,7 +2,7 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::{Look, format};
+use super::{Look, Page, format};
 use crate::{
     clock::Timestamp,
     snapshot::{Fact, Reading, Why},
@@ -210,12 +210,16 @@ pub(super) struct TraceLink {
     id: String,
     short: String,
     url: Option<String>,
+    /// Whether it is shown here.
+    is_own: bool,
 }
 
 impl TraceLink {
     pub(super) fn of(id: &str, look: &Look<'_>) -> Self {
         let url = look.site.trace_url.as_ref().and_then(|url| url.of(id));
-        Self { id: id.to_owned(), short: short(id), url }
+        let own = || id.parse().ok().filter(|_| look.site.shows_traces).map(|id| look.link(&Page::Trace(id, None)));
+        let is_own = url.is_none();
+        Self { id: id.to_owned(), short: short(id), url: url.or_else(own), is_own }
     }
 }
 

@@ -10,9 +10,10 @@ mod token;
 use std::sync::Arc;
 
 use axum::{
+    Router,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
+    middleware::{self, Next},
     response::{IntoResponse, Response},
 };
 
@@ -140,6 +141,11 @@ impl Refusal {
         }
         headers
     }
+}
+
+/// The same routes, for those alone who may read.
+pub fn guarded(router: Router, access: Access) -> Router {
+    router.layer(middleware::from_fn_with_state(access, guard))
 }
 
 /// Lets only those pass who may read; the others get a line of text.

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, assets};
 use crate::{
-    api::{self, Failure},
+    api::{self, Failure, Known},
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
     config::{BasePath, TraceUrl},
-    views::{self, Main, Page, Past, Site},
+    traces::Traces,
+    views::{self, Main, Page, Past, Site, Traced},
 };
 
 /// Streams of updates that may be open at once: one for each visible tab.
@@ -42,6 +43,8 @@ pub struct Settings {
     pub base_path: BasePath,
     /// Who may read them.
     pub access: Access,
+    /// The traces that services sent.
+    pub traces: Traces,
 }
 
 /// The state of the web server; clones share it.
@@ -54,6 +57,7 @@ struct Shared {
     history: History,
     site: Site,
     access: Access,
+    traces: Traces,
     clock: Clock,
     stop: CancellationToken,
     streams: Arc<Semaphore>,
@@ -96,6 +100,7 @@ impl Web {
             snapshots,
             history,
             access: settings.access.clone(),
+            traces: settings.traces.clone(),
             site: assets::site(settings),
             clock,
             stop,
@@ -130,7 +135,9 @@ impl Web {
     pub(super) fn answer(&self, path: &str, query: &str) -> Result<String, Failure> {
         let snapshot = self.0.snapshots.borrow().clone();
         let now = self.0.clock.now();
-        api::answer(path, query, &snapshot, &|page| self.past(page, now), now)
+        let past = |page: &Page| self.past(page, now);
+        let known = Known { snapshot: &snapshot, past: &past, traces: &self.0.traces.store };
+        api::answer(path, query, known, now)
     }
 
     /// The page as it looks now, for a tab that follows it. Whoever asks for a page waits for none of these.
@@ -148,10 +155,14 @@ impl Web {
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let draw = || views::draw(page, &snapshot, &self.past(page, now), self.site(), now);
+        let draw = || views::draw(page, &snapshot, &self.past(page, now), &self.traced(page), self.site(), now);
         let drawing = Drawing { event, main: Arc::new(aside(draw)?), drawn: now };
         self.keep(page, drawing.clone());
         Ok(drawing)
+    }
+
+    fn traced(&self, page: &Page) -> Traced {
+        Traced::of(page, &self.0.traces)
     }
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {

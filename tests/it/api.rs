@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     pages::{
-        facts::{consumer, count, failed, now, presence, snapshot, stream, verdict},
+        facts::{TRACE, consumer, count, failed, now, presence, snapshot, stream, verdict},
         faults::switched,
+        traces::of_an_order,
     },
     support::page::Page,
 };
@@ -70,7 +71,7 @@ fn worlds() -> Vec<Snapshot> {
 fn paths() -> Vec<(&'static str, String)> {
     let fill = |path: &str| {
         let path = path.replace("{account}", "A").replace("{stream}", "ORDERS").replace("{consumer}", "reserve");
-        format!("/api/v1{}", path.replace("{kind}", "order").replace("{sequence}", "42"))
+        format!("/api/v1{}", path.replace("{kind}", "order").replace("{trace_id}", TRACE).replace("{sequence}", "42"))
     };
     ROUTES.iter().map(|route| (route.path, fill(route.path))).collect()
 }
@@ -79,7 +80,8 @@ fn paths() -> Vec<(&'static str, String)> {
 async fn every_answer_is_what_the_document_says() {
     let mut answered = 0;
     for world in worlds() {
-        let router = router_of(world, Settings::default());
+        let settings = Settings { traces: of_an_order().await, ..Settings::default() };
+        let router = router_of(world, settings);
         let (_, document) = ask(&router, "/api/openapi.json").await;
         for (form, path) in paths() {
             let (status, answer) = ask(&router, &path).await;

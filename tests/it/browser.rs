@@ -6,7 +6,7 @@ mod stage;
 use serde_json::{Value, json};
 
 use driver::Browser;
-use stage::{NOBODY, PAGES, Stage, UNREAD};
+use stage::{NOBODY, PAGES, Stage, TRACED, UNREAD, UNTRACED};
 
 /// What a script is told of the stage, and with it what it alone wants to know.
 fn told(stage: &Stage, more: &Value) -> Value {
@@ -51,7 +51,7 @@ async fn every_page_is_accessible_in_both_colour_schemes_at_both_widths() {
 
 #[tokio::test]
 async fn the_keyboard_alone_reaches_all_and_shows_where_it_is() {
-    const PLACES: [&str; 9] = [
+    const PLACES: [&str; 10] = [
         "Overview",
         "Consumers",
         "Streams",
@@ -60,6 +60,7 @@ async fn the_keyboard_alone_reaches_all_and_shows_where_it_is() {
         "Advisories",
         "Services",
         "Records",
+        "Traces",
         "Servers",
     ];
     let Some(browser) = Browser::find("the pages by keyboard") else { return };
@@ -138,6 +139,9 @@ async fn without_scripts_every_page_can_be_read_and_lists_can_be_searched() {
             "/services" => ("mailer", true),
             "/records" | "/records/order" => ("by storefront", true),
             "/servers" => ("n1", true),
+            "/traces?stream=ORDERS" => ("Searched 1 of 1 trace", true),
+            TRACED => ("What failed", true),
+            UNTRACED => ("it made room for newer ones", false),
             "/nowhere" => ("Nothing is shown at this address.", false),
             _ => ("No workers for", false),
         };

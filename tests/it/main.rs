@@ -27,3 +27,4 @@ mod support;
 mod tidy;
 mod tools;
 mod topology_command;
+mod traces;

@@ -13,6 +13,7 @@ pub mod page;
 pub mod port;
 pub mod process;
 pub mod process_tree;
+pub mod spans;
 pub mod tool;
 mod waiting;
 pub mod watch;

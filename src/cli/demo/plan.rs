@@ -74,6 +74,15 @@ const MEMBERS: [Member; 15] = [
     Member { name: "shipping-2",  service: "shipping",   rank: Rank::Worker,     port: 7091 },
 ];
 
+/// The port that takes traces unless another process has it.
+const OTLP_PORT: u16 = 4318;
+
+/// Megabytes of traces that the dashboard keeps: half an hour of the demo's own.
+const TRACE_MEMORY: &str = "32";
+
+/// Where the user's own traces go; the demo's go there too where one is set.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+
 /// The port of NATS unless another process has it.
 const NATS_PORT: u16 = 4222;
 
@@ -87,6 +96,9 @@ pub(super) struct Plan {
     ports: [u16; MEMBERS.len()],
     binary: PathBuf,
     trace_url: Option<String>,
+    otlp_port: u16,
+    /// Where the services send traces, if the user said so.
+    traces_go_to: Option<String>,
 }
 
 impl Plan {
@@ -100,6 +112,8 @@ impl Plan {
         for (port, member) in ports.iter_mut().zip(&MEMBERS) {
             *port = port_near(member.port, &mut taken)?;
         }
+        let otlp_port = port_near(OTLP_PORT, &mut taken)?;
+        let traces_go_to = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok().filter(|to| !to.is_empty()));
         Ok(Self {
             nats_version: server.version.clone(),
             // A value that begins with a digit would be read as a number by the broker.
@@ -109,11 +123,23 @@ impl Plan {
             ports,
             binary: std::env::current_exe().context("cannot find the streamgauge binary")?,
             trace_url: config.trace_url.as_ref().map(ToString::to_string),
+            otlp_port,
+            traces_go_to,
         })
     }
 
     pub(super) fn nats_url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.nats_port)
+    }
+
+    /// Where the services send traces, if the user said so.
+    pub(super) fn traces_go_to(&self) -> Option<&str> {
+        self.traces_go_to.as_deref()
+    }
+
+    /// Where the dashboard takes traces.
+    pub(super) fn otlp_url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.otlp_port)
     }
 
     /// The port of the first process of that rank.
@@ -198,7 +224,10 @@ impl Plan {
             "observer" => {
                 let history = folder.join("history");
                 let history = history.to_str().context("the data folder's path is not UTF-8")?.to_owned();
-                vec!["--interval".to_owned(), INTERVAL.to_owned(), "--data".to_owned(), history]
+                let otlp = format!("127.0.0.1:{}", self.otlp_port);
+                let texts =
+                    ["--interval", INTERVAL, "--data", &history, "--otlp", &otlp, "--trace-memory", TRACE_MEMORY];
+                texts.map(str::to_owned).to_vec()
             }
             _ => Vec::new(),
         };
@@ -239,6 +268,14 @@ impl Plan {
                 ("NATS_USER", member.service.to_owned()),
                 ("NATS_PASSWORD", self.password.clone()),
                 ("NATS_INBOX_PREFIX", format!("_INBOX_{}", member.service)),
+            ]);
+        }
+        // The dashboard takes traces, and makes none of itself.
+        if self.traces_go_to.is_none() && member.rank != Rank::Dashboard {
+            environment.extend([
+                ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/v1/traces", self.otlp_url())),
+                ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf".to_owned()),
+                ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "none".to_owned()),
             ]);
         }
         if member.rank == Rank::Dashboard {

@@ -43,12 +43,10 @@ impl Screen {
         let (observer, operator) = (login("observer"), login("operator"));
         let program =
             std::env::current_exe().map_or_else(|_| "streamgauge".to_owned(), |path| path.display().to_string());
-        let traces = match (std::env::var_os("OTEL_EXPORTER_OTLP_ENDPOINT"), &config.trace_url) {
-            (None, _) => {
-                "set OTEL_EXPORTER_OTLP_ENDPOINT (say, http://127.0.0.1:4318) to send them to a collector".to_owned()
-            }
-            (Some(to), None) => format!("sent to {}; --trace-url links to them", to.display()),
-            (Some(to), Some(link)) => format!("sent to {}, linked as {link}", to.display()),
+        let traces = match (plan.traces_go_to(), &config.trace_url) {
+            (None, _) => format!("the dashboard takes them at {} by OTLP, yours too", plan.otlp_url()),
+            (Some(to), None) => format!("sent to {to}; --trace-url links to them"),
+            (Some(to), Some(link)) => format!("sent to {to}, linked as {link}"),
         };
         self.say(&format!(
             "\n  Dashboard   {dashboard}\n\

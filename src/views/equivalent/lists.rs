@@ -35,6 +35,8 @@ impl Equivalents {
             Page::Records(kind) => Some(Self::of_records(kind.as_deref(), look)),
             Page::DeadLetters => Some(Self::of_dead_letters(look)),
             Page::Findings(search) => Some(Self::of_findings(search, look)),
+            Page::Traces(_) => Some(Self::of_traces(page, look)),
+            Page::Trace(id, _) => Some(Self::of_traces(&Page::Trace(*id, None), look)),
             Page::Stream(..) | Page::Consumer(..) | Page::DeadLetter(..) | Page::Advisories(..) => None,
         }
     }
@@ -136,6 +138,11 @@ impl Equivalents {
             row("how many are kept", SERIES, "streamgauge_dead_letters_stored".to_owned()),
         ];
         Self::with(SUMMARY, rows)
+    }
+
+    /// Traces are known here alone.
+    fn of_traces(page: &Page, look: &Look<'_>) -> Self {
+        Self::with("The same from the API", vec![all_of_it(look, &page.to_string())])
     }
 
     fn of_findings(search: &Search, look: &Look<'_>) -> Self {

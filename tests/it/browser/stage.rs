@@ -11,6 +11,8 @@ use async_nats::{
     },
 };
 use futures_util::StreamExt;
+use opentelemetry_proto::tonic::trace::v1::Status;
+use prost::Message;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use streamgauge::{
@@ -25,6 +27,7 @@ use crate::support::{
     nats_server::NatsServer,
     port::ReservedPort,
     process::{Process, streamgauge},
+    spans::{processing, request, text},
 };
 
 /// A start, and the first verdicts, take a second or two; this is for a machine that does much else.
@@ -50,7 +53,7 @@ const HOSTILE_NAME: &str = "<img\"'&=\u{202e}x";
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// Every kind of page, and what is answered there.
-pub const PAGES: [(&str, u16); 15] = [
+pub const PAGES: [(&str, u16); 18] = [
     ("/", 200),
     ("/consumers", 200),
     (NOBODY, 200),
@@ -65,11 +68,20 @@ pub const PAGES: [(&str, u16); 15] = [
     ("/records", 200),
     ("/records/order", 200),
     ("/servers", 200),
+    ("/traces?stream=ORDERS", 200),
+    (TRACED, 200),
+    (UNTRACED, 404),
     ("/nowhere", 404),
 ];
 
 /// The consumer that has messages and no workers.
 pub const NOBODY: &str = "/consumers/APP/ORDERS/mail";
+
+/// The trace that was sent, and a span of it.
+pub const TRACED: &str = "/traces/00000000000000000000000000000002?span=0000000000000002";
+
+/// One that was not.
+pub const UNTRACED: &str = "/traces/4bf92f3577b34da6a3ce929d0e0e4736";
 
 /// The messages that it has at first.
 pub const UNREAD: u64 = 5;
@@ -224,10 +236,28 @@ impl Stage {
     pub async fn observe(&mut self) {
         let (url, address) = (self.nats.url(), self.port.address().to_string());
         let logins = ["--user", "app", "--password", "word", "--system-user", "sys", "--system-password", "word"];
-        let looks = ["--interval", INTERVAL, "--trace-url", "http://127.0.0.1:16686/trace/{trace_id}"];
+        let looks =
+            ["--interval", INTERVAL, "--trace-url", "http://127.0.0.1:16686/trace/{trace_id}", "--otlp", "127.0.0.1:0"];
         let arguments = [&["serve", "--nats", &url, "--listen", &address], &looks[..], &logins].concat();
         self.observer = Some(Process::start(&mut streamgauge(&arguments)));
         eventually(LIMIT, "the observer has read", async || self.consumer().await).await;
+        self.traced().await;
+    }
+
+    /// Sends the observer a trace.
+    async fn traced(&self) {
+        let observer = self.observer.as_ref().unwrap();
+        let taken = "traces are taken at http://";
+        let line = observer.line(LIMIT, "where it takes traces", |line| line.contains(taken)).await;
+        let address = line.split(taken).nth(1).unwrap().split(' ').next().unwrap();
+        let mut spans: Vec<_> = (0..4).map(|number| processing(1, number)).collect();
+        spans[2].name = HOSTILE.to_owned();
+        spans[2].status = Some(Status { message: HOSTILE.to_owned(), code: 2 });
+        spans[1].attributes.push(text(HOSTILE, HOSTILE));
+        let body = request(HOSTILE, spans).encode_to_vec();
+        let post = reqwest::Client::new().post(format!("http://{address}/v1/traces")).body(body);
+        let answer = post.header("content-type", "application/x-protobuf").send().await.unwrap();
+        assert_eq!(answer.status(), 200);
     }
 
     /// Ends the observer as a crash would.

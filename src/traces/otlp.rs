@@ -1,0 +1,170 @@
+//! The receiver: spans by OTLP over HTTP, as protocol buffers or JSON, plain or packed by gzip.
+//!
+//! Convention: <https://opentelemetry.io/docs/specs/otlp/>, 1.x.
+
+mod answer;
+mod body;
+mod json;
+mod protobuf;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::post,
+};
+use tokio::sync::Semaphore;
+
+use super::{Store, Tally};
+use answer::{Form, Refusal};
+
+/// Bytes of the largest request as it is sent: eight thousand spans of a collector between us and the services take some six million.
+const BODY_MOST: usize = 8 * 1_024 * 1_024;
+
+/// Bytes of the largest request once it is unpacked: what is packed may be a trap.
+const UNPACKED_MOST: usize = 16 * 1_024 * 1_024;
+
+/// Bytes of the largest request in JSON: read, it takes more room than the same in protocol buffers.
+const JSON_MOST: usize = 4 * 1_024 * 1_024;
+
+/// Bytes of all requests that are being received at one moment, in kilobytes; whoever comes then is asked to come again.
+const IN_FLIGHT_KB: usize = 32 * 1_024;
+
+/// Requests that are read at once: they share the store, and unpacked they are large.
+const READERS: usize = 2;
+
+/// How long the body of a request may take to come.
+const BODY_LIMIT: Duration = Duration::from_secs(20);
+
+/// Takes requests and puts their spans into the store; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Receiver(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    in_flight: Arc<Semaphore>,
+    readers: Semaphore,
+    refused: RefusedCounts,
+}
+
+#[derive(Debug, Default)]
+struct RefusedCounts {
+    malformed: AtomicU64,
+    too_large: AtomicU64,
+    busy: AtomicU64,
+}
+
+/// Requests that were refused as a whole.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// They could not be read.
+    pub malformed: u64,
+    /// They were too large.
+    pub too_large: u64,
+    /// There were too many at once.
+    pub busy: u64,
+}
+
+impl Receiver {
+    /// A receiver that puts spans into `store`.
+    pub fn new(store: Store) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_KB)),
+            readers: Semaphore::new(READERS),
+            refused: RefusedCounts::default(),
+        }))
+    }
+
+    /// How many requests were refused as a whole.
+    pub fn refused(&self) -> Refused {
+        let RefusedCounts { malformed, too_large, busy } = &self.0.refused;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Refused { malformed: count(malformed), too_large: count(too_large), busy: count(busy) }
+    }
+
+    /// What answers at the address of the receiver.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/v1/traces", post(take))
+            .route("/v1/metrics", post(only_traces))
+            .route("/v1/logs", post(only_traces))
+            .with_state(self.clone())
+    }
+
+    async fn take(&self, headers: &HeaderMap, body: Body, form: Form) -> Result<Tally, Refusal> {
+        let packing = body::packing(headers)?;
+        let length = body::length(headers)?;
+        let kilobytes = u32::try_from(length.unwrap_or(BODY_MOST).div_ceil(1_024)).map_err(|_| Refusal::TooLarge)?;
+        let place = self.0.in_flight.try_acquire_many(kilobytes).map_err(|_| Refusal::Busy)?;
+        let body = body::whole(body).await?;
+        let reading = self.0.readers.acquire().await.map_err(|_| Refusal::Busy)?;
+        let store = self.0.store.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            let body = body::unpacked(&body, packing, form)?;
+            store_all(&store, &body, form)
+        });
+        let tally = read.await.map_err(|_| Refusal::Defect)?;
+        drop((reading, place));
+        tally
+    }
+
+    fn count(&self, refusal: &Refusal) {
+        let RefusedCounts { malformed, too_large, busy } = &self.0.refused;
+        let counter = match refusal {
+            Refusal::TooLarge => too_large,
+            Refusal::Busy => busy,
+            _ => malformed,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn store_all(store: &Store, body: &Bytes, form: Form) -> Result<Tally, Refusal> {
+    match form {
+        Form::Protobuf => {
+            let (given, tally) = store.take(|taker| protobuf::each_span(body, taker));
+            given.map(|()| tally).map_err(|_| Refusal::Malformed("it is not a request of OTLP for traces".to_owned()))
+        }
+        Form::Json => {
+            let (given, tally) = store.take(|taker| json::each_span(body, taker));
+            given.map(|()| tally).map_err(|error| Refusal::Malformed(error.to_string()))
+        }
+    }
+}
+
+async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
+    let form = match Form::of(&headers) {
+        Ok(form) => form,
+        Err(refusal) => {
+            receiver.count(&refusal);
+            return refusal.answer(Form::Json);
+        }
+    };
+    match receiver.take(&headers, body, form).await {
+        Ok(tally) => answer::taken(&tally, form),
+        Err(refusal) => {
+            receiver.count(&refusal);
+            tracing::debug!(%refusal, "a request with spans is refused");
+            refusal.answer(form)
+        }
+    }
+}
+
+/// A service that is told one address for everything sends its metrics and logs here too.
+async fn only_traces() -> impl IntoResponse {
+    let sentence = "only traces are taken here: set OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER to none, or give the other signals an \
+                    address of their own\n";
+    (StatusCode::NOT_FOUND, sentence)
+}

@@ -1,0 +1,189 @@
+//! One trace as it is kept: its records in pieces of memory of few sizes, so that traces which come and go leave no holes.
+
+use std::sync::Arc;
+
+use super::{
+    record::read::{Head, Reader},
+    sign::Sign,
+    size,
+};
+use crate::trace::{Origin, TraceId};
+
+/// Bytes of a piece. Most traces have a few; what is unused at the end of the last is half of one on average.
+const PIECE: usize = 1_024;
+
+/// Bytes of a piece of a trace that has many already.
+const LARGE_PIECE: usize = 8 * PIECE;
+
+/// Pieces after which a trace gets large ones.
+const SMALL_PIECES: usize = 16;
+
+/// Signs for which room is made at once.
+const SIGNS: usize = 16;
+
+/// A trace.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) id: TraceId,
+    /// When its first span came, in milliseconds since 1970 by our clock.
+    pub(super) arrived: u64,
+    /// The start of the span that came first; others are told against it.
+    pub(super) base: u64,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) errors: u32,
+    /// Spans that came and found the trace too large.
+    pub(super) left_out: u64,
+    pub(super) origins: Vec<Arc<Origin>>,
+    root: Root,
+    signs: Vec<Sign>,
+    pieces: Vec<Vec<u8>>,
+    bytes: usize,
+}
+
+/// The span that stands for the trace: one without a parent, and of several the earliest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Root {
+    has_parent: bool,
+    start: u64,
+    index: usize,
+}
+
+/// What the trace has to know of a span beside its record.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Summary {
+    pub(super) has_parent: bool,
+    pub(super) start: u64,
+    pub(super) end: u64,
+    pub(super) is_error: bool,
+    pub(super) sign: Sign,
+}
+
+impl Kept {
+    pub(super) fn new(id: TraceId, arrived: u64, base: u64) -> Self {
+        let mut kept = Self {
+            id,
+            arrived,
+            base,
+            start: u64::MAX,
+            end: 0,
+            errors: 0,
+            left_out: 0,
+            origins: Vec::new(),
+            root: Root { has_parent: true, start: u64::MAX, index: usize::MAX },
+            signs: Vec::new(),
+            pieces: Vec::new(),
+            bytes: size::of_piece(size_of::<Self>()) + size::OF_ENTRY,
+        };
+        kept.origins.reserve_exact(2);
+        kept.bytes += size::of_piece(2 * size_of::<Arc<Origin>>());
+        kept
+    }
+
+    /// What it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(super) fn spans(&self) -> usize {
+        self.signs.len()
+    }
+
+    /// The place of a maker in the list of makers.
+    pub(super) fn origin(&mut self, origin: &Arc<Origin>) -> usize {
+        self.origins.iter().position(|known| Arc::ptr_eq(known, origin)).unwrap_or_else(|| {
+            let before = self.origins.capacity();
+            self.origins.push(origin.clone());
+            self.bytes += (self.origins.capacity() - before) * size_of::<Arc<Origin>>();
+            self.origins.len() - 1
+        })
+    }
+
+    /// Keeps a record.
+    pub(super) fn push(&mut self, record: &[u8], span: Summary) {
+        let root = Root { has_parent: span.has_parent, start: span.start, index: self.signs.len() };
+        self.root = self.root.min(root);
+        self.start = self.start.min(span.start);
+        self.end = self.end.max(span.end);
+        self.errors = self.errors.saturating_add(u32::from(span.is_error));
+        self.sign(span.sign);
+        let (length, digits) = length_of(record);
+        let piece = self.piece_for(record.len() + digits);
+        piece.extend_from_slice(&length[..digits]);
+        piece.extend_from_slice(record);
+    }
+
+    fn sign(&mut self, sign: Sign) {
+        if self.signs.len() == self.signs.capacity() {
+            let before = self.signs.capacity();
+            self.signs.reserve_exact(SIGNS.max(before / 2));
+            let first = if before == 0 { size::of_piece(0) } else { 0 };
+            self.bytes += (self.signs.capacity() - before) * size_of::<Sign>() + first;
+        }
+        self.signs.push(sign);
+    }
+
+    /// A piece that has room for so many bytes.
+    fn piece_for(&mut self, bytes: usize) -> &mut Vec<u8> {
+        let has_room = self.pieces.last().is_some_and(|piece| piece.capacity() - piece.len() >= bytes);
+        if !has_room {
+            let usual = if self.pieces.len() < SMALL_PIECES { PIECE } else { LARGE_PIECE };
+            let before = self.pieces.capacity();
+            let piece = Vec::with_capacity(usual.max(bytes));
+            self.bytes += size::of_piece(piece.capacity());
+            self.pieces.push(piece);
+            self.bytes += (self.pieces.capacity() - before) * size_of::<Vec<u8>>();
+        }
+        let last = self.pieces.len() - 1;
+        &mut self.pieces[last]
+    }
+
+    /// Its records, in the order in which they came.
+    pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces.iter().flat_map(|piece| Records(piece))
+    }
+
+    /// Its spans, in the order in which they came.
+    pub(super) fn heads(&self) -> impl Iterator<Item = Head<'_>> {
+        self.records().filter_map(|record| Head::of(record, self.base))
+    }
+
+    /// The span that stands for it.
+    pub(super) fn root(&self) -> Option<Head<'_>> {
+        Head::of(self.records().nth(self.root.index)?, self.base)
+    }
+
+    /// Its spans that may be what is looked for.
+    pub(super) fn candidates(&self, wanted: Sign) -> impl Iterator<Item = Head<'_>> {
+        let is_any = self.signs.iter().any(|sign| sign.may_have(wanted));
+        let pairs = self.signs.iter().zip(self.records()).take(if is_any { usize::MAX } else { 0 });
+        pairs.filter(move |(sign, _)| sign.may_have(wanted)).filter_map(|(_, record)| Head::of(record, self.base))
+    }
+}
+
+/// Records that lie one behind the other, each after its length.
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let mut reader = Reader::new(self.0);
+        let length = reader.varint()?.try_into().ok()?;
+        let (record, rest) = reader.rest().split_at_checked(length)?;
+        self.0 = rest;
+        Some(record)
+    }
+}
+
+/// The length of a record as it stands before it, and how many bytes that takes.
+fn length_of(record: &[u8]) -> ([u8; 10], usize) {
+    let (mut bytes, mut digits, mut number) = ([0; 10], 0, record.len());
+    while number >= 0x80 {
+        bytes[digits] = (number & 0x7f) as u8 | 0x80;
+        number >>= 7;
+        digits += 1;
+    }
+    bytes[digits] = number as u8;
+    (bytes, digits + 1)
+}

@@ -1,0 +1,48 @@
+//! What a page is told of traces.
+
+use super::Page;
+use crate::{
+    trace::Trace,
+    traces::{Found, Stock, Taking, Traces},
+};
+
+/// Traces on a page of a list.
+pub(super) const ROWS: usize = 50;
+
+/// What the page is about.
+#[derive(Debug, Clone, Default)]
+pub enum Traced {
+    /// It is not about traces.
+    #[default]
+    Nothing,
+    /// What was found, among what there is.
+    Found(Box<Listed>),
+    /// The trace, if it is kept, and where traces come in.
+    Trace(Option<Trace>, Taking),
+}
+
+/// A list of traces and what is around it.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub(super) found: Found,
+    pub(super) stock: Stock,
+    pub(super) services: Vec<String>,
+    pub(super) taking: Taking,
+}
+
+impl Traced {
+    /// What `page` needs to know.
+    pub fn of(page: &Page, traces: &Traces) -> Self {
+        let Traces { store, taking } = traces;
+        match page {
+            Page::Traces(query) => Self::Found(Box::new(Listed {
+                found: store.search(query, ROWS),
+                stock: store.stock(),
+                services: store.services(),
+                taking: *taking,
+            })),
+            Page::Trace(id, _) => Self::Trace(store.trace(*id), *taking),
+            _ => Self::Nothing,
+        }
+    }
+}

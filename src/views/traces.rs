@@ -1,0 +1,204 @@
+//! The page of traces: what is looked for, what was found, and how much was looked at.
+
+use std::time::Duration;
+
+use askama::Template;
+
+use super::{
+    Look, Page, Traced, format,
+    pieces::{Gap, Level, Moment, Sign},
+    traced::Listed,
+    waterfall,
+};
+use crate::{
+    clock::Timestamp,
+    traces::{Query, Row, Stock, Taking, Wanted, query},
+};
+
+/// Services of a trace that are named in its row.
+const SERVICES_NAMED: usize = 4;
+
+#[derive(Template)]
+#[template(path = "pages/traces.html")]
+pub(super) struct TracesPage {
+    action: String,
+    query: Query,
+    least: String,
+    attribute: String,
+    services: Vec<Entry>,
+    statuses: Vec<Entry>,
+    is_fine: bool,
+    gap: Option<Gap>,
+    rows: Vec<TraceRow>,
+    /// How many were looked at, of how many.
+    searched: String,
+    next: Option<String>,
+    /// What is kept, and what was not.
+    stock: Vec<String>,
+    place: String,
+}
+
+/// An entry of a choice.
+struct Entry {
+    value: String,
+    text: String,
+    is_chosen: bool,
+}
+
+struct TraceRow {
+    id: String,
+    href: String,
+    name: String,
+    service: String,
+    began: Option<Moment>,
+    took: String,
+    spans: String,
+    sign: Option<Sign>,
+    services: String,
+}
+
+impl TracesPage {
+    pub(super) fn of(query: &Query, traced: &Traced, look: &Look<'_>) -> Self {
+        let (listed, taking) = match traced {
+            Traced::Found(listed) => (Some(listed.as_ref()), listed.taking),
+            _ => (None, Taking::Off),
+        };
+        let rows: Vec<TraceRow> =
+            listed.iter().flat_map(|listed| &listed.found.rows).map(|row| TraceRow::of(row, look)).collect();
+        let names = listed.map(|listed| listed.services.clone()).unwrap_or_default();
+        Self {
+            action: look.link(&Page::Traces(Query::default())),
+            least: query.least.map(query::in_words).unwrap_or_default(),
+            attribute: query.attributes.first().map(|(key, value)| format!("{key}={value}")).unwrap_or_default(),
+            services: services(names, &query.service),
+            statuses: statuses(query.status),
+            is_fine: is_fine(query),
+            gap: listed.filter(|_| rows.is_empty()).map(|listed| gap(query, listed)),
+            rows,
+            searched: listed.map(searched).unwrap_or_default(),
+            next: listed
+                .and_then(|listed| listed.found.next)
+                .map(|next| look.link(&Page::Traces(query.before(Some(next))))),
+            stock: listed.map(|listed| stock(&listed.stock, look)).unwrap_or_default(),
+            place: place(taking),
+            query: query.clone(),
+        }
+    }
+}
+
+/// Whether something is asked for that has its field among the finer ones.
+fn is_fine(query: &Query) -> bool {
+    let texts = [&query.subject, &query.stream, &query.consumer, &query.message, &query.correlation];
+    texts.iter().any(|text| !text.is_empty()) || !query.attributes.is_empty()
+}
+
+fn services(mut names: Vec<String>, chosen: &str) -> Vec<Entry> {
+    if !chosen.is_empty() && !names.iter().any(|name| name == chosen) {
+        names.push(chosen.to_owned());
+    }
+    let all = Entry { value: String::new(), text: "all".to_owned(), is_chosen: chosen.is_empty() };
+    let entry = |name: String| Entry { is_chosen: name == chosen, text: name.clone(), value: name };
+    std::iter::once(all).chain(names.into_iter().map(entry)).collect()
+}
+
+fn statuses(chosen: Option<Wanted>) -> Vec<Entry> {
+    let entry = |status: Option<Wanted>, text: &str| Entry {
+        value: status.map(Wanted::token).unwrap_or_default().to_owned(),
+        text: text.to_owned(),
+        is_chosen: chosen == status,
+    };
+    vec![entry(None, "any"), entry(Some(Wanted::Error), "failed"), entry(Some(Wanted::NoError), "did not fail")]
+}
+
+fn searched(listed: &Listed) -> String {
+    let found = &listed.found;
+    let (searched, of) = (format::count(found.searched as u64), format::counted(found.of, "trace"));
+    let end = if found.is_cut_short { "; time was up" } else { "" };
+    format!("Searched {searched} of {of}{end}")
+}
+
+fn gap(query: &Query, listed: &Listed) -> Gap {
+    if listed.stock.traces > 0 {
+        let sentence = match (query.is_empty(), listed.found.is_cut_short) {
+            (_, true) => "None of those that were looked at is like that: go on with the search, or ask for less.",
+            (true, false) => "No trace is older than those before.",
+            (false, false) => {
+                "No trace is like that. Everything but the duration has to hold of one and the same span."
+            }
+        };
+        return Gap::empty(sentence);
+    }
+    match listed.taking {
+        Taking::At(address) => Gap::empty(&format!(
+            "No service has sent a trace yet. Start services with OTEL_EXPORTER_OTLP_ENDPOINT=http://{address} and \
+             OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."
+        )),
+        _ => Gap { sign: Sign::new(Level::Unknown, "not taken"), sentence: place(listed.taking) },
+    }
+}
+
+/// Where traces come in.
+pub(super) fn place(taking: Taking) -> String {
+    match taking {
+        Taking::Off => "Traces are not taken here: start the observer with --otlp and an address.".to_owned(),
+        Taking::Busy(address) => format!(
+            "Traces are not taken here: another program listens on {address}. Start the observer with --otlp and another address."
+        ),
+        Taking::At(address) => format!("Traces are taken at http://{address} by OTLP."),
+    }
+}
+
+fn stock(stock: &Stock, look: &Look<'_>) -> Vec<String> {
+    let count = format::counted_u64;
+    let bytes = |bytes: usize| format::bytes(bytes as u64);
+    let mut lines = vec![format!(
+        "{} of {} are kept in {} of {}",
+        count(stock.traces as u64, "trace"),
+        count(stock.spans as u64, "span"),
+        bytes(stock.bytes),
+        bytes(stock.bound)
+    )];
+    lines.extend(stock.oldest.map(|oldest| format!("the oldest came {}", format::ago(oldest, look.now))));
+    let counts = &stock.counts;
+    for (number, one, what) in [
+        (counts.evicted_traces, "older trace", "made room"),
+        (counts.late, "span", "came after their trace had made room"),
+        (counts.too_large, "span", "were too large, or their trace was"),
+        (counts.malformed, "span", "could not be read"),
+    ] {
+        if number > 0 {
+            lines.push(format!("{} {what}", count(number, one)));
+        }
+    }
+    lines
+}
+
+impl TraceRow {
+    fn of(row: &Row, look: &Look<'_>) -> Self {
+        let mut services: Vec<&str> = row.services.iter().filter(|name| !name.is_empty()).map(String::as_str).collect();
+        let more = services.len().saturating_sub(SERVICES_NAMED);
+        services.truncate(SERVICES_NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let sign = match row.errors {
+            0 if row.is_headless => Some(Sign::new(Level::Unknown, "beginning missing")),
+            0 => None,
+            errors => Some(Sign::new(Level::Critical, format!("{} failed", format::count(errors.into())))),
+        };
+        Self {
+            id: row.id.to_string(),
+            href: look.link(&Page::Trace(row.id, None)),
+            name: format::cut_at(&row.name, waterfall::NAME_MOST),
+            service: if row.service.is_empty() { "a service without a name".to_owned() } else { row.service.clone() },
+            began: began(row.start).map(|at| Moment::ago(at, look)),
+            took: waterfall::took(row.duration),
+            spans: format::count(row.spans as u64),
+            sign,
+            services: format!("{}{more}", services.join(", ")),
+        }
+    }
+}
+
+/// The moment of so many nanoseconds since 1970, if it is one that a calendar has.
+pub(super) fn began(nanos: u64) -> Option<Timestamp> {
+    time::OffsetDateTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos).try_into().ok()?).map(Timestamp)
+}

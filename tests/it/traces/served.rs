@@ -1,0 +1,76 @@
+//! `serve` takes traces where it says so, from those who may send.
+
+use std::time::Duration;
+
+use prost::Message;
+
+use crate::support::{
+    http,
+    port::ReservedPort,
+    process::{Process, streamgauge},
+    spans::{processing, request},
+};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const TOKEN: &str = "hush0123456789abcdef";
+
+/// An observer of a NATS that is not there.
+fn serve(arguments: &[&str]) -> Process {
+    let nobody = ReservedPort::new();
+    let nats = format!("nats://{}", nobody.address());
+    Process::start(&mut streamgauge(&[&["serve", "--listen", "127.0.0.1:0", "--nats", &nats][..], arguments].concat()))
+}
+
+async fn receiver_of(process: &Process) -> String {
+    let line = process.line(LIMIT, "where it takes traces", |line| line.contains("traces are taken at")).await;
+    let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap();
+    format!("http://{address}/v1/traces")
+}
+
+async fn send(url: &str, token: Option<&str>) -> u16 {
+    let body = request("a", vec![processing(1, 0)]).encode_to_vec();
+    let post = reqwest::Client::new().post(url).header("content-type", "application/x-protobuf").body(body);
+    let post = token.into_iter().fold(post, |post, token| post.bearer_auth(token));
+    post.send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn spans_are_taken_from_this_machine() {
+    let process = serve(&["--otlp", "127.0.0.1:0", "--trace-memory", "4"]);
+    let url = receiver_of(&process).await;
+    assert_eq!(send(&url, None).await, 200);
+    let answer = http::post(&url.replace("traces", "metrics"), &[], &serde_json::json!({})).await.unwrap();
+    assert_eq!(answer.status, 404);
+    assert!(answer.body.contains("OTEL_METRICS_EXPORTER"), "{}", answer.body);
+    let rebound = http::post(&url, &[("host", "rebound.example.org")], &serde_json::json!({})).await.unwrap();
+    assert_eq!(rebound.status, 421, "a page of somebody else's sends nothing here");
+}
+
+#[tokio::test]
+async fn beyond_this_machine_senders_give_the_token() {
+    let process = serve(&["--otlp", "0.0.0.0:0", "--token", TOKEN]);
+    let url = receiver_of(&process).await.replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(send(&url, None).await, 401);
+    assert_eq!(send(&url, Some("hush0123456789abcdeg")).await, 401);
+    assert_eq!(send(&url, Some(TOKEN)).await, 200);
+
+    let open = serve(&["--otlp", "0.0.0.0:0"]);
+    let said = open.line(LIMIT, "why it does not start", |line| line.contains("0.0.0.0:0 is reachable")).await;
+    assert!(said.contains("--token-file"), "{said}");
+}
+
+#[tokio::test]
+async fn it_can_be_off_and_says_so() {
+    let process = serve(&["--otlp", "off"]);
+    process.line(LIMIT, "that it takes none", |line| line.contains("traces are not taken: --otlp is off")).await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_told() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let process = serve(&["--otlp", &address]);
+    let said = process.line(LIMIT, "what to do", |line| line.contains("for traces")).await;
+    assert!(said.contains(&address) && said.contains("--otlp off"), "{said}");
+}
