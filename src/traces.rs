@@ -7,7 +7,7 @@ pub mod otlp;
 pub mod query;
 mod store;
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr, sync::Arc};
 
 pub use query::{Query, Wanted};
 pub use store::{Counts, Found, Rejected, Row, Stock, Store, Tally};
@@ -22,13 +22,24 @@ pub struct Traces {
 }
 
 /// Where traces come in.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Taking {
     /// Nowhere, as was asked for.
     #[default]
     Off,
     /// Nowhere: another program listens there.
     Busy(SocketAddr),
-    /// At this address.
-    At(SocketAddr),
+    /// At these addresses.
+    At(Arc<[SocketAddr]>),
+}
+
+/// The addresses as one gives them to a sender; nothing where there are none.
+impl fmt::Display for Taking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::At(addresses) = self else { return Ok(()) };
+        for (index, address) in addresses.iter().enumerate() {
+            write!(f, "{}http://{address}", if index == 0 { "" } else { " and " })?;
+        }
+        Ok(())
+    }
 }

@@ -65,7 +65,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for our own address")?;
     let access = Access::new(&observer.access, address.port())?;
     let (receiving, taking) = receiver::open(&traces, &observer.access).await?;
-    let store = Store::new(traces.bytes(), clock.clone());
+    let traces = Traces { store: Store::new(traces.bytes(), clock.clone()), taking };
     let history = match &observer.data {
         Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
         None => History::default(),
@@ -89,18 +89,12 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     health.started();
     let (told, link) = (health.clone(), collector.link());
     let followed = snapshots.clone();
-    if let Some(listener) = receiving {
-        receiver::start(listener, taking, &store, access.clone(), &tasks);
-    }
+    receiver::start(receiving, &traces, &access, &tasks);
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();
-    let settings = web::Settings {
-        trace_url: observer.trace_url,
-        base_path: observer.base_path,
-        access: access.clone(),
-        traces: Traces { store, taking },
-    };
+    let settings =
+        web::Settings { trace_url: observer.trace_url, base_path: observer.base_path, access: access.clone(), traces };
     let home = format!("http://{}{}/", reachable(address), settings.base_path);
     let facts = snapshots.clone();
     let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());

@@ -1,22 +1,21 @@
 //! Which traces the observer takes, and how many it keeps.
 
 use std::{
-    fmt,
     net::{Ipv4Addr, SocketAddr},
     str::FromStr,
 };
 
 use super::AccessConfig;
 
-/// Where spans are expected unless it is said otherwise: SDKs send there of themselves.
-const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 4318);
+/// Where spans are expected unless it is said otherwise: SDKs send to the first over HTTP and to the second over gRPC of themselves.
+const USUAL: [u16; 2] = [4318, 4317];
 
 /// The traces that services send.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub struct TracesConfig {
-    /// Address that takes traces by OTLP over HTTP, or off [default: 127.0.0.1:4318, unless another program listens there]
-    #[arg(long, env = "STREAMGAUGE_OTLP", value_name = "ADDRESS")]
+    /// Addresses with commas between them that take traces by OTLP, each over HTTP and gRPC alike; or off [default: 127.0.0.1:4318 and 127.0.0.1:4317, but for those where another program listens]
+    #[arg(long, env = "STREAMGAUGE_OTLP", value_name = "ADDRESSES")]
     pub otlp: Option<Otlp>,
 
     /// Megabytes of memory that traces may take; the oldest make room for new ones
@@ -25,12 +24,12 @@ pub struct TracesConfig {
 }
 
 /// Where spans are taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Otlp {
     /// Nowhere.
     Off,
-    /// At this address.
-    At(SocketAddr),
+    /// At these addresses.
+    At(Vec<SocketAddr>),
 }
 
 impl FromStr for Otlp {
@@ -40,16 +39,8 @@ impl FromStr for Otlp {
         if text.eq_ignore_ascii_case("off") {
             return Ok(Self::Off);
         }
-        text.parse().map(Self::At).map_err(|_| "it is neither an address like 127.0.0.1:4318 nor off".to_owned())
-    }
-}
-
-impl fmt::Display for Otlp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Off => f.write_str("off"),
-            Self::At(address) => address.fmt(f),
-        }
+        let addresses: Result<Vec<SocketAddr>, _> = text.split(',').map(|address| address.trim().parse()).collect();
+        addresses.map(Self::At).map_err(|_| "it is neither an address like 127.0.0.1:4318 nor off".to_owned())
     }
 }
 
@@ -62,16 +53,18 @@ impl fmt::Display for Otlp {
 pub struct OtlpNotLoopback(SocketAddr);
 
 impl TracesConfig {
-    /// The address to take spans at, and whether it was asked for; `None` for none.
+    /// The addresses to take spans at, none where that is off, and whether they were asked for.
     ///
     /// # Errors
     /// When it is reachable from other machines and neither a token nor `--insecure` was given.
-    pub fn address(&self, access: &AccessConfig) -> Result<Option<(SocketAddr, bool)>, OtlpNotLoopback> {
-        match self.otlp {
-            None => Ok(Some((USUAL, false))),
-            Some(Otlp::Off) => Ok(None),
-            Some(Otlp::At(address)) if access.lets_in(address) => Ok(Some((address, true))),
-            Some(Otlp::At(address)) => Err(OtlpNotLoopback(address)),
+    pub fn addresses(&self, access: &AccessConfig) -> Result<(Vec<SocketAddr>, bool), OtlpNotLoopback> {
+        match &self.otlp {
+            None => Ok((USUAL.map(|port| (Ipv4Addr::LOCALHOST, port).into()).to_vec(), false)),
+            Some(Otlp::Off) => Ok((Vec::new(), true)),
+            Some(Otlp::At(addresses)) => match addresses.iter().find(|address| !access.lets_in(**address)) {
+                None => Ok((addresses.clone(), true)),
+                Some(open) => Err(OtlpNotLoopback(*open)),
+            },
         }
     }
 
@@ -90,23 +83,27 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(otlp: Option<&str>, access: &AccessConfig, expected: Option<Option<(&str, bool)>>) {
-        let expected = expected.map(|place| place.map(|(address, is_asked)| (address.parse().unwrap(), is_asked)));
-        assert_eq!(config(otlp).address(access).ok(), expected);
+    fn check(otlp: Option<&str>, access: &AccessConfig, expected: Option<(&[&str], bool)>) {
+        let expected = expected
+            .map(|(addresses, is_asked)| (addresses.iter().map(|text| text.parse().unwrap()).collect(), is_asked));
+        assert_eq!(config(otlp).addresses(access).ok(), expected);
     }
 
     #[test]
     fn traces_come_from_this_machine_unless_it_is_said() {
         let closed = AccessConfig::default();
-        check(None, &closed, Some(Some(("127.0.0.1:4318", false))));
-        check(Some("127.0.0.1:9"), &closed, Some(Some(("127.0.0.1:9", true))));
-        check(Some("Off"), &closed, Some(None));
-        check(Some("0.0.0.0:4318"), &closed, None);
+        check(None, &closed, Some((&["127.0.0.1:4318", "127.0.0.1:4317"], false)));
+        check(Some("127.0.0.1:9"), &closed, Some((&["127.0.0.1:9"], true)));
+        check(Some("127.0.0.1:9, [::1]:8"), &closed, Some((&["127.0.0.1:9", "[::1]:8"], true)));
+        check(Some("Off"), &closed, Some((&[], true)));
+        check(Some("127.0.0.1:9,0.0.0.0:4318"), &closed, None);
         let insecure = AccessConfig { insecure: true, ..AccessConfig::default() };
-        check(Some("0.0.0.0:4318"), &insecure, Some(Some(("0.0.0.0:4318", true))));
+        check(Some("0.0.0.0:4318"), &insecure, Some((&["0.0.0.0:4318"], true)));
         let token = AccessConfig { token: "0123456789abcdef".parse().ok(), ..AccessConfig::default() };
-        check(Some("[::]:4318"), &token, Some(Some(("[::]:4318", true))));
-        assert!("localhost".parse::<Otlp>().is_err());
+        check(Some("[::]:4318"), &token, Some((&["[::]:4318"], true)));
+        for wrong in ["localhost", "", "127.0.0.1:1,off"] {
+            assert!(wrong.parse::<Otlp>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

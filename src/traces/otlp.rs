@@ -1,9 +1,10 @@
-//! The receiver: spans by OTLP over HTTP, as protocol buffers or JSON, plain or packed by gzip.
+//! The receiver: spans by OTLP, over HTTP as protocol buffers or JSON, and over gRPC; plain or packed by gzip. An address answers both.
 //!
 //! Convention: <https://opentelemetry.io/docs/specs/otlp/>, 1.x.
 
 mod answer;
 mod body;
+mod grpc;
 mod json;
 mod protobuf;
 
@@ -19,14 +20,16 @@ use axum::{
     Router,
     body::{Body, Bytes},
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::post,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Store, Tally};
 use answer::{Form, Refusal};
+use body::Packing;
 
 /// Bytes of the largest request as it is sent: eight thousand spans of a collector between us and the services take some six million.
 const BODY_MOST: usize = 8 * 1_024 * 1_024;
@@ -100,15 +103,28 @@ impl Receiver {
             .route("/v1/traces", post(take))
             .route("/v1/metrics", post(only_traces))
             .route("/v1/logs", post(only_traces))
+            .route(grpc::EXPORT, post(grpc::export))
+            .fallback(grpc::unknown)
             .with_state(self.clone())
     }
 
     async fn take(&self, headers: &HeaderMap, body: Body, form: Form) -> Result<Tally, Refusal> {
-        let packing = body::packing(headers)?;
-        let length = body::length(headers)?;
-        let kilobytes = u32::try_from(length.unwrap_or(BODY_MOST).div_ceil(1_024)).map_err(|_| Refusal::TooLarge)?;
-        let place = self.0.in_flight.try_acquire_many(kilobytes).map_err(|_| Refusal::Busy)?;
+        let packing = body::packing(headers.get(header::CONTENT_ENCODING))?;
+        let place = self.place(body::length(headers)?.unwrap_or(BODY_MOST))?;
         let body = body::whole(body).await?;
+        let tally = self.read(body, packing, form).await;
+        drop(place);
+        tally
+    }
+
+    /// A place for so many bytes among those that are being received.
+    fn place(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Refusal> {
+        let kilobytes = u32::try_from(bytes.div_ceil(1_024)).map_err(|_| Refusal::TooLarge)?;
+        self.0.in_flight.try_acquire_many(kilobytes).map_err(|_| Refusal::Busy)
+    }
+
+    /// Reads a request that has come whole, and keeps its spans.
+    async fn read(&self, body: Bytes, packing: Packing, form: Form) -> Result<Tally, Refusal> {
         let reading = self.0.readers.acquire().await.map_err(|_| Refusal::Busy)?;
         let store = self.0.store.clone();
         let read = tokio::task::spawn_blocking(move || {
@@ -116,11 +132,12 @@ impl Receiver {
             store_all(&store, &body, form)
         });
         let tally = read.await.map_err(|_| Refusal::Defect)?;
-        drop((reading, place));
+        drop(reading);
         tally
     }
 
-    fn count(&self, refusal: &Refusal) {
+    /// Counts and tells of a request that is refused as a whole.
+    fn refuse(&self, refusal: &Refusal) {
         let RefusedCounts { malformed, too_large, busy } = &self.0.refused;
         let counter = match refusal {
             Refusal::TooLarge => too_large,
@@ -128,7 +145,13 @@ impl Receiver {
             _ => malformed,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%refusal, "a request with spans is refused");
     }
+}
+
+/// The routes of a receiver behind whatever guards them, so that who calls by gRPC is told in its way why it may not.
+pub fn answering_calls(guarded: Router) -> Router {
+    guarded.layer(middleware::from_fn(grpc::in_its_way))
 }
 
 fn store_all(store: &Store, body: &Bytes, form: Form) -> Result<Tally, Refusal> {
@@ -148,23 +171,23 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) 
     let form = match Form::of(&headers) {
         Ok(form) => form,
         Err(refusal) => {
-            receiver.count(&refusal);
+            receiver.refuse(&refusal);
             return refusal.answer(Form::Json);
         }
     };
     match receiver.take(&headers, body, form).await {
         Ok(tally) => answer::taken(&tally, form),
         Err(refusal) => {
-            receiver.count(&refusal);
-            tracing::debug!(%refusal, "a request with spans is refused");
+            receiver.refuse(&refusal);
             refusal.answer(form)
         }
     }
 }
 
-/// A service that is told one address for everything sends its metrics and logs here too.
+/// What a service is told that sends everything to one address.
+const ONLY_TRACES: &str = "only traces are taken here: set OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER to none, or give the other signals \
+                           an address of their own";
+
 async fn only_traces() -> impl IntoResponse {
-    let sentence = "only traces are taken here: set OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER to none, or give the other signals an \
-                    address of their own\n";
-    (StatusCode::NOT_FOUND, sentence)
+    (StatusCode::NOT_FOUND, format!("{ONLY_TRACES}\n"))
 }

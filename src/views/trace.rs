@@ -102,8 +102,8 @@ struct Chosen {
 impl TracePage {
     pub(super) fn of(id: TraceId, chosen: Option<SpanId>, traced: &Traced, look: &Look<'_>) -> Self {
         let (trace, taking) = match traced {
-            Traced::Trace(trace, taking) => (trace.as_ref(), *taking),
-            _ => (None, Taking::Off),
+            Traced::Trace(trace, taking) => (trace.as_ref(), taking),
+            _ => (None, &Taking::Off),
         };
         let empty = Self {
             title: format!("Trace {id}"),
@@ -152,7 +152,7 @@ impl TracePage {
     }
 }
 
-fn gone(taking: Taking) -> Gap {
+fn gone(taking: &Taking) -> Gap {
     let sentence = format!(
         "The trace is not kept: it made room for newer ones, was not sampled, or its spans have not come. {}",
         place(taking)

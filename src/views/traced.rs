@@ -39,9 +39,9 @@ impl Traced {
                 found: store.search(query, ROWS),
                 stock: store.stock(),
                 services: store.services(),
-                taking: *taking,
+                taking: taking.clone(),
             })),
-            Page::Trace(id, _) => Self::Trace(store.trace(*id), *taking),
+            Page::Trace(id, _) => Self::Trace(store.trace(*id), taking.clone()),
             _ => Self::Nothing,
         }
     }

@@ -60,8 +60,8 @@ struct TraceRow {
 impl TracesPage {
     pub(super) fn of(query: &Query, traced: &Traced, look: &Look<'_>) -> Self {
         let (listed, taking) = match traced {
-            Traced::Found(listed) => (Some(listed.as_ref()), listed.taking),
-            _ => (None, Taking::Off),
+            Traced::Found(listed) => (Some(listed.as_ref()), &listed.taking),
+            _ => (None, &Taking::Off),
         };
         let rows: Vec<TraceRow> =
             listed.iter().flat_map(|listed| &listed.found.rows).map(|row| TraceRow::of(row, look)).collect();
@@ -128,23 +128,24 @@ fn gap(query: &Query, listed: &Listed) -> Gap {
         };
         return Gap::empty(sentence);
     }
-    match listed.taking {
-        Taking::At(address) => Gap::empty(&format!(
-            "No service has sent a trace yet. Start services with OTEL_EXPORTER_OTLP_ENDPOINT=http://{address} and \
-             OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf."
+    match &listed.taking {
+        Taking::At(addresses) => Gap::empty(&format!(
+            "No service has sent a trace yet. Start services with OTEL_EXPORTER_OTLP_ENDPOINT=http://{} and \
+             OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf or grpc.",
+            addresses.first().map(ToString::to_string).unwrap_or_default()
         )),
-        _ => Gap { sign: Sign::new(Level::Unknown, "not taken"), sentence: place(listed.taking) },
+        taking => Gap { sign: Sign::new(Level::Unknown, "not taken"), sentence: place(taking) },
     }
 }
 
 /// Where traces come in.
-pub(super) fn place(taking: Taking) -> String {
+pub(super) fn place(taking: &Taking) -> String {
     match taking {
         Taking::Off => "Traces are not taken here: start the observer with --otlp and an address.".to_owned(),
         Taking::Busy(address) => format!(
             "Traces are not taken here: another program listens on {address}. Start the observer with --otlp and another address."
         ),
-        Taking::At(address) => format!("Traces are taken at http://{address} by OTLP."),
+        Taking::At(_) => format!("Traces are taken at {taking} by OTLP, over HTTP and gRPC."),
     }
 }
 
@@ -152,7 +153,7 @@ fn stock(stock: &Stock, look: &Look<'_>) -> Vec<String> {
     let count = format::counted_u64;
     let bytes = |bytes: usize| format::bytes(bytes as u64);
     let mut lines = vec![format!(
-        "{} of {} are kept in {} of {}",
+        "Kept: {} of {} in {} of {}",
         count(stock.traces as u64, "trace"),
         count(stock.spans as u64, "span"),
         bytes(stock.bytes),

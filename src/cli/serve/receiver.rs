@@ -8,32 +8,36 @@ use tokio::net::TcpListener;
 use crate::{
     config::{AccessConfig, TracesConfig},
     tasks::Tasks,
-    traces::{Store, Taking, otlp::Receiver},
+    traces::{
+        Taking, Traces,
+        otlp::{self, Receiver},
+    },
     web::{self, access::Access},
 };
 
-/// Opens the address of the receiver. The usual one may be another program's, which is no reason not to start.
-pub(super) async fn open(
-    config: &TracesConfig,
-    access: &AccessConfig,
-) -> anyhow::Result<(Option<TcpListener>, Taking)> {
-    let Some((address, is_asked_for)) = config.address(access)? else {
-        tracing::info!("traces are not taken: --otlp is off");
-        return Ok((None, Taking::Off));
-    };
-    match TcpListener::bind(address).await {
-        Ok(listener) => {
-            let address = listener.local_addr().context("asking for the receiver's address")?;
-            Ok((Some(listener), Taking::At(address)))
+/// Opens the addresses of the receiver. The usual ones may be another program's, which is no reason not to start.
+pub(super) async fn open(config: &TracesConfig, access: &AccessConfig) -> anyhow::Result<(Vec<TcpListener>, Taking)> {
+    let (addresses, is_asked_for) = config.addresses(access)?;
+    let mut listeners = Vec::new();
+    for address in &addresses {
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            Err(error) if !is_asked_for && error.kind() == ErrorKind::AddrInUse => {
+                tracing::warn!(
+                    "no traces are taken at {address}: another program listens there; give other addresses with --otlp"
+                );
+            }
+            Err(error) => return Err(error).with_context(|| refused(*address)),
         }
-        Err(error) if !is_asked_for && error.kind() == ErrorKind::AddrInUse => {
-            tracing::warn!(
-                "traces are not taken: another program listens on {address}; give another address with --otlp"
-            );
-            Ok((None, Taking::Busy(address)))
-        }
-        Err(error) => Err(error).with_context(|| refused(address)),
     }
+    let opened: Result<Vec<SocketAddr>, _> = listeners.iter().map(TcpListener::local_addr).collect();
+    let opened = opened.context("asking for the receiver's addresses")?;
+    let taking = match addresses.first() {
+        None => Taking::Off,
+        Some(first) if opened.is_empty() => Taking::Busy(*first),
+        Some(_) => Taking::At(opened.into()),
+    };
+    Ok((listeners, taking))
 }
 
 fn refused(address: SocketAddr) -> String {
@@ -41,15 +45,27 @@ fn refused(address: SocketAddr) -> String {
 }
 
 /// Takes spans into `store` from those who may send, until the tasks are asked to stop.
-pub(super) fn start(listener: TcpListener, taking: Taking, store: &Store, access: Access, tasks: &Tasks) {
-    if let Taking::At(address) = taking {
-        let megabytes = store.stock().bound / (1_024 * 1_024);
-        tracing::info!("traces are taken at http://{address} by OTLP, and kept in {megabytes} MB");
+pub(super) fn start(listeners: Vec<TcpListener>, traces: &Traces, access: &Access, tasks: &Tasks) {
+    tell_where(traces);
+    let router = Receiver::new(traces.store.clone()).router();
+    let router = otlp::answering_calls(web::access::guarded(router, access.clone()));
+    for listener in listeners {
+        let router = router.clone();
+        tasks.spawn(move |stop| async move {
+            if let Err(error) = web::serve(listener, router, stop).await {
+                tracing::error!(%error, "the receiver of traces ended");
+            }
+        });
     }
-    let router = web::access::guarded(Receiver::new(store.clone()).router(), access);
-    tasks.spawn(move |stop| async move {
-        if let Err(error) = web::serve(listener, router, stop).await {
-            tracing::error!(%error, "the receiver of traces ended");
+}
+
+fn tell_where(traces: &Traces) {
+    match &traces.taking {
+        Taking::Off => tracing::info!("traces are not taken: --otlp is off"),
+        Taking::Busy(_) => {}
+        Taking::At(_) => {
+            let megabytes = traces.store.stock().bound / (1_024 * 1_024);
+            tracing::info!("traces are taken at {} by OTLP, and kept in {megabytes} MB", traces.taking);
         }
-    });
+    }
 }

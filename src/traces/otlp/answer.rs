@@ -26,7 +26,7 @@ pub(super) enum Form {
 pub(super) enum Refusal {
     #[error("the content-type is neither application/x-protobuf nor application/json")]
     UnknownForm,
-    #[error("the content-encoding is neither gzip nor identity")]
+    #[error("the content-encoding, or the grpc-encoding, is neither gzip nor identity")]
     UnknownPacking,
     #[error("it is too large: send fewer spans at once")]
     TooLarge,

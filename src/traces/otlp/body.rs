@@ -4,7 +4,7 @@ use std::io::Read;
 
 use axum::{
     body::{Body, Bytes, to_bytes},
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use flate2::read::MultiGzDecoder;
 
@@ -20,8 +20,9 @@ pub(super) enum Packing {
     Gzip,
 }
 
-pub(super) fn packing(headers: &HeaderMap) -> Result<Packing, Refusal> {
-    let said = headers.get(header::CONTENT_ENCODING).map_or(Ok("identity"), |value| value.to_str());
+/// How the header that tells of it says that the body is packed.
+pub(super) fn packing(said: Option<&HeaderValue>) -> Result<Packing, Refusal> {
+    let said = said.map_or(Ok("identity"), |value| value.to_str());
     match said.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
         "identity" | "" => Ok(Packing::None),
         "gzip" => Ok(Packing::Gzip),

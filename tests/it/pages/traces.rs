@@ -78,7 +78,7 @@ pub(crate) async fn traces(sent: Vec<ExportTraceServiceRequest>) -> Traces {
     for request in sent {
         post_to(&store, &request).await;
     }
-    Traces { store, taking: Taking::At("127.0.0.1:4318".parse().unwrap()) }
+    Traces { store, taking: Taking::At(["127.0.0.1:4318".parse().unwrap()].into()) }
 }
 
 /// Those of one order.
@@ -103,7 +103,9 @@ async fn the_list_says_what_was_found_and_how_much_was_searched() {
     assert_eq!(page.texts("select[name=service] option"), ["all", "payments", "storefront"]);
     let said = page.text("#traces .sources");
     assert!(
-        said.starts_with("Traces are taken at http://127.0.0.1:4318 by OTLP. 1 trace of 5 spans are kept in"),
+        said.starts_with(
+            "Traces are taken at http://127.0.0.1:4318 by OTLP, over HTTP and gRPC. Kept: 1 trace of 5 spans in"
+        ),
         "{said}"
     );
     assert_eq!(page.count("details.finer[open]"), 0);
@@ -136,7 +138,7 @@ async fn an_empty_list_says_what_to_do() {
     for (taking, said) in [
         (Taking::Off, "start the observer with --otlp"),
         (Taking::Busy(busy), "another program listens on 127.0.0.1:4318"),
-        (Taking::At(busy), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318"),
+        (Taking::At([busy].into()), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318"),
     ] {
         let page = page_of(none(taking), "/traces").await;
         let gap = page.text("#traces .gap");

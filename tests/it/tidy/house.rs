@@ -39,6 +39,7 @@ pub const FLOORS: &[(u8, Tower, &[&str])] = &[
 pub const EDGES: &[(&[&str], &[&str])] = &[
     (&["async_nats"],          &["nats", "bus", "consumer", "broker", "rpc", "state"]),
     (&["axum", "tower_http"],  &["web", "service", "traces", "mesh"]),
+    (&["http_body_util"],      &["traces"]),
     (&["askama"],              &["views", "web"]),
     (&["opentelemetry", "opentelemetry_sdk", "opentelemetry_proto", "tracing_opentelemetry"],
                                &["telemetry", "traces"]),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
+use tonic::{Code, transport::Channel};
 
 use crate::support::{
     http,
@@ -37,7 +39,7 @@ async fn send(url: &str, token: Option<&str>) -> u16 {
 
 #[tokio::test]
 async fn spans_are_taken_from_this_machine() {
-    let process = serve(&["--otlp", "127.0.0.1:0", "--trace-memory", "4"]);
+    let process = serve(&["--otlp", "127.0.0.1:0, [::1]:0", "--trace-memory", "4"]);
     let url = receiver_of(&process).await;
     assert_eq!(send(&url, None).await, 200);
     let answer = http::post(&url.replace("traces", "metrics"), &[], &serde_json::json!({})).await.unwrap();
@@ -58,6 +60,26 @@ async fn beyond_this_machine_senders_give_the_token() {
     let open = serve(&["--otlp", "0.0.0.0:0"]);
     let said = open.line(LIMIT, "why it does not start", |line| line.contains("0.0.0.0:0 is reachable")).await;
     assert!(said.contains("--token-file"), "{said}");
+}
+
+#[tokio::test]
+async fn an_address_answers_grpc_as_it_answers_http() {
+    let process = serve(&["--otlp", "0.0.0.0:0", "--token", TOKEN]);
+    let url = receiver_of(&process).await.replace("0.0.0.0", "127.0.0.1").replace("/v1/traces", "");
+    let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
+    let call = async |token: Option<&str>| {
+        let mut call = tonic::Request::new(request("a", vec![processing(1, 0)]));
+        if let Some(token) = token {
+            call.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        }
+        TraceServiceClient::new(channel.clone()).export(call).await
+    };
+    for token in [None, Some("hush0123456789abcdeg")] {
+        let refused = call(token).await.unwrap_err();
+        assert_eq!(refused.code(), Code::Unauthenticated, "{refused:?}");
+        assert!(refused.message().contains("token"), "{refused:?}");
+    }
+    call(Some(TOKEN)).await.unwrap();
 }
 
 #[tokio::test]
