@@ -226,7 +226,7 @@ fn page(report: &mut Report) -> anyhow::Result<()> {
     };
     let snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), clock.now());
     let (_sender, snapshots) = watch::channel(std::sync::Arc::new(snapshot));
-    let traces = Traces { store: store.clone(), ..Traces::default() };
+    let traces = Traces { receiver: Receiver::new(store.clone()), ..Traces::default() };
     let settings = Settings { traces, ..Settings::default() };
     let pages = Web::new(snapshots, History::default(), settings, clock, CancellationToken::new());
     let router = web::router(pages, axum::Router::new());

@@ -37,4 +37,4 @@ pub use telemetry::{LogFormat, TelemetryConfig};
 #[cfg(feature = "dashboard")]
 pub use thresholds::Thresholds;
 #[cfg(feature = "dashboard")]
-pub use traces::{Otlp, OtlpNotLoopback, TracesConfig};
+pub use traces::{ForwardConfig, ForwardUrl, Otlp, OtlpNotLoopback, TracesConfig};

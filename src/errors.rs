@@ -22,6 +22,12 @@ pub(crate) fn one_line(text: String, most: usize) -> String {
     line.chain(is_long.then_some('…')).collect()
 }
 
+/// The last cause: what the layers above it add is often that something was asked.
+#[cfg(feature = "dashboard")]
+pub(crate) fn innermost(error: &dyn Error) -> &dyn Error {
+    std::iter::successors(Some(error), |error| (**error).source()).last().unwrap_or(error)
+}
+
 /// Shows an error followed by its causes, separated by colons; a cause that the text so far already says is left out.
 #[derive(Debug)]
 pub struct ErrorChain<'a>(pub &'a (dyn Error + 'a));

@@ -11,8 +11,9 @@ mod observer;
 mod servers;
 mod streams;
 mod text;
+mod traces;
 
-use crate::{clock::Timestamp, snapshot::Snapshot, telemetry::metrics::Family};
+use crate::{clock::Timestamp, snapshot::Snapshot, telemetry::metrics::Family, traces::Intake};
 
 use text::Text;
 
@@ -25,6 +26,7 @@ pub fn families() -> Vec<Family> {
         account::families(),
         asked::families(),
         observer::families(),
+        traces::families(),
     ]
     .concat()
 }
@@ -41,5 +43,12 @@ pub fn exposition(snapshot: &Snapshot, consumers_most: usize, now: Timestamp) ->
     asked::write(&mut text, snapshot);
     observer::write(&mut text, snapshot, now);
     consumers::write_bounds(&mut text, consumers_most, left_out);
+    text.into_string()
+}
+
+/// What is known of the traces that are taken, in the same format.
+pub fn exposition_of_traces(intake: &Intake) -> String {
+    let mut text = Text::default();
+    traces::write(&mut text, intake);
     text.into_string()
 }

@@ -10,7 +10,7 @@ use reqwest::{Client, redirect::Policy};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, config::ProbeTarget, snapshot::AskedProbe};
+use crate::{clock::Clock, config::ProbeTarget, errors, snapshot::AskedProbe};
 
 /// How long a probe may take: an orchestrator waits a second.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -90,13 +90,8 @@ impl Prober {
         let answer = match self.client.get(target.url.clone()).send().await {
             Ok(answer) => Ok(answer.status().as_u16()),
             Err(error) if error.is_timeout() => Err(format!("it did not answer within {} s", LIMIT.as_secs())),
-            Err(error) => Err(format!("it does not answer: {}", innermost(&error))),
+            Err(error) => Err(format!("it does not answer: {}", errors::innermost(&error))),
         };
         AskedProbe { name: target.name.clone(), url: target.url.to_string(), answer, took: began.elapsed(), at }
     }
-}
-
-/// The last cause: what the layers above it add is that a request was sent.
-fn innermost(error: &dyn std::error::Error) -> &dyn std::error::Error {
-    std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error)
 }

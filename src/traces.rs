@@ -2,6 +2,7 @@
 //!
 //! What it takes is told by others: it is read without trust, and what is wrong with it is counted and said, never fatal.
 
+pub mod forward;
 mod given;
 pub mod otlp;
 pub mod query;
@@ -9,16 +10,36 @@ mod store;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
+pub use forward::Forwarded;
+pub use otlp::{Receiver, Refused};
 pub use query::{Query, Wanted};
 pub use store::{Counts, Found, Rejected, Row, Stock, Store, Tally};
 
 /// The traces of an observer, and where it takes them.
 #[derive(Debug, Clone, Default)]
 pub struct Traces {
-    /// Those that are kept.
-    pub store: Store,
+    /// What takes them, and keeps them.
+    pub receiver: Receiver,
     /// Where they come in.
     pub taking: Taking,
+}
+
+/// What came in, and what became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Intake {
+    /// What is kept, and what was not.
+    pub stock: Stock,
+    /// Requests that were refused as a whole.
+    pub refused: Refused,
+    /// What went on; `None` where nothing is to.
+    pub forwarded: Option<Forwarded>,
+}
+
+impl Traces {
+    /// Those that are kept.
+    pub fn store(&self) -> &Store {
+        self.receiver.store()
+    }
 }
 
 /// Where traces come in.

@@ -25,8 +25,7 @@ use crate::{
     service::{Health, probes},
     tasks::{self, Tasks},
     telemetry,
-    traces::{Store, Traces},
-    web::{self, access::Access},
+    web::{self, access::Access, metrics::Sources},
 };
 
 /// How long the collector and open pages may take to end.
@@ -65,7 +64,6 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for our own address")?;
     let access = Access::new(&observer.access, address.port())?;
     let (receiving, taking) = receiver::open(&traces, &observer.access).await?;
-    let traces = Traces { store: Store::new(traces.bytes(), clock.clone()), taking };
     let history = match &observer.data {
         Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
         None => History::default(),
@@ -79,6 +77,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
     let tasks = Tasks::default();
+    let traces = receiver::taking(&traces, taking, &clock, &tasks)?;
     let collector = if observer.probes.is_empty() {
         collector
     } else {
@@ -96,10 +95,10 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let settings =
         web::Settings { trace_url: observer.trace_url, base_path: observer.base_path, access: access.clone(), traces };
     let home = format!("http://{}{}/", reachable(address), settings.base_path);
-    let facts = snapshots.clone();
+    let sources =
+        Sources { snapshots: snapshots.clone(), metrics: telemetry.metrics().clone(), traces: settings.traces.clone() };
     let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());
-    let metrics =
-        web::metrics::router(facts, telemetry.metrics().clone(), clock, observer.metrics_consumers, access.clone());
+    let metrics = web::metrics::router(sources, clock, observer.metrics_consumers, access.clone());
     let router = web::router(pages, probes::without_metrics(health.clone()).merge(metrics));
     tell_where(&home, &access, observer.access.insecure && !address.ip().to_canonical().is_loopback());
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };

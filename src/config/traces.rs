@@ -1,11 +1,15 @@
 //! Which traces the observer takes, and how many it keeps.
 
+mod forward;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     str::FromStr,
 };
 
 use super::AccessConfig;
+
+pub use forward::{ForwardConfig, ForwardUrl};
 
 /// Where spans are expected unless it is said otherwise: SDKs send to the first over HTTP and to the second over gRPC of themselves.
 const USUAL: [u16; 2] = [4318, 4317];
@@ -21,6 +25,10 @@ pub struct TracesConfig {
     /// Megabytes of memory that traces may take; the oldest make room for new ones
     #[arg(long, env = "STREAMGAUGE_TRACE_MEMORY", value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub trace_memory: u32,
+
+    /// Where they go on to.
+    #[command(flatten)]
+    pub forward: ForwardConfig,
 }
 
 /// Where spans are taken.
@@ -79,7 +87,11 @@ mod tests {
     use super::*;
 
     fn config(otlp: Option<&str>) -> TracesConfig {
-        TracesConfig { otlp: otlp.map(|text| text.parse().unwrap()), trace_memory: 32 }
+        TracesConfig {
+            otlp: otlp.map(|text| text.parse().unwrap()),
+            trace_memory: 32,
+            forward: ForwardConfig::default(),
+        }
     }
 
     #[track_caller]

@@ -27,7 +27,7 @@ use axum::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Store, Tally};
+use super::{Intake, Store, Tally, forward::Forwarder};
 use answer::{Form, Refusal};
 use body::Packing;
 
@@ -50,13 +50,14 @@ const READERS: usize = 2;
 const BODY_LIMIT: Duration = Duration::from_secs(20);
 
 /// Takes requests and puts their spans into the store; clones are the same.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Receiver(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     store: Store,
-    in_flight: Arc<Semaphore>,
+    forwarder: Option<Forwarder>,
+    in_flight: Semaphore,
     readers: Semaphore,
     refused: RefusedCounts,
 }
@@ -79,15 +80,38 @@ pub struct Refused {
     pub busy: u64,
 }
 
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            store: Store::default(),
+            forwarder: None,
+            in_flight: Semaphore::new(IN_FLIGHT_KB),
+            readers: Semaphore::new(READERS),
+            refused: RefusedCounts::default(),
+        }
+    }
+}
+
 impl Receiver {
     /// A receiver that puts spans into `store`.
     pub fn new(store: Store) -> Self {
-        Self(Arc::new(Inner {
-            store,
-            in_flight: Arc::new(Semaphore::new(IN_FLIGHT_KB)),
-            readers: Semaphore::new(READERS),
-            refused: RefusedCounts::default(),
-        }))
+        Self(Arc::new(Inner { store, ..Inner::default() }))
+    }
+
+    /// One that lets everything go on besides.
+    pub fn forwarding(store: Store, forwarder: Option<Forwarder>) -> Self {
+        Self(Arc::new(Inner { store, forwarder, ..Inner::default() }))
+    }
+
+    /// Where it puts them.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// What came in, and what became of it.
+    pub fn intake(&self) -> Intake {
+        let forwarded = self.0.forwarder.as_ref().map(Forwarder::state);
+        Intake { stock: self.0.store.stock(), refused: self.refused(), forwarded }
     }
 
     /// How many requests were refused as a whole.
@@ -126,10 +150,14 @@ impl Receiver {
     /// Reads a request that has come whole, and keeps its spans.
     async fn read(&self, body: Bytes, packing: Packing, form: Form) -> Result<Tally, Refusal> {
         let reading = self.0.readers.acquire().await.map_err(|_| Refusal::Busy)?;
-        let store = self.0.store.clone();
+        let inner = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
             let body = body::unpacked(&body, packing, form)?;
-            store_all(&store, &body, form)
+            let tally = store_all(&inner.store, &body, form)?;
+            if let Some(forwarder) = &inner.forwarder {
+                forwarder.offer(body, form.kind(), tally.taken + tally.rejected);
+            }
+            Ok(tally)
         });
         let tally = read.await.map_err(|_| Refusal::Defect)?;
         drop(reading);

@@ -3,7 +3,7 @@
 use super::Page;
 use crate::{
     trace::Trace,
-    traces::{Found, Stock, Taking, Traces},
+    traces::{Found, Intake, Taking, Traces},
 };
 
 /// Traces on a page of a list.
@@ -25,7 +25,7 @@ pub enum Traced {
 #[derive(Debug, Clone)]
 pub struct Listed {
     pub(super) found: Found,
-    pub(super) stock: Stock,
+    pub(super) intake: Intake,
     pub(super) services: Vec<String>,
     pub(super) taking: Taking,
 }
@@ -33,11 +33,11 @@ pub struct Listed {
 impl Traced {
     /// What `page` needs to know.
     pub fn of(page: &Page, traces: &Traces) -> Self {
-        let Traces { store, taking } = traces;
+        let (store, taking) = (traces.store(), &traces.taking);
         match page {
             Page::Traces(query) => Self::Found(Box::new(Listed {
                 found: store.search(query, ROWS),
-                stock: store.stock(),
+                intake: traces.receiver.intake(),
                 services: store.services(),
                 taking: taking.clone(),
             })),

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    traces::{Query, Row, Stock, Taking, Wanted, query},
+    traces::{Intake, Query, Refused, Row, Taking, Wanted, query},
 };
 
 /// Services of a trace that are named in its row.
@@ -35,6 +35,8 @@ pub(super) struct TracesPage {
     next: Option<String>,
     /// What is kept, and what was not.
     stock: Vec<String>,
+    /// Why they do not go on.
+    trouble: Option<String>,
     place: String,
 }
 
@@ -79,7 +81,8 @@ impl TracesPage {
             next: listed
                 .and_then(|listed| listed.found.next)
                 .map(|next| look.link(&Page::Traces(query.before(Some(next))))),
-            stock: listed.map(|listed| stock(&listed.stock, look)).unwrap_or_default(),
+            stock: listed.map(|listed| stock(&listed.intake, look)).unwrap_or_default(),
+            trouble: listed.and_then(|listed| trouble(&listed.intake)),
             place: place(taking),
             query: query.clone(),
         }
@@ -118,7 +121,7 @@ fn searched(listed: &Listed) -> String {
 }
 
 fn gap(query: &Query, listed: &Listed) -> Gap {
-    if listed.stock.traces > 0 {
+    if listed.intake.stock.traces > 0 {
         let sentence = match (query.is_empty(), listed.found.is_cut_short) {
             (_, true) => "None of those that were looked at is like that: go on with the search, or ask for less.",
             (true, false) => "No trace is older than those before.",
@@ -149,7 +152,8 @@ pub(super) fn place(taking: &Taking) -> String {
     }
 }
 
-fn stock(stock: &Stock, look: &Look<'_>) -> Vec<String> {
+fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
+    let Intake { stock, refused, forwarded } = intake;
     let count = format::counted_u64;
     let bytes = |bytes: usize| format::bytes(bytes as u64);
     let mut lines = vec![format!(
@@ -161,17 +165,31 @@ fn stock(stock: &Stock, look: &Look<'_>) -> Vec<String> {
     )];
     lines.extend(stock.oldest.map(|oldest| format!("the oldest came {}", format::ago(oldest, look.now))));
     let counts = &stock.counts;
+    let Refused { malformed, too_large, busy } = refused;
+    let forwarded = forwarded.clone().unwrap_or_default();
     for (number, one, what) in [
         (counts.evicted_traces, "older trace", "made room"),
         (counts.late, "span", "came after their trace had made room"),
         (counts.too_large, "span", "were too large, or their trace was"),
         (counts.malformed, "span", "could not be read"),
+        (malformed + too_large, "request", "could not be read, or were too large"),
+        (*busy, "request", "came while too many did, and were asked to come again"),
+        (forwarded.spans, "span", "went on"),
+        (forwarded.no_room, "span", "were to go on and found no room"),
+        (forwarded.not_taken, "span", "were to go on and were not taken there"),
     ] {
         if number > 0 {
             lines.push(format!("{} {what}", count(number, one)));
         }
     }
     lines
+}
+
+/// Why traces do not go on to where they should.
+fn trouble(intake: &Intake) -> Option<String> {
+    let forwarded = intake.forwarded.as_ref()?;
+    let why = forwarded.trouble.as_ref()?;
+    Some(format!("Traces do not go on to {}: {why}.", forwarded.to))
 }
 
 impl TraceRow {

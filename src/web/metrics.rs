@@ -12,19 +12,40 @@ use super::{
     access::{self, Access},
     state::aside,
 };
-use crate::{clock::Clock, collector::Snapshots, exporter, telemetry::Metrics};
+use crate::{
+    clock::Clock,
+    collector::Snapshots,
+    exporter,
+    telemetry::Metrics,
+    traces::{Taking, Traces},
+};
+
+/// What is told of.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// What the last round saw.
+    pub snapshots: Snapshots,
+    /// What the process counts of itself.
+    pub metrics: Metrics,
+    /// The traces that it takes.
+    pub traces: Traces,
+}
 
 /// Serves `/metrics` to those who may read. At most `consumers_most` durable consumers have series of their own.
-pub fn router(snapshots: Snapshots, metrics: Metrics, clock: Clock, consumers_most: usize, access: Access) -> Router {
-    let answer = move || async move { aside(|| exposition(&snapshots, &metrics, &clock, consumers_most)) };
+pub fn router(sources: Sources, clock: Clock, consumers_most: usize, access: Access) -> Router {
+    let answer = move || async move { aside(|| exposition(&sources, &clock, consumers_most)) };
     let guard = middleware::from_fn_with_state(access, access::guard);
     Router::new().route("/metrics", get(answer)).layer(guard)
 }
 
-fn exposition(snapshots: &Snapshots, metrics: &Metrics, clock: &Clock, consumers_most: usize) -> Response {
+fn exposition(sources: &Sources, clock: &Clock, consumers_most: usize) -> Response {
+    let Sources { snapshots, metrics, traces } = sources;
     let snapshot = snapshots.borrow().clone();
     metrics.set_connected(snapshot.app.is_connected);
     let mut text = exporter::exposition(&snapshot, consumers_most, clock.now());
+    if matches!(traces.taking, Taking::At(_)) {
+        text.push_str(&exporter::exposition_of_traces(&traces.receiver.intake()));
+    }
     text.push_str(&metrics.exposition());
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }

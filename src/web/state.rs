@@ -136,7 +136,7 @@ impl Web {
         let snapshot = self.0.snapshots.borrow().clone();
         let now = self.0.clock.now();
         let past = |page: &Page| self.past(page, now);
-        let known = Known { snapshot: &snapshot, past: &past, traces: &self.0.traces.store };
+        let known = Known { snapshot: &snapshot, past: &past, traces: self.0.traces.store() };
         api::answer(path, query, known, now)
     }
 

@@ -13,6 +13,7 @@ use streamgauge::{
     config::AccessConfig,
     service::{Health, probes},
     telemetry::Metrics,
+    traces::Traces,
     web::{self, Settings, Web, access::Access},
 };
 use tokio::sync::watch;
@@ -39,7 +40,9 @@ fn observer(config: AccessConfig, base: &str) -> Router {
     let (_, snapshots) = watch::channel(Arc::new(snapshot()));
     let access = Access::new(&config, 7070).unwrap();
     let settings = Settings { access: access.clone(), base_path: base.parse().unwrap(), ..Settings::default() };
-    let metrics = web::metrics::router(snapshots.clone(), Metrics::default(), clock.clone(), 10, access);
+    let (metrics, traces) = (Metrics::default(), Traces::default());
+    let sources = web::metrics::Sources { snapshots: snapshots.clone(), metrics, traces };
+    let metrics = web::metrics::router(sources, clock.clone(), 10, access);
     let health = Arc::new(Health::new(clock.clone()));
     let probes = probes::without_metrics(health);
     web::router(

@@ -1,5 +1,7 @@
 //! What the observer exposes at `/metrics`: names that others know, nothing that is not known, and valid whatever things are called.
 
+mod traces;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
@@ -16,6 +18,7 @@ use streamgauge::{
         Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse,
     },
     telemetry::Metrics,
+    traces::Traces,
     web,
 };
 use tokio::sync::watch;
@@ -280,7 +283,7 @@ fn finding() -> Finding {
 
 #[test]
 fn every_series_is_of_a_family_of_the_reference_with_its_labels() {
-    let text = text_of(&full());
+    let text = text_of(&full()) + &traces::whole();
     let families = exporter::families();
     let names: BTreeSet<&str> = families.iter().map(|family| family.name).collect();
     assert_eq!(names.len(), families.len(), "each family has one name");
@@ -308,7 +311,7 @@ fn is_of_others(line: &str) -> bool {
 #[test]
 fn prometheus_takes_it_whatever_things_are_called() {
     let Some(promtool) = tool("promtool", "the exposition, as Prometheus reads it") else { return };
-    let text = text_of(&full());
+    let text = text_of(&full()) + &traces::whole();
     let mut child = Command::new(promtool)
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
@@ -324,16 +327,25 @@ fn prometheus_takes_it_whatever_things_are_called() {
     assert!(matches!(output.status.code(), Some(0 | LINTED)), "{:?}", output.status);
 }
 
+fn sources(snapshots: watch::Receiver<Arc<Snapshot>>, traces: Traces) -> web::metrics::Sources {
+    web::metrics::Sources { snapshots, metrics: Metrics::default(), traces }
+}
+
 #[tokio::test]
 async fn the_observer_and_its_process_are_one_text() {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
-    let router =
-        web::metrics::router(snapshots, Metrics::default(), Clock::standing_at(now()), MANY, Default::default());
+    let router = web::metrics::router(
+        sources(snapshots, Traces::default()),
+        Clock::standing_at(now()),
+        MANY,
+        Default::default(),
+    );
     let page = Page::of(&router, "/metrics").await;
     assert_eq!(page.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert_eq!(value(&page.html, "streamgauge_connected"), 1.0);
     assert_eq!(value(&page.html, "streamgauge_rounds_total"), 7.0);
     assert!(page.html.contains("nats_stream_total_messages{"), "{}", page.html);
+    assert!(!page.html.contains("streamgauge_trace_"), "none are taken");
 }
 
 #[test]

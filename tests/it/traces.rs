@@ -1,5 +1,6 @@
 //! The receiver of traces: what services send is kept as it was sent, and what is wrong with it is counted and said, never fatal.
 
+mod forward;
 mod grpc;
 mod hostile;
 mod served;

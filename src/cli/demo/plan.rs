@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 
 use super::{child::Program, nats_server::NatsServer};
-use crate::config::DemoConfig;
+use crate::config::{DemoConfig, ForwardUrl};
 
 /// The broker's settings, written into the demo's folder.
 const NATS_CONFIG: &str = include_str!("../../../deploy/nats/demo.conf");
@@ -80,8 +80,11 @@ const OTLP_PORT: u16 = 4318;
 /// Megabytes of traces that the dashboard keeps: half an hour of the demo's own.
 const TRACE_MEMORY: &str = "32";
 
-/// Where the user's own traces go; the demo's go there too where one is set.
-const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"];
+/// Where the user's own traces go; the dashboard lets the demo's go on to there where one is set.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+
+/// What the user's own senders say of themselves.
+const HEADERS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"];
 
 /// The port of NATS unless another process has it.
 const NATS_PORT: u16 = 4222;
@@ -97,8 +100,8 @@ pub(super) struct Plan {
     binary: PathBuf,
     trace_url: Option<String>,
     otlp_port: u16,
-    /// Where the services send traces, if the user said so.
-    traces_go_to: Option<String>,
+    /// Where traces go on to, if the user said so.
+    traces_go_to: Option<ForwardUrl>,
 }
 
 impl Plan {
@@ -112,8 +115,10 @@ impl Plan {
         for (port, member) in ports.iter_mut().zip(&MEMBERS) {
             *port = port_near(member.port, &mut taken)?;
         }
+        let traces_go_to = traces_go_to()?;
+        // What is to come up there later would find its port taken.
+        taken.extend(traces_go_to.as_ref().and_then(|to| to.url().port_or_known_default()));
         let otlp_port = port_near(OTLP_PORT, &mut taken)?;
-        let traces_go_to = ENDPOINTS.iter().find_map(|name| std::env::var(name).ok().filter(|to| !to.is_empty()));
         Ok(Self {
             nats_version: server.version.clone(),
             // A value that begins with a digit would be read as a number by the broker.
@@ -132,9 +137,9 @@ impl Plan {
         format!("nats://127.0.0.1:{}", self.nats_port)
     }
 
-    /// Where the services send traces, if the user said so.
-    pub(super) fn traces_go_to(&self) -> Option<&str> {
-        self.traces_go_to.as_deref()
+    /// Where traces go on to, if the user said so.
+    pub(super) fn traces_go_to(&self) -> Option<&ForwardUrl> {
+        self.traces_go_to.as_ref()
     }
 
     /// Where the dashboard takes traces.
@@ -231,6 +236,9 @@ impl Plan {
             }
             _ => Vec::new(),
         };
+        if let Some(to) = self.traces_go_to.as_ref().filter(|_| member.rank == Rank::Dashboard) {
+            arguments.extend(["--otlp-forward".to_owned(), to.url().to_string()]);
+        }
         if let Some(url) = self.trace_url.as_ref().filter(|_| member.rank == Rank::Dashboard) {
             arguments.extend(["--trace-url".to_owned(), url.clone()]);
         }
@@ -271,7 +279,7 @@ impl Plan {
             ]);
         }
         // The dashboard takes traces, and makes none of itself.
-        if self.traces_go_to.is_none() && member.rank != Rank::Dashboard {
+        if member.rank != Rank::Dashboard {
             environment.extend([
                 ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/v1/traces", self.otlp_url())),
                 ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf".to_owned()),
@@ -279,6 +287,8 @@ impl Plan {
             ]);
         }
         if member.rank == Rank::Dashboard {
+            let headers = first_of(HEADERS).filter(|_| self.traces_go_to.is_some());
+            environment.extend(headers.map(|(_, headers)| ("STREAMGAUGE_OTLP_FORWARD_HEADERS", headers)));
             environment.extend([
                 ("NATS_SYSTEM_USER", "system".to_owned()),
                 ("NATS_SYSTEM_PASSWORD", self.password.clone()),
@@ -307,6 +317,17 @@ fn port_near(wanted: u16, taken: &mut Vec<u16>) -> anyhow::Result<u16> {
     };
     taken.push(port);
     Ok(port)
+}
+
+/// What the first of these variables says that says something.
+fn first_of(names: [&str; 2]) -> Option<(&str, String)> {
+    names.into_iter().find_map(|name| Some((name, std::env::var(name).ok().filter(|value| !value.is_empty())?)))
+}
+
+fn traces_go_to() -> anyhow::Result<Option<ForwardUrl>> {
+    let Some((name, to)) = first_of(ENDPOINTS) else { return Ok(None) };
+    let read = to.parse().map_err(|why: String| anyhow::anyhow!("{name} is `{to}`: {why}"))?;
+    Ok(Some(read))
 }
 
 #[cfg(test)]
@@ -346,6 +367,19 @@ mod tests {
         programs.push(plan.nats(folder.path()).unwrap());
         for program in programs {
             assert!(!program.arguments.iter().any(|argument| argument.contains(&plan.password)), "{}", program.name);
+        }
+    }
+
+    #[test]
+    fn traces_of_the_services_are_taken_and_go_on_where_the_user_s_go() {
+        let (mut plan, folder) = plan();
+        plan.traces_go_to = Some("http://127.0.0.1:14318".parse().unwrap());
+        let taken = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/v1/traces", plan.otlp_url()));
+        for program in plan.programs(folder.path()).unwrap() {
+            let is_dashboard = program.name == "dashboard";
+            let pair = ["--otlp-forward", "http://127.0.0.1:14318/v1/traces"];
+            assert_eq!(program.arguments.windows(2).any(|given| given == pair), is_dashboard, "{}", program.name);
+            assert_eq!(program.environment.contains(&taken), !is_dashboard, "{}", program.name);
         }
     }
 

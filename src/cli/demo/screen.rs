@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::plan::{Plan, Rank};
-use crate::{clock::Age, config::DemoConfig};
+use crate::{
+    clock::Age,
+    config::{DemoConfig, ForwardUrl},
+};
 
 /// The terminal; clones write to the same one, line by line.
 #[derive(Debug, Clone, Default)]
@@ -43,11 +46,7 @@ impl Screen {
         let (observer, operator) = (login("observer"), login("operator"));
         let program =
             std::env::current_exe().map_or_else(|_| "streamgauge".to_owned(), |path| path.display().to_string());
-        let traces = match (plan.traces_go_to(), &config.trace_url) {
-            (None, _) => format!("the dashboard takes them at {} by OTLP, yours too", plan.otlp_url()),
-            (Some(to), None) => format!("sent to {to}; --trace-url links to them"),
-            (Some(to), Some(link)) => format!("sent to {to}, linked as {link}"),
-        };
+        let traces = traces(plan, config);
         self.say(&format!(
             "\n  Dashboard   {dashboard}\n\
              \n  Orders      {storefront}/orders\
@@ -62,5 +61,15 @@ impl Screen {
             dashboard = plan.url(Rank::Dashboard),
             logs = folder.join("logs").display(),
         ));
+    }
+}
+
+/// Where traces go.
+fn traces(plan: &Plan, config: &DemoConfig) -> String {
+    let here = plan.otlp_url();
+    match (plan.traces_go_to().map(ForwardUrl::url), &config.trace_url) {
+        (None, _) => format!("the dashboard takes them at {here} by OTLP, yours too"),
+        (Some(to), None) => format!("taken at {here}, from there on to {to}; --trace-url links to them"),
+        (Some(to), Some(link)) => format!("taken at {here}, from there on to {to}, linked as {link}"),
     }
 }

@@ -2,16 +2,14 @@
 
 use std::{io::ErrorKind, net::SocketAddr};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 
 use crate::{
+    clock::Clock,
     config::{AccessConfig, TracesConfig},
     tasks::Tasks,
-    traces::{
-        Taking, Traces,
-        otlp::{self, Receiver},
-    },
+    traces::{Receiver, Store, Taking, Traces, forward, otlp},
     web::{self, access::Access},
 };
 
@@ -32,6 +30,9 @@ pub(super) async fn open(config: &TracesConfig, access: &AccessConfig) -> anyhow
     }
     let opened: Result<Vec<SocketAddr>, _> = listeners.iter().map(TcpListener::local_addr).collect();
     let opened = opened.context("asking for the receiver's addresses")?;
+    if let Some(to) = config.forward.otlp_forward.as_ref().filter(|to| to.is_at(&opened)) {
+        bail!("--otlp-forward is {}, where traces are taken here: they would go round for ever", to.url());
+    }
     let taking = match addresses.first() {
         None => Taking::Off,
         Some(first) if opened.is_empty() => Taking::Busy(*first),
@@ -44,10 +45,21 @@ fn refused(address: SocketAddr) -> String {
     format!("cannot listen on {address} for traces: give another address with --otlp, or --otlp off")
 }
 
-/// Takes spans into `store` from those who may send, until the tasks are asked to stop.
+/// What takes spans into a store as large as `config` says, and lets them go on from there until the tasks are asked to stop.
+pub(super) fn taking(config: &TracesConfig, taking: Taking, clock: &Clock, tasks: &Tasks) -> anyhow::Result<Traces> {
+    let store = Store::new(config.bytes(), clock.clone());
+    let forward = forward::forwarder(&config.forward).context("letting traces go on")?;
+    let (forwarder, forwarding) = forward.unzip();
+    if let Some(forwarding) = forwarding {
+        tasks.spawn(move |stop| forwarding.run(stop));
+    }
+    Ok(Traces { receiver: Receiver::forwarding(store, forwarder), taking })
+}
+
+/// Takes spans from those who may send, until the tasks are asked to stop.
 pub(super) fn start(listeners: Vec<TcpListener>, traces: &Traces, access: &Access, tasks: &Tasks) {
     tell_where(traces);
-    let router = Receiver::new(traces.store.clone()).router();
+    let router = traces.receiver.router();
     let router = otlp::answering_calls(web::access::guarded(router, access.clone()));
     for listener in listeners {
         let router = router.clone();
@@ -64,8 +76,12 @@ fn tell_where(traces: &Traces) {
         Taking::Off => tracing::info!("traces are not taken: --otlp is off"),
         Taking::Busy(_) => {}
         Taking::At(_) => {
-            let megabytes = traces.store.stock().bound / (1_024 * 1_024);
+            let intake = traces.receiver.intake();
+            let megabytes = intake.stock.bound / (1_024 * 1_024);
             tracing::info!("traces are taken at {} by OTLP, and kept in {megabytes} MB", traces.taking);
+            if let Some(forwarded) = intake.forwarded {
+                tracing::info!("traces go on to {}", forwarded.to);
+            }
         }
     }
 }

@@ -52,8 +52,13 @@ impl Form {
         }
     }
 
+    /// As it is called in headers.
+    pub(super) fn kind(self) -> &'static str {
+        if self == Self::Protobuf { PROTOBUF } else { JSON }
+    }
+
     fn of_answer(self) -> [(header::HeaderName, &'static str); 1] {
-        [(header::CONTENT_TYPE, if self == Self::Protobuf { PROTOBUF } else { JSON })]
+        [(header::CONTENT_TYPE, self.kind())]
     }
 }
 

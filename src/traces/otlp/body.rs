@@ -59,6 +59,8 @@ pub(super) fn unpacked(body: &Bytes, packing: Packing, form: Form) -> Result<Byt
             let mut decoder = MultiGzDecoder::new(&**body).take(most as u64 + 1);
             let broken = |error| Refusal::Malformed(format!("it is not whole gzip: {error}"));
             decoder.read_to_end(&mut unpacked).map_err(broken)?;
+            // It may wait to go on, and then takes what its length says.
+            unpacked.shrink_to_fit();
             unpacked.into()
         }
     };

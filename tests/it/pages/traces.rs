@@ -9,7 +9,7 @@ use opentelemetry_proto::tonic::{
 };
 use streamgauge::{
     clock::Clock,
-    traces::{Store, Taking, Traces},
+    traces::{Receiver, Store, Taking, Traces},
     web::Settings,
 };
 use tokio::sync::watch;
@@ -78,7 +78,7 @@ pub(crate) async fn traces(sent: Vec<ExportTraceServiceRequest>) -> Traces {
     for request in sent {
         post_to(&store, &request).await;
     }
-    Traces { store, taking: Taking::At(["127.0.0.1:4318".parse().unwrap()].into()) }
+    Traces { receiver: Receiver::new(store), taking: Taking::At(["127.0.0.1:4318".parse().unwrap()].into()) }
 }
 
 /// Those of one order.
@@ -133,7 +133,7 @@ async fn a_search_is_told_by_its_address() {
 
 #[tokio::test]
 async fn an_empty_list_says_what_to_do() {
-    let none = |taking| Traces { store: Store::new(1 << 20, Clock::standing_at(now())), taking };
+    let none = |taking| Traces { receiver: Receiver::new(Store::new(1 << 20, Clock::standing_at(now()))), taking };
     let busy = "127.0.0.1:4318".parse().unwrap();
     for (taking, said) in [
         (Taking::Off, "start the observer with --otlp"),

@@ -48,7 +48,7 @@ pub const EDGES: &[(&[&str], &[&str])] = &[
     (&["subtle"],              &["web"]),
     (&["sqlx"],                &["state"]),
     (&["snap"],                &["broker"]),
-    (&["reqwest"],             &["telemetry", "mesh", "probing"]),
+    (&["reqwest"],             &["telemetry", "mesh", "probing", "traces"]),
     (&["tower"],               &["handler"]),
     (&["clap"],                &["config", "cli", "main"]),
     (&["rustix"],              &["cli", "tasks"]),

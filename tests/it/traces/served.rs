@@ -8,6 +8,7 @@ use tonic::{Code, transport::Channel};
 
 use crate::support::{
     http,
+    otlp::Collector,
     port::ReservedPort,
     process::{Process, streamgauge},
     spans::{processing, request},
@@ -80,6 +81,22 @@ async fn an_address_answers_grpc_as_it_answers_http() {
         assert!(refused.message().contains("token"), "{refused:?}");
     }
     call(Some(TOKEN)).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_taken_goes_on_and_never_comes_back() {
+    let behind = Collector::start().await;
+    let process = serve(&["--otlp", "127.0.0.1:0", "--otlp-forward", &behind.endpoint()]);
+    let url = receiver_of(&process).await;
+    process.line(LIMIT, "where they go", |line| line.contains(&format!("traces go on to {}", behind.endpoint()))).await;
+    assert_eq!(send(&url, None).await, 200);
+    behind.wait_until(LIMIT, "the span that was sent", |spans| spans.len() == 1).await;
+
+    let port = ReservedPort::new();
+    let free = port.address().to_string();
+    let round = serve(&["--otlp", &free, "--otlp-forward", &format!("http://{free}")]);
+    let said = round.line(LIMIT, "why it does not start", |line| line.contains("go round for ever")).await;
+    assert!(said.contains("--otlp-forward"), "{said}");
 }
 
 #[tokio::test]

@@ -1,0 +1,78 @@
+//! Series of the traces that are taken: what came, what was not kept and why, what is kept, and what went on.
+
+use super::text::{Text, Value, labels};
+use crate::{
+    telemetry::metrics::{Family, Kind},
+    traces::Intake,
+};
+
+const fn gauge(name: &'static str, help: &'static str) -> Family {
+    Family { name, kind: Kind::Gauge, labels: &[], help }
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Family {
+    Family { name, kind: Kind::Counter, labels, help }
+}
+
+const TAKEN: Family = counter("streamgauge_trace_spans_taken_total", &[], "Spans that came and were kept.");
+const REJECTED: Family = counter(
+    "streamgauge_trace_spans_rejected_total",
+    &["reason"],
+    "Spans that came and were not kept: malformed, late for a trace that had made room, or too_large, they or their trace.",
+);
+const REFUSED: Family = counter(
+    "streamgauge_trace_requests_refused_total",
+    &["reason"],
+    "Requests with spans that were refused as a whole: malformed, too_large, or busy, where too many came at once.",
+);
+const EVICTED: Family =
+    counter("streamgauge_traces_evicted_total", &[], "Traces that were let go, the oldest, to make room for new ones.");
+const EVICTED_SPANS: Family = counter("streamgauge_trace_spans_evicted_total", &[], "Their spans.");
+const TRACES: Family = gauge("streamgauge_traces", "Traces that are kept.");
+const SPANS: Family = gauge("streamgauge_trace_spans", "Their spans.");
+const BYTES: Family = gauge("streamgauge_trace_bytes", "What they take in memory.");
+const LIMIT: Family = gauge("streamgauge_trace_bytes_limit", "What they may take (--trace-memory).");
+const FORWARDED: Family = counter(
+    "streamgauge_trace_spans_forwarded_total",
+    &[],
+    "Spans that went on to --otlp-forward and were taken there; absent without it.",
+);
+const DROPPED: Family = counter(
+    "streamgauge_trace_spans_forward_dropped_total",
+    &["reason"],
+    "Spans that should have gone on and were dropped: no_room, where too many waited, or not_taken there; absent without --otlp-forward.",
+);
+const WAITING: Family = gauge(
+    "streamgauge_trace_forward_waiting_bytes",
+    "Bytes of requests that wait to go on or are on their way; absent without --otlp-forward.",
+);
+
+pub(super) fn families() -> Vec<Family> {
+    let kept = [TAKEN, REJECTED, REFUSED, EVICTED, EVICTED_SPANS, TRACES, SPANS, BYTES, LIMIT];
+    [&kept[..], &[FORWARDED, DROPPED, WAITING]].concat()
+}
+
+pub(super) fn write(text: &mut Text, intake: &Intake) {
+    let Intake { stock, refused, forwarded } = intake;
+    let counts = &stock.counts;
+    text.single(&TAKEN, Some(counts.taken.into()));
+    let reasons = [("malformed", counts.malformed), ("late", counts.late), ("too_large", counts.too_large)];
+    text.family(&REJECTED, by_reason(&reasons));
+    let reasons = [("malformed", refused.malformed), ("too_large", refused.too_large), ("busy", refused.busy)];
+    text.family(&REFUSED, by_reason(&reasons));
+    text.single(&EVICTED, Some(counts.evicted_traces.into()));
+    text.single(&EVICTED_SPANS, Some(counts.evicted_spans.into()));
+    text.single(&TRACES, Some(stock.traces.into()));
+    text.single(&SPANS, Some(stock.spans.into()));
+    text.single(&BYTES, Some(stock.bytes.into()));
+    text.single(&LIMIT, Some(stock.bound.into()));
+    if let Some(forwarded) = forwarded {
+        text.single(&FORWARDED, Some(forwarded.spans.into()));
+        text.family(&DROPPED, by_reason(&[("no_room", forwarded.no_room), ("not_taken", forwarded.not_taken)]));
+        text.single(&WAITING, Some(forwarded.waiting_bytes.into()));
+    }
+}
+
+fn by_reason(counts: &[(&str, u64)]) -> impl Iterator<Item = (String, Value)> {
+    counts.iter().map(|(reason, count)| (labels(&[("reason", reason)]), Value::from(*count)))
+}

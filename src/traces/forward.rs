@@ -1,0 +1,294 @@
+//! What is taken goes on to another receiver of OTLP, so that the observer can stand before whatever else keeps traces, such as Jaeger.
+//!
+//! Requests go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no room, or is
+//! not taken there in time, is dropped and counted.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use percent_encoding::percent_decode_str;
+use reqwest::{
+    Client, StatusCode, Url,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{config::ForwardConfig, errors, resilience::Backoff};
+
+/// Kilobytes of requests that wait at most: half a second of as much as can be taken, and minutes of what a usual system sends.
+const WAITING_MOST_KB: usize = 16 * 1_024;
+
+/// Requests on their way at once: the wait for one answer does not hold up the others.
+const AT_ONCE: usize = 4;
+
+/// How long one request may take, its answer included.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// How long a request is tried for: a receiver that is started anew is back by then.
+const TRIED_MOST: Duration = Duration::from_secs(60);
+
+/// Waits between two tries.
+const BACKOFF: Backoff = Backoff { first: Duration::from_millis(250), most: Duration::from_secs(5) };
+
+/// How long what still waits may take to go when the observer ends.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+/// Takes what is to go on; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Forwarder {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Parcel>,
+}
+
+/// Sends it on, while it runs.
+#[derive(Debug)]
+pub struct Forwarding {
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Parcel>,
+    client: Client,
+}
+
+#[derive(Debug)]
+struct Shared {
+    to: Url,
+    room: Arc<Semaphore>,
+    sent: AtomicU64,
+    no_room: AtomicU64,
+    not_taken: AtomicU64,
+    /// Something was dropped for want of room since the last request that was taken there.
+    is_full: AtomicBool,
+    trouble: Mutex<Option<String>>,
+}
+
+/// A request that waits, with its place.
+#[derive(Debug)]
+struct Parcel {
+    body: Bytes,
+    kind: &'static str,
+    spans: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What became of what was to go on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// Where it goes.
+    pub to: String,
+    /// Spans that were taken there.
+    pub spans: u64,
+    /// Spans that were dropped because too much waited.
+    pub no_room: u64,
+    /// Spans that were dropped because they were not taken there.
+    pub not_taken: u64,
+    /// Bytes that wait or are on their way, in whole kilobytes for each request.
+    pub waiting_bytes: usize,
+    /// Why the last request was not taken there, until one is.
+    pub trouble: Option<String>,
+}
+
+/// Traces cannot go on to where they should.
+#[derive(Debug, thiserror::Error)]
+pub enum ForwardError {
+    /// A header is none. What it says is not repeated: it may be secret.
+    #[error("header {0} of --otlp-forward-headers is not of the form name=value")]
+    Header(usize),
+    /// There is no client.
+    #[error("setting up the HTTP client for traces that go on")]
+    Client(#[source] reqwest::Error),
+}
+
+/// A request was not taken.
+struct Refusal {
+    why: String,
+    is_transient: bool,
+}
+
+/// What sends everything on to where `config` says.
+///
+/// # Errors
+/// When a header is none, or there is no HTTP client.
+pub fn forwarder(config: &ForwardConfig) -> Result<Option<(Forwarder, Forwarding)>, ForwardError> {
+    let Some(to) = &config.otlp_forward else { return Ok(None) };
+    let headers = config.otlp_forward_headers.as_ref().map(|pairs| headers(pairs.reveal())).transpose()?;
+    let client = Client::builder()
+        .no_proxy()
+        .redirect(Policy::none())
+        .timeout(LIMIT)
+        .user_agent(concat!("streamgauge/", env!("CARGO_PKG_VERSION")))
+        .default_headers(headers.unwrap_or_default());
+    let shared = Arc::new(Shared {
+        to: to.url().clone(),
+        room: Arc::new(Semaphore::new(WAITING_MOST_KB)),
+        sent: AtomicU64::default(),
+        no_room: AtomicU64::default(),
+        not_taken: AtomicU64::default(),
+        is_full: AtomicBool::default(),
+        trouble: Mutex::default(),
+    });
+    // Each takes a kilobyte of the room at least: the queue is never full before the room is.
+    let (sender, queue) = mpsc::channel(WAITING_MOST_KB);
+    let forwarding =
+        Forwarding { shared: shared.clone(), queue, client: client.build().map_err(ForwardError::Client)? };
+    Ok(Some((Forwarder { shared, queue: sender }, forwarding)))
+}
+
+/// Reads `name=value,name=value` with values in percent encoding.
+///
+/// Convention: `OTEL_EXPORTER_OTLP_HEADERS`.
+fn headers(pairs: &str) -> Result<HeaderMap, ForwardError> {
+    let read = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        let value: Vec<u8> = percent_decode_str(value.trim()).collect();
+        let mut value = HeaderValue::from_bytes(&value).ok()?;
+        value.set_sensitive(true);
+        Some((name.trim().parse::<HeaderName>().ok()?, value))
+    };
+    let pairs = pairs.split(',').enumerate();
+    pairs.map(|(index, pair)| read(pair).ok_or(ForwardError::Header(index + 1))).collect()
+}
+
+impl Forwarder {
+    /// Lets a request of so many spans go on, where there is room for it. It never waits.
+    pub(super) fn offer(&self, body: Bytes, kind: &'static str, spans: u64) {
+        let kilobytes = u32::try_from(body.len().div_ceil(1_024).max(1)).unwrap_or(u32::MAX);
+        let place = self.shared.room.clone().try_acquire_many_owned(kilobytes);
+        let parcel = place.ok().map(|place| Parcel { body, kind, spans, _place: place });
+        if parcel.is_none_or(|parcel| self.queue.try_send(parcel).is_err()) {
+            self.shared.no_room.fetch_add(spans, Ordering::Relaxed);
+            if !self.shared.is_full.swap(true, Ordering::Relaxed) {
+                tracing::warn!(to = %self.shared.to, "traces are dropped on their way: too many wait to be taken there");
+            }
+        }
+    }
+
+    /// What became of what was to go on.
+    pub fn state(&self) -> Forwarded {
+        let Shared { to, room, sent, no_room, not_taken, trouble, .. } = &*self.shared;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Forwarded {
+            to: to.to_string(),
+            spans: count(sent),
+            no_room: count(no_room),
+            not_taken: count(not_taken),
+            waiting_bytes: (WAITING_MOST_KB - room.available_permits()) * 1_024,
+            trouble: trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}
+
+impl Forwarding {
+    /// Sends on what is offered until `stop`, and then for a moment what still waits.
+    pub async fn run(self, stop: CancellationToken) {
+        let Self { shared, queue, client } = self;
+        let parcels = stream::unfold(queue, |mut queue| async {
+            let parcel = tokio::select! {
+                parcel = queue.recv() => parcel,
+                () = stop.cancelled() => {
+                    queue.close();
+                    queue.recv().await
+                }
+            };
+            parcel.map(|parcel| (parcel, queue))
+        });
+        let sending = parcels.for_each_concurrent(AT_ONCE, |parcel| shared.deliver(&client, parcel, &stop));
+        let overdue = async {
+            stop.cancelled().await;
+            tokio::time::sleep(FLUSH_LIMIT).await;
+        };
+        tokio::select! {
+            () = sending => {}
+            () = overdue => tracing::warn!(to = %shared.to, "traces that waited to go on are lost: the observer ends"),
+        }
+    }
+}
+
+impl Shared {
+    /// Sends a request until it is taken, is refused for good, has been tried for long enough, or nobody waits any more.
+    async fn deliver(&self, client: &Client, parcel: Parcel, stop: &CancellationToken) {
+        let began = Instant::now();
+        for failures in 1.. {
+            let Err(refusal) = self.post(client, &parcel).await else {
+                return self.taken(&parcel);
+            };
+            self.refused(&refusal);
+            let wait = BACKOFF.wait(failures, fastrand::f64());
+            if !refusal.is_transient || stop.is_cancelled() || began.elapsed() + wait > TRIED_MOST {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+        self.not_taken.fetch_add(parcel.spans, Ordering::Relaxed);
+    }
+
+    async fn post(&self, client: &Client, parcel: &Parcel) -> Result<(), Refusal> {
+        let post = client.post(self.to.clone()).header(CONTENT_TYPE, parcel.kind).body(parcel.body.clone());
+        match post.send().await {
+            Ok(answer) if answer.status().is_success() => Ok(()),
+            Ok(answer) => Err(Refusal::of(answer.status())),
+            Err(error) if error.is_timeout() => {
+                Err(Refusal { why: format!("it did not answer within {} s", LIMIT.as_secs()), is_transient: true })
+            }
+            Err(error) => {
+                let why = format!("it does not answer: {}", errors::innermost(&error));
+                Err(Refusal { why: errors::brief(why), is_transient: true })
+            }
+        }
+    }
+
+    fn taken(&self, parcel: &Parcel) {
+        self.sent.fetch_add(parcel.spans, Ordering::Relaxed);
+        self.is_full.store(false, Ordering::Relaxed);
+        if self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
+            tracing::info!(to = %self.to, "traces go on again");
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal) {
+        let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(refusal.why.clone());
+        if told.is_none() {
+            tracing::warn!(to = %self.to, error = %refusal.why, "traces do not go on; they wait for a while, and are then dropped");
+        }
+    }
+}
+
+impl Refusal {
+    /// Convention: the answers of OTLP over HTTP that one tries again after.
+    fn of(status: StatusCode) -> Self {
+        let again = [
+            StatusCode::TOO_MANY_REQUESTS,
+            StatusCode::BAD_GATEWAY,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
+        let hint = if status == StatusCode::NOT_FOUND { ": is it an address that takes OTLP over HTTP?" } else { "" };
+        Self { why: format!("it answers {status}{hint}"), is_transient: again.contains(&status) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_read_as_the_sdk_reads_them() {
+        let read = headers("authorization=Bearer%20a%3Db, x-scope = 1").unwrap();
+        assert_eq!(read["authorization"], "Bearer a=b");
+        assert_eq!(read["x-scope"], "1");
+        for (pairs, wrong) in [("a", 1), ("a=1,b", 2), ("a b=1", 1), ("a=%0A", 1)] {
+            let error = headers(pairs).unwrap_err();
+            assert!(matches!(error, ForwardError::Header(index) if index == wrong), "{pairs}: {error}");
+        }
+    }
+}

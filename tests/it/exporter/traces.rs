@@ -1,0 +1,64 @@
+//! What is exposed of the traces that are taken.
+
+use std::sync::Arc;
+
+use streamgauge::{
+    clock::Clock,
+    exporter,
+    traces::{Counts, Forwarded, Intake, Receiver, Refused, Stock, Taking, Traces},
+    web,
+};
+use tokio::sync::watch;
+
+use super::{MANY, sources, value};
+use crate::{
+    pages::facts::{now, snapshot},
+    support::page::Page,
+};
+
+fn intake(forwarded: Option<Forwarded>) -> Intake {
+    let counts = Counts { taken: 70, malformed: 1, late: 2, too_large: 3, evicted_traces: 4, evicted_spans: 40 };
+    Intake {
+        stock: Stock { traces: 3, spans: 30, bytes: 9_000, bound: 10_000, oldest: None, counts },
+        refused: Refused { malformed: 5, too_large: 6, busy: 7 },
+        forwarded,
+    }
+}
+
+/// Every series that there can be.
+pub(super) fn whole() -> String {
+    let forwarded = Forwarded { spans: 8, no_room: 9, not_taken: 10, waiting_bytes: 1_024, ..Forwarded::default() };
+    exporter::exposition_of_traces(&intake(Some(forwarded)))
+}
+
+#[test]
+fn traces_are_told_of_by_what_became_of_them() {
+    let intake = intake(None);
+    let text = exporter::exposition_of_traces(&intake);
+    for (name, expected) in [
+        ("streamgauge_trace_spans_taken_total", 70.0),
+        ("streamgauge_trace_spans_rejected_total{reason=\"late\"}", 2.0),
+        ("streamgauge_trace_requests_refused_total{reason=\"busy\"}", 7.0),
+        ("streamgauge_traces_evicted_total", 4.0),
+        ("streamgauge_trace_spans_evicted_total", 40.0),
+        ("streamgauge_traces", 3.0),
+        ("streamgauge_trace_bytes", 9_000.0),
+        ("streamgauge_trace_bytes_limit", 10_000.0),
+    ] {
+        assert_eq!(value(&text, name), expected, "{name}");
+    }
+    assert!(!text.contains("forward"), "what is not to go on is absent: {text}");
+    let whole = whole();
+    assert_eq!(value(&whole, "streamgauge_trace_spans_forwarded_total"), 8.0);
+    assert_eq!(value(&whole, "streamgauge_trace_spans_forward_dropped_total{reason=\"no_room\"}"), 9.0);
+    assert_eq!(value(&whole, "streamgauge_trace_forward_waiting_bytes"), 1_024.0);
+}
+
+#[tokio::test]
+async fn an_observer_that_takes_traces_tells_of_them() {
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let taking = Taking::At(["127.0.0.1:4318".parse().unwrap()].into());
+    let traces = Traces { receiver: Receiver::default(), taking };
+    let router = web::metrics::router(sources(snapshots, traces), Clock::standing_at(now()), MANY, Default::default());
+    assert_eq!(value(&Page::of(&router, "/metrics").await.html, "streamgauge_traces"), 0.0);
+}
