@@ -78,7 +78,7 @@ impl TracesConfig {
 
     /// Bytes of memory that traces may take.
     pub fn bytes(&self) -> usize {
-        usize::try_from(self.trace_memory).unwrap_or(usize::MAX).saturating_mul(1_024 * 1_024)
+        usize::try_from(self.trace_memory).unwrap_or(usize::MAX).saturating_mul(1_000_000)
     }
 }
 
@@ -120,6 +120,6 @@ mod tests {
 
     #[test]
     fn memory_is_told_in_megabytes() {
-        assert_eq!(config(None).bytes(), 33_554_432);
+        assert_eq!(config(None).bytes(), 32_000_000);
     }
 }

@@ -26,7 +26,7 @@ pub use search::{Found, Row};
 pub use shelf::{Counts, Rejected};
 
 /// What is kept unless it is said otherwise.
-const USUAL_BOUND: usize = 128 * 1_024 * 1_024;
+const USUAL_BOUND: usize = 128_000_000;
 
 /// The store; clones are the same one.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! The page of traces: what is looked for, what was found, and how much was looked at.
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use askama::Template;
 
@@ -65,8 +65,10 @@ impl TracesPage {
             Traced::Found(listed) => (Some(listed.as_ref()), &listed.taking),
             _ => (None, &Taking::Off),
         };
-        let rows: Vec<TraceRow> =
-            listed.iter().flat_map(|listed| &listed.found.rows).map(|row| TraceRow::of(row, look)).collect();
+        let mut rows: Vec<&Row> = listed.iter().flat_map(|listed| &listed.found.rows).collect();
+        // They are found in the order in which their first spans came, which is rarely that of what began.
+        rows.sort_by_key(|row| Reverse(row.start));
+        let rows: Vec<TraceRow> = rows.into_iter().map(|row| TraceRow::of(row, look)).collect();
         let names = listed.map(|listed| listed.services.clone()).unwrap_or_default();
         Self {
             action: look.link(&Page::Traces(Query::default())),

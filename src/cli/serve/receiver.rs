@@ -77,7 +77,7 @@ fn tell_where(traces: &Traces) {
         Taking::Busy(_) => {}
         Taking::At(_) => {
             let intake = traces.receiver.intake();
-            let megabytes = intake.stock.bound / (1_024 * 1_024);
+            let megabytes = intake.stock.bound / 1_000_000;
             tracing::info!("traces are taken at {} by OTLP, and kept in {megabytes} MB", traces.taking);
             if let Some(forwarded) = intake.forwarded {
                 tracing::info!("traces go on to {}", forwarded.to);

@@ -112,6 +112,18 @@ async fn the_list_says_what_was_found_and_how_much_was_searched() {
 }
 
 #[tokio::test]
+async fn what_began_last_comes_first_in_whatever_order_spans_come() {
+    let began = |trace: u8, name: &str, millis| Span {
+        trace_id: vec![trace; 16],
+        ..made(1, 0, name, 1, (millis, millis + 1), Vec::new())
+    };
+    let spans = [began(1, "second", 20), began(2, "third", 30), began(3, "first", 10)];
+    let sent = spans.map(|span| request("a", vec![span])).to_vec();
+    let page = page_of(traces(sent).await, "/traces").await;
+    assert_eq!(page.texts("#traces tbody th a"), ["third", "second", "first"]);
+}
+
+#[tokio::test]
 async fn a_search_is_told_by_its_address() {
     for (query, rows) in [
         ("?service=payments&status=error", 1),
