@@ -177,13 +177,15 @@ const PAGES_MOST: usize = 400;
 pub(super) async fn ask_pages<P: Page>(client: &Client, subject: &str) -> Result<(Vec<P::Row>, Vec<String>), AskError> {
     let (mut rows, mut missing) = (Vec::new(), Vec::new());
     for _ in 0..PAGES_MOST {
-        let page: P = ask(client, subject, &serde_json::json!({ "offset": rows.len() })).await?;
+        // What the cluster left out of a page had its place in it.
+        let offset = rows.len() + missing.len();
+        let page: P = ask(client, subject, &serde_json::json!({ "offset": offset })).await?;
         let total = page.total();
         let (more, left_out) = page.into_rows();
-        let is_last = more.is_empty() || rows.len() + more.len() >= total;
+        let told = more.len() + left_out.len();
         rows.extend(more);
         missing.extend(left_out);
-        if is_last {
+        if told == 0 || offset + told >= total {
             break;
         }
     }
