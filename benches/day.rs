@@ -45,6 +45,7 @@ async fn looked_at(crowd: &Crowd) -> anyhow::Result<Snapshot> {
     let settings = Settings {
         interval: LAST,
         app: crowd.login("app"),
+        others: Vec::new(),
         system: Some(crowd.login("sys")),
         history: History::default(),
         thresholds: Thresholds::default(),

@@ -60,6 +60,7 @@ fn measure(plan: Plan, report: &mut Report) -> anyhow::Result<()> {
             let settings = Settings {
                 interval: INTERVAL,
                 app: crowd.login("app"),
+                others: Vec::new(),
                 system: system.map(|user| crowd.login(user)),
                 history: History::default(),
                 thresholds: Thresholds::default(),

@@ -28,7 +28,7 @@ use serde::Serialize;
 
 use crate::{
     clock::Timestamp,
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Watched},
     traces::Store,
     views::{Page, Past, Search},
 };
@@ -68,6 +68,19 @@ struct Ask<'a> {
     past: &'a dyn Fn(&Page) -> Past,
     traces: &'a Store,
     now: Timestamp,
+}
+
+impl<'a> Ask<'a> {
+    /// The watched accounts that are asked for: that which is named, or all.
+    fn accounts(&self) -> impl Iterator<Item = &'a Watched> + Clone {
+        let (snapshot, wanted) = (self.snapshot, self.search.account.clone());
+        snapshot.watched().filter(move |watched| wanted.is_empty() || watched.is(&wanted))
+    }
+
+    /// Why not all of them are fresh, by what is first of them that is not.
+    fn reason(&self, of: fn(&'a Watched) -> Option<&'a str>) -> Option<&'a str> {
+        self.accounts().find_map(of)
+    }
 }
 
 /// Why there is no answer.

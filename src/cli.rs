@@ -88,7 +88,9 @@ pub fn say_and_code(error: &anyhow::Error) -> ExitCode {
     });
     ExitCode::from(match connect {
         Some(ConnectError::Refused { .. }) => NOT_PERMITTED,
-        Some(ConnectError::File { .. } | ConnectError::Address { .. }) => CONFIGURATION,
+        Some(ConnectError::File { .. } | ConnectError::Address { .. } | ConnectError::SameAccount { .. }) => {
+            CONFIGURATION
+        }
         Some(_) => UNAVAILABLE,
         None if error.chain().any(|cause| cause.is::<TelemetryError>()) => CONFIGURATION,
         None if error.is::<topology::Differs>() => topology::DIFFERS,

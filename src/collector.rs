@@ -6,11 +6,14 @@ mod gone;
 mod history;
 mod judge;
 mod ledger;
+mod line;
 mod links;
 mod listener;
+mod listeners;
 mod merge;
 mod probes;
 mod seen;
+mod told;
 mod trend;
 
 use std::{
@@ -22,19 +25,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     config::{NatsConfig, Thresholds},
     errors::ErrorChain,
     nats::{ConnectError, Link},
     probing::Asked,
-    snapshot::{RoundStats, Snapshot},
+    snapshot::{Contact, RoundStats, Snapshot, Watched},
 };
 
 use ages::AgeReader;
 use findings::Findings;
 use judge::Judge;
 use links::Links;
-use listener::Listener;
+use listeners::Listeners;
 use probes::Probes;
 
 pub use history::{History, StoreError, Whose};
@@ -59,8 +62,10 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub struct Settings {
     /// From the end of a round to the start of the next.
     pub interval: Duration,
-    /// The account that is watched, and a user of it.
+    /// A user of the account that is watched always.
     pub app: NatsConfig,
+    /// Users of further accounts that are watched, one of each.
+    pub others: Vec<NatsConfig>,
     /// A user of the system account, if there is one.
     pub system: Option<NatsConfig>,
     /// Where what was seen is noted.
@@ -74,7 +79,7 @@ pub struct Settings {
 pub struct Collector {
     links: Links,
     ages: AgeReader,
-    listener: Listener,
+    listeners: Listeners,
     judge: Judge,
     probes: Probes,
     asked: Option<watch::Receiver<Asked>>,
@@ -90,13 +95,14 @@ pub struct Collector {
 /// # Errors
 /// When a file that the settings name cannot be read.
 pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), ConnectError> {
-    let links = Links::new(settings.app, settings.system, clock.clone())?;
-    let first = Snapshot::before_the_first(links.contact(), settings.interval, clock.now());
+    let links = Links::new(settings.app, settings.others, settings.system, clock.clone())?;
+    let contacts = links.contacts();
+    let first = before_the_first(&contacts, settings.interval, clock.now());
     let (sender, snapshots) = watch::channel(Arc::new(first));
     let collector = Collector {
         links,
         ages: AgeReader::default(),
-        listener: Listener::default(),
+        listeners: Listeners::new(contacts.len()),
         judge: Judge::default(),
         probes: Probes::default(),
         asked: None,
@@ -109,8 +115,14 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
     Ok((collector, snapshots))
 }
 
+fn before_the_first(contacts: &[Contact], interval: Duration, now: Timestamp) -> Snapshot {
+    let (app, others) = contacts.split_first().expect("there is a connection to the account of `--nats`, open or not");
+    let others = others.iter().cloned().map(Watched::before_the_first).collect();
+    Snapshot { others, ..Snapshot::before_the_first(app.clone(), interval, now) }
+}
+
 impl Collector {
-    /// Where the state of the connection to the watched account can be followed once it was opened.
+    /// Where the state of the connection to the account of `--nats` can be followed once it was opened.
     pub fn link(&self) -> watch::Receiver<Option<Link>> {
         self.links.opened()
     }
@@ -140,16 +152,16 @@ impl Collector {
 
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
-        self.listener.listen(&self.links, &self.clock).await;
-        if self.listener.has_changed() {
+        self.listeners.listen(&self.links, &self.clock).await;
+        if self.listeners.has_changed() {
             self.links.configs_changed();
         }
         let (began, before) = (Instant::now(), self.links.traffic());
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
-        let mut next = merge::merge(&last, self.links.contact(), answers, self.clock.now());
+        let mut next = merge::merge(&last, self.links.lines(), answers, self.clock.now());
         self.read_ages(&mut next).await;
-        self.listener.write(&mut next, &self.links).await;
+        self.listeners.write(&mut next, &self.links).await;
         let after = self.links.traffic();
         next.stats.requests = after.0.saturating_sub(before.0);
         next.stats.bytes = after.1.saturating_sub(before.1);
@@ -158,7 +170,8 @@ impl Collector {
     }
 
     async fn read_ages(&mut self, next: &mut Snapshot) {
-        let plan = self.ages.plan(next, self.links.account());
+        let accounts: Vec<Arc<str>> = self.links.names().into_iter().flatten().collect();
+        let plan = self.ages.plan(next, &accounts);
         let answers = self.links.first(&plan.questions, AGES_LIMIT).await;
         self.ages.take(next, plan, &answers, self.clock.now());
     }
@@ -173,8 +186,8 @@ impl Collector {
         self.findings.look(&mut next);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
         tell_what_it_cost(&next);
-        if next.round == 1 || self.snapshots.borrow().app.server != next.app.server {
-            tell_what_was_found(&next, &self.links);
+        if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {
+            told::tell_what_was_found(&next, self.links.system_user());
         }
         let next = Arc::new(next);
         self.snapshots.send_replace(next.clone());
@@ -191,7 +204,7 @@ impl Collector {
             tokio::select! {
                 () = &mut over => return,
                 () = self.links.changed() => return tokio::time::sleep(SETTLE).await,
-                advisory = self.listener.next() => self.listener.note(advisory, round),
+                (place, advisory) = self.listeners.next() => self.listeners.note(place, advisory, round),
             }
         }
     }
@@ -223,42 +236,8 @@ fn tell_what_it_cost(snapshot: &Snapshot) {
     );
 }
 
-/// The line at start: which connections there are, as whom, and what each sees.
-fn tell_what_was_found(snapshot: &Snapshot, links: &Links) {
-    let app = &snapshot.app;
-    let user = app.user.as_deref().unwrap_or("nobody in particular");
-    let Some((server, version)) = app.server.as_ref().filter(|_| app.is_connected) else {
-        tracing::warn!(
-            reason = app.reason,
-            "NATS at {} does not answer; the pages say so, and it is asked again",
-            app.url
-        );
-        return;
-    };
-    let streams = match snapshot.streams.reason() {
-        Some(reason) => format!("streams unknown: {reason}"),
-        None => counted(snapshot),
-    };
-    let servers = match (snapshot.servers.value(), snapshot.servers.reason()) {
-        (Some(servers), _) => format!("{} servers", servers.len()),
-        (None, reason) => format!("servers unknown: {}", reason.unwrap_or_default()),
-    };
-    let account = links.account().unwrap_or_default();
-    let system = match links.system_user() {
-        Some(user) => format!("the system account as {user}"),
-        None => "no system account".to_owned(),
-    };
-    tracing::info!(
-        "watching {}: account {account} as {user}, and {system}; server {server} {version}; {streams}; {servers}",
-        app.url
-    );
-}
-
-/// What of which accounts was seen.
-fn counted(snapshot: &Snapshot) -> String {
-    let streams = snapshot.known_streams();
-    let mut accounts: Vec<&str> = streams.iter().map(|stream| &*stream.account).collect();
-    accounts.dedup();
-    let of = if accounts.len() > 1 { format!(" in {} accounts", accounts.len()) } else { String::new() };
-    format!("{} streams, {} consumers{of}", streams.len(), snapshot.known_consumers().count())
+/// Whether a connection leads to another server than in the round before, or its account has got a name.
+fn found_anew(last: &Snapshot, next: &Snapshot) -> bool {
+    let what = |watched: &Watched| (watched.contact.server.clone(), watched.name.clone());
+    !last.watched().map(what).eq(next.watched().map(what))
 }

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "dashboard")]
 mod access;
+#[cfg(feature = "dashboard")]
+mod accounts;
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 mod demo;
 #[cfg(feature = "mesh")]
@@ -21,6 +23,8 @@ mod traces;
 
 #[cfg(feature = "dashboard")]
 pub use access::{AccessConfig, Secret};
+#[cfg(feature = "dashboard")]
+pub use accounts::{AccountUser, AccountsConfig};
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub use demo::DemoConfig;
 #[cfg(feature = "mesh")]

@@ -90,6 +90,18 @@ pub enum ConnectError {
         #[source]
         source: async_nats::ConnectError,
     },
+    /// Two users were given of one account.
+    #[error(
+        "{first} and {second} are users of the same account, {account}: give one user for each account that is to be watched (--account)"
+    )]
+    SameAccount {
+        /// The account.
+        account: String,
+        /// The user given first, or what stands for one.
+        first: String,
+        /// The other.
+        second: String,
+    },
     /// The account has no JetStream.
     #[error(
         "NATS at {url} has no JetStream for {user}: start nats-server with -js, or enable JetStream for the account"

@@ -21,15 +21,13 @@ mod series;
 mod server;
 mod stream;
 mod verdict;
+mod watched;
 
 use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Timestamp,
-    fault::Fault,
     name::{ConsumerName, StreamName},
-    presence::Presence,
-    record::Record,
 };
 
 pub use account::{AccountUse, TierUse};
@@ -53,6 +51,7 @@ pub use series::{Point, Series, Span};
 pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
 pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
 pub use verdict::{Label, Verdict};
+pub use watched::Watched;
 
 /// What one round of looking found.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,30 +62,18 @@ pub struct Snapshot {
     pub taken: Timestamp,
     /// How long after it the next one begins.
     pub interval: Duration,
-    /// The connection to the account that is watched.
-    pub app: Contact,
-    /// What the watched account has used of what it may.
-    pub account: Reading<AccountUse>,
+    /// The account of `--nats`, which is watched always.
+    pub app: Watched,
+    /// The further accounts that the operator gave users for.
+    pub others: Vec<Watched>,
     /// The servers; only a user of the system account may ask them.
     pub servers: Reading<Vec<Server>>,
     /// The streams of all accounts that are seen, by account and name.
     pub streams: Reading<Listing<Stream>>,
-    /// What instances of services say of themselves.
-    pub presence: Reading<Bucket<Presence>>,
-    /// Instances that stopped telling of themselves without having said that they end, as last heard.
-    pub gone: Vec<Entry<Presence>>,
     /// What the probes of instances said in the last rounds.
     pub probes: Arc<ProbePast>,
     /// What probes answered that the operator named.
     pub asked_probes: Arc<[AskedProbe]>,
-    /// Things with a life that services tell of, the newest first.
-    pub records: Reading<Bucket<Record>>,
-    /// Messages that workers gave up, the newest first.
-    pub dead_letters: Reading<Arc<Letters>>,
-    /// What servers told unasked in the watched account.
-    pub advisories: Reading<Arc<Advisories>>,
-    /// Faults that somebody switched on in services, and such as have ended.
-    pub faults: Reading<Bucket<Fault>>,
     /// What was found of everything but the state of consumers, the worst first.
     pub findings: Vec<Arc<Finding>>,
     /// What the round cost.
@@ -100,18 +87,12 @@ impl Snapshot {
             round: 0,
             taken: now,
             interval,
-            app,
-            account: Reading::not_yet(),
+            app: Watched::before_the_first(app),
+            others: Vec::new(),
             servers: Reading::not_yet(),
             streams: Reading::not_yet(),
-            presence: Reading::not_yet(),
-            gone: Vec::new(),
             probes: Arc::default(),
             asked_probes: Arc::default(),
-            records: Reading::not_yet(),
-            dead_letters: Reading::not_yet(),
-            advisories: Reading::not_yet(),
-            faults: Reading::not_yet(),
             findings: Vec::new(),
             stats: RoundStats::default(),
         }
@@ -132,10 +113,32 @@ impl Snapshot {
         self.stream(account, stream)?.consumers.value()?.rows.iter().find(|consumer| consumer.name == *name)
     }
 
-    /// What the workers say of themselves, as far as it is fresh.
-    pub fn workers(&self) -> impl Iterator<Item = WorkerFact> {
-        let entries = self.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
-        entries.flat_map(|entry| &entry.value.workers).map(WorkerFact::from)
+    /// The accounts that the operator gave users for.
+    pub fn watched(&self) -> impl Iterator<Item = &Watched> + Clone {
+        std::iter::once(&self.app).chain(&self.others)
+    }
+
+    /// The same, to be changed.
+    pub fn watched_mut(&mut self) -> impl Iterator<Item = &mut Watched> {
+        std::iter::once(&mut self.app).chain(&mut self.others)
+    }
+
+    /// The account of this name, if the operator gave a user for it.
+    pub fn account(&self, name: &str) -> Option<&Watched> {
+        self.watched().find(|watched| watched.is(name))
+    }
+
+    /// Whether any of the connections stands.
+    pub fn is_connected(&self) -> bool {
+        self.watched().any(|watched| watched.contact.is_connected)
+    }
+
+    /// What the workers say of themselves, as far as it is fresh, each with the account that it is in.
+    pub fn workers(&self) -> impl Iterator<Item = (&str, WorkerFact)> {
+        self.watched().flat_map(|watched| {
+            let entries = watched.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
+            entries.flat_map(|entry| &entry.value.workers).map(|worker| (watched.name(), WorkerFact::from(worker)))
+        })
     }
 
     /// The consumers that are known, fresh or stale, stream by stream.

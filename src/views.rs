@@ -1,10 +1,12 @@
 //! Pages as HTML: pure functions of the facts. A page and its live updates are drawn by the same templates.
 
 mod account;
+mod accounts;
 mod advisories;
 mod ages;
 mod asked;
 mod chart;
+mod connections;
 mod consumer;
 mod consumers;
 mod cost;
@@ -118,8 +120,8 @@ pub fn draw(
             (page.title.clone(), page.render()?)
         }
         Page::DeadLetters => ("Dead letters".to_owned(), dead_letters::DeadLettersPage::of(&look).render()?),
-        Page::DeadLetter(place) => {
-            let page = dead_letters::DeadLetterPage::of(place, &look);
+        Page::DeadLetter(place, account) => {
+            let page = dead_letters::DeadLetterPage::of(place, account, &look);
             is_there = page.is_there;
             (format!("Dead letter {place}"), page.render()?)
         }

@@ -1,18 +1,23 @@
-//! What the watched account has used of what it may.
+//! What a watched account has used of what it may.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Route, json, known::Known};
+use super::{Failure, Parameter, Route, json, known::Known};
 use crate::snapshot::{AccountUse, TierUse};
 
-/// What the watched account has used of what it may.
+/// What a watched account has used of what it may.
 pub(super) const ROUTE: Route = Route {
     path: "/account",
-    summary: "What the watched account has used of its limits.",
-    query: &[],
+    summary: "What a watched account has used of its limits.",
+    query: &[Parameter { name: "account", about: "The account: that of `--nats` unless it is said." }],
     schema: |generator| generator.subschema_for::<Known<AccountAnswer>>(),
-    answer: |ask| json(&Known::of(&ask.snapshot.account, ask.now, AccountAnswer::of)),
+    answer: |ask| {
+        let account = ask.search.account.as_str();
+        let watched = if account.is_empty() { Some(&ask.snapshot.app) } else { ask.snapshot.account(account) };
+        let watched = watched.ok_or_else(|| Failure::not_found("no user was given for an account of this name"))?;
+        json(&Known::of(&watched.used, ask.now, AccountAnswer::of))
+    },
 };
 
 /// An account's use of JetStream.

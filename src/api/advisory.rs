@@ -10,13 +10,14 @@ use super::{
 };
 use crate::{
     advisory::{Advisory, Kind},
+    clock::Timestamp,
     views,
 };
 
 /// What servers told unasked.
 pub(super) const ROUTE: Route = Route {
     path: "/advisories",
-    summary: "What servers told unasked in the account that is watched, the newest first, as far as it is remembered.",
+    summary: "What servers told unasked in the accounts that are watched, the newest first, as far as it is remembered.",
     query: &[
         Q,
         Parameter { name: "kind", about: "What is told, such as `exhausted`, `terminated` or `leader_elected`." },
@@ -28,14 +29,18 @@ pub(super) const ROUTE: Route = Route {
     ],
     schema: |generator| generator.subschema_for::<AdvisoriesAnswer>(),
     answer: |ask| {
-        let advisories = &ask.snapshot.advisories;
-        let told = advisories.value();
+        let told = ask.accounts().map(|watched| watched.advisories.value());
+        // Nothing is known of all of them that is not known of each.
+        let told: Option<Vec<_>> = told.collect();
+        let told = told.filter(|told| !told.is_empty());
         let rows = views::advisories_of(ask.snapshot, &ask.search);
+        let reason = ask.reason(|watched| watched.advisories.reason());
+        let latest = |times: Vec<Timestamp>| times.into_iter().max().map(Moment);
         json(&AdvisoriesAnswer {
-            heard_since: told.map(|told| Moment(told.since)),
-            stored_since: told.and_then(|told| told.stored_since).map(Moment),
-            told: told.map(|told| told.total),
-            list: List::of(ask, rows, AdvisoryAnswer::of).lacking(advisories.reason(), Vec::new()),
+            heard_since: told.iter().flatten().map(|told| told.since).max().map(Moment),
+            stored_since: told.iter().flatten().map(|told| told.stored_since).collect::<Option<_>>().and_then(latest),
+            told: told.map(|told| told.iter().map(|told| told.total).sum()),
+            list: List::of(ask, rows, AdvisoryAnswer::of).lacking(reason, Vec::new()),
         })
     },
 };

@@ -6,23 +6,24 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{
-    Ask, Failure, Route, json,
+    Ask, Failure, Parameter, Route, json,
     known::Moment,
-    list::{LIMIT, List, PAGE},
+    list::{ACCOUNT, LIMIT, List, PAGE},
 };
-use crate::snapshot::{Letter, Letters};
+use crate::snapshot::{Letter, Letters, Watched};
 
 /// The newest dead letters.
 pub(super) const LIST: Route = Route {
     path: "/dead-letters",
     summary: "Messages that workers gave up, the newest first, as far as they were read.",
-    query: &[PAGE, LIMIT],
+    query: &[ACCOUNT, PAGE, LIMIT],
     schema: |generator| generator.subschema_for::<List<LetterAnswer>>(),
     answer: |ask| {
-        let letters = &ask.snapshot.dead_letters;
-        let rows: Vec<&Letter> = letters.value().into_iter().flat_map(|letters| &letters.rows).collect();
-        let missing = letters.value().and_then(|letters| unread(letters)).into_iter().collect();
-        json(&List::of(ask, rows, LetterAnswer::of).lacking(letters.reason(), missing))
+        let known = ask.accounts().filter_map(|watched| Some((watched, watched.dead_letters.value()?)));
+        let missing = known.clone().filter_map(|(_, letters)| unread(letters)).collect();
+        let rows = known.flat_map(|(watched, letters)| letters.rows.iter().map(move |letter| (watched, letter)));
+        let reason = ask.reason(|watched| watched.dead_letters.reason());
+        json(&List::of(ask, rows.collect(), LetterAnswer::of).lacking(reason, missing))
     },
 };
 
@@ -30,19 +31,23 @@ pub(super) const LIST: Route = Route {
 pub(super) const ONE: Route = Route {
     path: "/dead-letters/{stream}/{consumer}/{sequence}",
     summary: "One dead letter, by where its message was given up, with its headers.",
-    query: &[],
+    query: &[Parameter { name: "account", about: "The account, where several have such a letter." }],
     schema: |generator| generator.subschema_for::<LetterDetail<'_>>(),
     answer: |ask| json(&LetterDetail::of(found(ask)?)),
 };
 
-fn found<'a>(ask: &Ask<'a>) -> Result<&'a Letter, Failure> {
-    let letters = &ask.snapshot.dead_letters;
+fn found<'a>(ask: &Ask<'a>) -> Result<(&'a Watched, &'a Letter), Failure> {
     let is_it = |letter: &&Letter| {
         let place = &letter.place;
         ask.parts == [place.stream.to_string(), place.consumer.to_string(), place.sequence.to_string()]
     };
-    let found = letters.value().and_then(|letters| letters.rows.iter().find(is_it));
-    found.ok_or_else(|| match letters.reason() {
+    let in_account = |watched: &'a Watched| Some((watched, watched.dead_letters.value()?.rows.iter().find(is_it)?));
+    let mut found = ask.accounts().filter_map(in_account);
+    let first = found.next();
+    if found.next().is_some() {
+        return Err(Failure::ambiguous("several accounts have such a letter: say which with ?account="));
+    }
+    first.ok_or_else(|| match ask.reason(|watched| watched.dead_letters.reason()) {
         None => Failure::not_found("no such letter is among the newest; `streamgauge dlq show` reads older ones"),
         Some(reason) => Failure::unknown(format!("dead letters are not known: {reason}")),
     })
@@ -58,6 +63,8 @@ fn unread(letters: &Letters) -> Option<String> {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetter")]
 struct LetterAnswer {
+    /// The account; empty where its name is not known.
+    account: String,
     /// Where it died: the stream, the consumer, and its sequence in the stream.
     stream: String,
     consumer: String,
@@ -100,9 +107,10 @@ struct LetterDetail<'a> {
 }
 
 impl LetterAnswer {
-    fn of(letter: &Letter) -> Self {
+    fn of((watched, letter): (&Watched, &Letter)) -> Self {
         let repeat = letter.repeat.as_ref();
         Self {
+            account: watched.name().to_owned(),
             stream: letter.place.stream.to_string(),
             consumer: letter.place.consumer.to_string(),
             sequence: letter.place.sequence,
@@ -123,13 +131,13 @@ impl LetterAnswer {
 }
 
 impl<'a> LetterDetail<'a> {
-    fn of(letter: &'a Letter) -> Self {
+    fn of((watched, letter): (&Watched, &'a Letter)) -> Self {
         let mut headers = BTreeMap::<_, Vec<_>>::new();
         for (name, value) in &letter.headers {
             headers.entry(name.as_str()).or_default().push(value.as_str());
         }
         let payload_begins = text(&letter.head).filter(|text| !text.is_empty() && !letter.is_elsewhere);
-        Self { letter: LetterAnswer::of(letter), headers, payload_begins }
+        Self { letter: LetterAnswer::of((watched, letter)), headers, payload_begins }
     }
 }
 

@@ -7,7 +7,7 @@ use super::known::{Known, Moment};
 use crate::{
     clock::Timestamp,
     fault::{Fault, Kind},
-    snapshot::Snapshot,
+    snapshot::Watched,
 };
 
 /// A fault that somebody switched on in a service, to see what becomes of it.
@@ -25,9 +25,9 @@ pub(super) struct FaultAnswer {
 }
 
 impl FaultAnswer {
-    /// Those that are on.
-    pub(super) fn all(snapshot: &Snapshot, now: Timestamp) -> Known<Vec<Self>> {
-        Known::of(&snapshot.faults, now, |bucket| {
+    /// Those that are on in an account.
+    pub(super) fn all(watched: &Watched, now: Timestamp) -> Known<Vec<Self>> {
+        Known::of(&watched.faults, now, |bucket| {
             let on = bucket.entries.iter().map(|entry| &entry.value).filter(|fault| fault.is_on(now));
             on.map(Self::of).collect()
         })

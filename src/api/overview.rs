@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    snapshot::{Contact, Label, Severity, Snapshot},
+    snapshot::{Contact, Label, Severity, Snapshot, Watched},
     views::{self, Search},
 };
 
@@ -42,9 +42,11 @@ struct Overview {
     /// From the end of a round to the start of the next.
     interval_seconds: f64,
     connection: Connection,
+    /// The accounts that are watched, that of `--nats` first.
+    accounts: Vec<WatchedAnswer>,
     /// What the last round cost; null before the first has ended.
     cost: Option<RoundAnswer>,
-    /// Faults that somebody switched on.
+    /// Faults that somebody switched on in the account of `--nats`.
     faults: Known<Vec<FaultAnswer>>,
     /// Why what there is is not freshly known; null where it is.
     reason: Option<String>,
@@ -58,7 +60,20 @@ struct Overview {
     trouble: Vec<ConsumerAnswer>,
 }
 
-/// The connection to the account that is watched.
+/// An account that is watched.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "WatchedAccount")]
+struct WatchedAnswer {
+    /// Its name; null where that is not known.
+    account: Option<String>,
+    connection: Connection,
+    /// Why its streams were not listed in the last round; null where they were.
+    unlisted: Option<String>,
+    /// Faults that somebody switched on there.
+    faults: Known<Vec<FaultAnswer>>,
+}
+
+/// The connection to an account that is watched.
 #[derive(Serialize, JsonSchema)]
 struct Connection {
     is_connected: bool,
@@ -88,14 +103,26 @@ impl Overview {
             taken: Moment(snapshot.taken),
             age_seconds: snapshot.taken.age(now).0.as_secs_f64(),
             interval_seconds: snapshot.interval.as_secs_f64(),
-            connection: Connection::of(&snapshot.app),
+            connection: Connection::of(&snapshot.app.contact),
             cost: (snapshot.round > 0).then(|| RoundAnswer::of(&snapshot.stats)),
-            faults: FaultAnswer::all(snapshot, now),
+            accounts: snapshot.watched().map(|watched| WatchedAnswer::of(watched, now)).collect(),
+            faults: FaultAnswer::all(&snapshot.app, now),
             reason: snapshot.streams.reason().map(str::to_owned),
             streams: snapshot.known_streams().len(),
             consumers,
             findings: severities.into_iter().map(|severity| (severity.word(), found(severity))).collect(),
             trouble: trouble.map(|consumer| ConsumerAnswer::of(consumer, now)).collect(),
+        }
+    }
+}
+
+impl WatchedAnswer {
+    fn of(watched: &Watched, now: Timestamp) -> Self {
+        Self {
+            account: watched.name.as_deref().map(str::to_owned),
+            connection: Connection::of(&watched.contact),
+            unlisted: watched.unlisted.clone(),
+            faults: FaultAnswer::all(watched, now),
         }
     }
 }

@@ -6,18 +6,18 @@ use serde::Serialize;
 use super::{
     Ask, Failure, Route, json,
     known::Moment,
-    list::{LIMIT, List, PAGE},
+    list::{ACCOUNT, LIMIT, List, PAGE},
 };
 use crate::{
     record::{Phase, Record, Step},
-    snapshot::Entry,
+    snapshot::Watched,
 };
 
 /// Records of all kinds.
 pub(super) const ALL: Route = Route {
     path: "/records",
     summary: "Things with a life that services tell of, the newest first.",
-    query: &[PAGE, LIMIT],
+    query: &[ACCOUNT, PAGE, LIMIT],
     schema: |generator| generator.subschema_for::<List<RecordAnswer>>(),
     answer: |ask| list(ask, |_| true),
 };
@@ -26,22 +26,27 @@ pub(super) const ALL: Route = Route {
 pub(super) const OF_KIND: Route = Route {
     path: "/records/{kind}",
     summary: "Those of one kind, such as `order`.",
-    query: &[PAGE, LIMIT],
+    query: &[ACCOUNT, PAGE, LIMIT],
     schema: |generator| generator.subschema_for::<List<RecordAnswer>>(),
     answer: |ask| list(ask, |record| ask.parts.first().is_some_and(|kind| record.kind == *kind)),
 };
 
 fn list(ask: &Ask<'_>, is_wanted: impl Fn(&Record) -> bool) -> Result<String, Failure> {
-    let records = &ask.snapshot.records;
-    let entries = records.value().into_iter().flat_map(|bucket| &bucket.entries);
-    let rows: Vec<&Entry<Record>> = entries.filter(|entry| is_wanted(&entry.value)).collect();
-    json(&List::of(ask, rows, |entry| RecordAnswer::of(&entry.value)).lacking(records.reason(), Vec::new()))
+    let rows = ask.accounts().flat_map(|watched| {
+        let entries = watched.records.value().into_iter().flat_map(|bucket| &bucket.entries);
+        entries.map(move |entry| (watched, &entry.value))
+    });
+    let rows: Vec<(&Watched, &Record)> = rows.filter(|(_, record)| is_wanted(record)).collect();
+    let reason = ask.reason(|watched| watched.records.reason());
+    json(&List::of(ask, rows, |(watched, record)| RecordAnswer::of(watched, record)).lacking(reason, Vec::new()))
 }
 
 /// A thing with a life.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Record")]
 struct RecordAnswer {
+    /// The account; empty where its name is not known.
+    account: String,
     kind: String,
     id: String,
     /// The state it is in, in its owner's words.
@@ -82,8 +87,9 @@ struct StepAnswer {
 }
 
 impl RecordAnswer {
-    fn of(record: &Record) -> Self {
+    fn of(watched: &Watched, record: &Record) -> Self {
         Self {
+            account: watched.name().to_owned(),
             kind: record.kind.clone(),
             id: record.id.clone(),
             state: record.state.clone(),

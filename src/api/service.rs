@@ -10,7 +10,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     presence::{Presence, Probe, ProbePart, Worker},
-    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot},
+    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot, Watched},
 };
 
 /// What instances of services say of themselves.
@@ -26,9 +26,21 @@ pub(super) const ROUTE: Route = Route {
 #[derive(Serialize, JsonSchema)]
 struct Services {
     instances: Known<Vec<Instance>>,
+    /// The same of the further accounts that are watched.
+    others: Vec<OfAccount>,
     /// Probes that the operator named, and what each answered.
     asked: Vec<AskedAnswer>,
     /// Instances that fell silent without having said that they end, as last heard.
+    gone: Vec<Instance>,
+}
+
+/// The instances of a further account.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "ServicesOfAccount")]
+struct OfAccount {
+    /// Its name; null where that is not known.
+    account: Option<String>,
+    instances: Known<Vec<Instance>>,
     gone: Vec<Instance>,
 }
 
@@ -156,18 +168,29 @@ struct WorkerAnswer {
 
 impl Services {
     fn of(snapshot: &Snapshot, now: Timestamp) -> Self {
-        let tell = |entries: &[Entry<Presence>]| -> Vec<Instance> {
-            entries.iter().map(|entry| Instance::of(entry, &snapshot.probes, now)).collect()
-        };
-        let instances = Known::of(&snapshot.presence, now, |bucket| tell(&bucket.entries));
+        let OfAccount { instances, gone, .. } = OfAccount::of(&snapshot.app, &snapshot.probes, now);
+        let others = snapshot.others.iter().map(|other| OfAccount::of(other, &snapshot.probes, now)).collect();
         let asked = snapshot.asked_probes.iter().map(AskedAnswer::of).collect();
-        Self { instances, asked, gone: tell(&snapshot.gone) }
+        Self { instances, others, asked, gone }
+    }
+}
+
+impl OfAccount {
+    fn of(watched: &Watched, past: &ProbePast, now: Timestamp) -> Self {
+        let tell = |entries: &[Entry<Presence>]| -> Vec<Instance> {
+            entries.iter().map(|entry| Instance::of(watched.name(), entry, past, now)).collect()
+        };
+        Self {
+            account: watched.name.as_deref().map(str::to_owned),
+            instances: Known::of(&watched.presence, now, |bucket| tell(&bucket.entries)),
+            gone: tell(&watched.gone),
+        }
     }
 }
 
 impl Instance {
-    fn of(entry: &Entry<Presence>, past: &ProbePast, now: Timestamp) -> Self {
-        let presence = &entry.value;
+    fn of(account: &str, entry: &Entry<Presence>, past: &ProbePast, now: Timestamp) -> Self {
+        let (presence, said) = (&entry.value, past.of(account, &entry.key));
         Self {
             service: presence.service.clone(),
             instance: presence.instance.clone(),
@@ -179,7 +202,7 @@ impl Instance {
             live: ProbeAnswer::of(&presence.probes.live),
             ready: ProbeAnswer::of(&presence.probes.ready),
             startup: ProbeAnswer::of(&presence.probes.startup),
-            past: past.of(&entry.key).map(|(at, said)| ProbedAnswer { at: Moment(at), said: said.into() }).collect(),
+            past: said.map(|(at, said)| ProbedAnswer { at: Moment(at), said: said.into() }).collect(),
             workers: presence.workers.iter().map(WorkerAnswer::of).collect(),
         }
     }

@@ -69,19 +69,19 @@ pub struct Stored {
 }
 
 impl Broker {
-    /// Listens to what is told in the watched account from now on.
+    /// Listens to what is told in the account from now on.
     ///
     /// # Errors
     /// When the connection was closed.
     pub async fn listen(&self) -> Result<Heard, AskError> {
         let mut told = SelectAll::new();
         for subject in SUBJECTS {
-            let subscribed = self.app.client.subscribe(subject).await;
+            let subscribed = self.connection.client.subscribe(subject).await;
             told.push(
                 subscribed.map_err(|error| AskError::Lost { subject: subject.to_owned(), source: Box::new(error) })?,
             );
         }
-        Ok(Heard { told, account: self.account().clone() })
+        Ok(Heard { told, account: self.account().cloned().unwrap_or_default() })
     }
 
     /// Reads the advisories that `stream` has kept from sequence `from` on, as many as a round has room for.
@@ -89,7 +89,7 @@ impl Broker {
     /// # Errors
     /// When they could not be read `within` that time.
     pub async fn stored_advisories(&self, stream: &Stream, from: u64, within: Duration) -> Result<Stored, AskError> {
-        let messages = Messages { client: &self.app.client, stream: stream.name.as_str(), pattern: ">" };
+        let messages = Messages { client: &self.connection.client, stream: stream.name.as_str(), pattern: ">" };
         let read = async {
             if !stream.config.allow_direct {
                 return one_by_one(&messages, from, false).await;
@@ -101,7 +101,8 @@ impl Broker {
         };
         let read = Deadline::after(within).wait(&format!("the stream `{}`", advisory::STREAM), read).await?;
         let read_to = read.last().map_or(from.saturating_sub(1), |last| last.sequence);
-        let parsed = read.iter().filter_map(|message| Advisory::parse(&message.payload, self.account()));
+        let account = self.account().cloned().unwrap_or_default();
+        let parsed = read.iter().filter_map(|message| Advisory::parse(&message.payload, &account));
         Ok(Stored { advisories: parsed.collect(), read_to })
     }
 }

@@ -1,7 +1,10 @@
 //! The first message of a stream from some sequence on, for many streams at once: where it lies and since when.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -25,6 +28,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Which is the first message of `stream` from sequence `from` on, on a subject of any of `patterns`?
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FirstFrom {
+    /// The account that it is in.
+    pub account: Arc<str>,
     /// The stream.
     pub stream: StreamName,
     /// The first sequence that counts.

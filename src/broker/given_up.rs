@@ -37,7 +37,7 @@ impl Broker {
     pub async fn letter_counts(&self, within: Duration) -> Result<LetterCounts, AskError> {
         let subject = format!("$JS.API.STREAM.INFO.{}", dead_letter::STREAM);
         let question = json!({ "subjects_filter": "dead.>" });
-        let ask = ask::<Info>(&self.app.client, &subject, &question);
+        let ask = ask::<Info>(&self.connection.client, &subject, &question);
         let info = Deadline::after(within).wait("the numbers of dead letters", ask).await?;
         let counts = info.state.subjects.into_iter().flatten();
         Ok(counts.filter_map(|(subject, count)| Some((of_whom(&subject)?, count))).collect())
@@ -45,7 +45,8 @@ impl Broker {
 
     /// The newest replays of dead letters, by the bucket that whoever replays writes to.
     pub async fn replays(&self, streams: Option<&Listing<Stream>>, within: Duration) -> Reading<Bucket<Replayed>> {
-        self.bucket(streams, dead_letter::REPLAYS, REPLAYS_MOST, Deadline::after(within)).await
+        let account = self.account().map_or("", |account| account);
+        self.bucket(account, streams, dead_letter::REPLAYS, REPLAYS_MOST, Deadline::after(within)).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     AskError,
@@ -10,11 +10,12 @@ use super::{
     holdings::{self, Holdings, Told},
     jsz::{self, Scope},
     servers::Servers,
+    traffic,
     wire::JszAnswer,
 };
 use crate::{
     clock::Clock,
-    nats::Connection,
+    nats::{Connection, LinkState},
     snapshot::{Listing, Reading, RoundStats, Server, Snapshot, Stream, Why},
 };
 
@@ -28,9 +29,12 @@ const CONFIGS_SHARE: u32 = 10;
 /// How long a user that was never answered is not asked for again.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
-/// The connection, and what is remembered between rounds.
+/// Why nobody tells of servers, or of what they hold.
+pub(super) const SYSTEM_LOST: &str = "the connection to the system account is lost";
+
+/// The connection to the system account, and what is remembered between rounds.
 #[derive(Debug)]
-pub(super) struct System {
+pub struct System {
     connection: Connection,
     servers: Servers,
     checkup: Checkup,
@@ -45,7 +49,8 @@ pub(super) struct System {
 }
 
 impl System {
-    pub(super) fn new(connection: Connection, clock: Clock) -> Self {
+    /// Asks over `connection`, whose user is one of the system account.
+    pub fn new(connection: Connection, clock: Clock) -> Self {
         let servers = Servers::new(connection.client.clone(), clock.clone());
         Self {
             connection,
@@ -59,9 +64,19 @@ impl System {
         }
     }
 
-    /// The connection.
-    pub(super) fn connection(&self) -> &Connection {
-        &self.connection
+    /// The user that asks, where its login names one.
+    pub fn user(&self) -> Option<&str> {
+        self.connection.user.as_deref()
+    }
+
+    /// The state of the connection, as it changes.
+    pub(super) fn link(&self) -> watch::Receiver<LinkState> {
+        self.connection.link.watch()
+    }
+
+    /// Messages sent, and bytes both ways, since the connection was opened.
+    pub fn traffic(&self) -> (u64, u64) {
+        traffic(&self.connection)
     }
 
     /// Whether it makes sense to ask what the servers hold.
@@ -73,7 +88,7 @@ impl System {
     /// The servers.
     pub(super) async fn servers(&mut self) -> Reading<Vec<Server>> {
         if !self.connection.link.state().is_connected {
-            return Reading::unknown(Why::Failed, "the connection to the system account is lost");
+            return Reading::unknown(Why::Failed, SYSTEM_LOST);
         }
         match self.servers.listen().await {
             Ok(()) => Reading::known(self.servers.all(), "each server", self.clock.now()),
@@ -151,8 +166,8 @@ impl System {
         joined.await
     }
 
-    /// The next round asks how everything is set up.
-    pub(super) fn configs_changed(&mut self) {
+    /// A server told that a stream or consumer was changed: how everything is set up is asked for anew.
+    pub fn configs_changed(&mut self) {
         self.has_changed = true;
     }
 

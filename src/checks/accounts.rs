@@ -10,7 +10,7 @@ use super::{
     monitor::Notes,
     support::{consumer_in_words, stream_in_words},
 };
-use crate::snapshot::{Configs, Finding, Snapshot, WorkerFact};
+use crate::snapshot::{Configs, Finding, Snapshot};
 
 /// What the lints find in `snapshot`, the worst first. What its makers silenced is not told of.
 pub fn lint_all(snapshot: &Snapshot) -> Vec<Finding> {
@@ -29,7 +29,6 @@ fn lint_one(account: &str, configs: &Configs) -> Vec<Finding> {
 }
 
 fn by_account(snapshot: &Snapshot) -> BTreeMap<Arc<str>, Configs> {
-    let workers: Vec<WorkerFact> = snapshot.workers().collect();
     let mut accounts: BTreeMap<Arc<str>, Configs> = BTreeMap::new();
     for stream in snapshot.known_streams() {
         let configs = accounts.entry(stream.account.clone()).or_default();
@@ -39,7 +38,11 @@ fn by_account(snapshot: &Snapshot) -> BTreeMap<Arc<str>, Configs> {
         let durable = consumers.iter().filter(|consumer| consumer.config.is_durable());
         configs.consumers.extend(durable.map(|consumer| (*consumer.config).clone()));
     }
-    accounts.values_mut().for_each(|configs| configs.workers.clone_from(&workers));
+    for (account, worker) in snapshot.workers() {
+        if let Some(configs) = accounts.get_mut(account) {
+            configs.workers.push(worker);
+        }
+    }
     accounts
 }
 

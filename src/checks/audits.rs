@@ -5,6 +5,7 @@
 
 mod account_full;
 mod account_limits;
+mod account_unread;
 mod certificate_ends;
 mod cluster_spaces;
 mod consumer_threshold;
@@ -76,6 +77,7 @@ pub const AUDITS: &[Audit] = &[
     certificate_ends::AUDIT,
     account_full::AUDIT,
     probe_fails::AUDIT,
+    account_unread::AUDIT,
     ready_not_consuming::AUDIT,
     server_unhealthy::AUDIT,
     limit_near::AUDIT,

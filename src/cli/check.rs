@@ -18,7 +18,7 @@ use clap::{Args, ValueEnum};
 use crate::{
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
-    config::{NatsConfig, SystemConfig, TelemetryConfig, Thresholds},
+    config::{AccountsConfig, NatsConfig, SystemConfig, TelemetryConfig, Thresholds},
     snapshot::Severity,
     tasks::Tasks,
     telemetry,
@@ -59,6 +59,8 @@ pub(super) struct Check {
     nats: NatsConfig,
     #[command(flatten)]
     system: SystemConfig,
+    #[command(flatten)]
+    accounts: AccountsConfig,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -159,6 +161,7 @@ async fn look(check: Check) -> anyhow::Result<Report> {
     let settings = Settings {
         interval: check.interval,
         system: check.system.over(&check.nats),
+        others: check.accounts.over(&check.nats),
         app: check.nats,
         history: History::default(),
         thresholds: check.thresholds,
@@ -197,8 +200,8 @@ async fn rounds(
             Err(_) => {
                 let snapshot = snapshots.borrow().clone();
                 let reason = snapshot.streams.reason().unwrap_or("no round ended").to_owned();
-                let why = if snapshot.app.is_connected { reason } else { snapshot.app.reason.clone() };
-                anyhow::bail!("{}: {why}", snapshot.app.url);
+                let why = if snapshot.app.contact.is_connected { reason } else { snapshot.app.contact.reason.clone() };
+                anyhow::bail!("{}: {why}", snapshot.app.contact.url);
             }
         }
         read += 1;

@@ -19,7 +19,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     collector::{self, Collector, History, Snapshots},
-    config::{NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds, TracesConfig},
+    config::{
+        AccountsConfig, NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds,
+        TracesConfig,
+    },
     nats::Link,
     probing::{Asked, Prober},
     service::{Health, probes},
@@ -47,6 +50,8 @@ pub(super) struct Serve {
     #[command(flatten)]
     system: SystemConfig,
     #[command(flatten)]
+    accounts: AccountsConfig,
+    #[command(flatten)]
     traces: TracesConfig,
     #[command(flatten)]
     telemetry: TelemetryConfig,
@@ -57,7 +62,7 @@ pub(super) struct Serve {
 /// # Errors
 /// When the address is taken or not ours, a setting is unusable, or NATS refuses the login.
 pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
-    let Serve { observer, thresholds, nats, system, traces, telemetry } = serve;
+    let Serve { observer, thresholds, nats, system, accounts, traces, telemetry } = serve;
     let telemetry = telemetry::init(&telemetry, "observer", "observer")?;
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
@@ -71,6 +76,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let settings = collector::Settings {
         interval: observer.interval,
         system: system.over(&nats),
+        others: accounts.over(&nats),
         app: nats,
         history: history.clone(),
         thresholds,

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::{
-    broker::Broker,
+    broker::{self, Broker},
     bus::topology::{Action, Actual, Plan, Topology, library},
     checks,
     clock::Clock,
@@ -191,9 +191,10 @@ async fn connect(config: &NatsConfig) -> anyhow::Result<Connection> {
 
 /// What running instances say of their workers; nothing where no service tells its presence.
 async fn workers(connection: &Connection) -> Vec<WorkerFact> {
-    let answers = Broker::new(connection.clone(), Clock::system()).ask_all(None, WORKERS_LIMIT).await;
-    let presence = answers.presence.value().map_or(&[][..], |bucket| &bucket.entries);
-    presence.iter().flat_map(|entry| &entry.value.workers).map(WorkerFact::from).collect()
+    let broker = Broker::new(connection.clone(), Clock::system());
+    let answers = broker::look(None, &[&broker], None, WORKERS_LIMIT).await;
+    let presence = answers.accounts.iter().filter_map(|told| told.presence.value()).flat_map(|bucket| &bucket.entries);
+    presence.flat_map(|entry| &entry.value.workers).map(WorkerFact::from).collect()
 }
 
 fn read(declared: &Declared) -> anyhow::Result<Topology> {

@@ -29,7 +29,7 @@ const LEFT_ALONE: u64 = 30;
 #[derive(Debug, Default)]
 pub(super) struct AgeReader {
     turn: usize,
-    silent: HashMap<StreamName, u64>,
+    silent: HashMap<Place, u64>,
 }
 
 /// What is asked in a round, and for whom.
@@ -47,6 +47,9 @@ struct Asked {
     undelivered: Option<usize>,
 }
 
+/// An account and a stream in it.
+type Place = (Arc<str>, StreamName);
+
 /// A stream's place in the listing, and a consumer's in the stream.
 type Row = (usize, usize);
 
@@ -59,16 +62,17 @@ struct Candidate {
 }
 
 impl AgeReader {
-    /// Says of every consumer what can be said without asking, and chooses what is asked over a connection to `account`.
-    pub(super) fn plan(&mut self, snapshot: &mut Snapshot, account: Option<&str>) -> Plan {
+    /// Says of every consumer what can be said without asking, and chooses what is asked over the connections to `accounts`.
+    pub(super) fn plan(&mut self, snapshot: &mut Snapshot, accounts: &[Arc<str>]) -> Plan {
         let (now, round) = (snapshot.taken, snapshot.round);
         self.silent.retain(|_, until| *until > round);
         let mut candidates = Vec::new();
         for (place, stream) in
             snapshot.streams.value_mut().into_iter().flat_map(|list| list.rows.iter_mut().enumerate())
         {
-            let is_ours = account.is_some_and(|account| *account == *stream.account);
-            let may_ask = is_ours && !self.silent.contains_key(&stream.name);
+            let is_ours = accounts.contains(&stream.account);
+            let is_silent = !self.silent.is_empty() && self.silent.contains_key(&place_of(stream));
+            let may_ask = is_ours && !is_silent;
             let source: Arc<str> = format!("stream {}", stream.name).into();
             each_consumer(stream, |at, consumer, stream| {
                 consumer.ages = match is_ours {
@@ -113,7 +117,8 @@ impl AgeReader {
         let round = snapshot.round;
         for (question, answer) in plan.questions.iter().zip(answers) {
             if *answer == First::Silence {
-                self.silent.insert(question.stream.clone(), round + LEFT_ALONE);
+                let place = (question.account.clone(), question.stream.clone());
+                self.silent.insert(place, round + LEFT_ALONE);
             }
         }
         let Some(streams) = snapshot.streams.value_mut() else { return };
@@ -156,7 +161,8 @@ impl Plan {
         };
         let is_direct = stream.config.allow_direct;
         let mut ask = |from: u64| {
-            self.questions.push(FirstFrom { stream: stream.name.clone(), from, patterns: patterns.clone(), is_direct });
+            let (account, name) = place_of(stream);
+            self.questions.push(FirstFrom { account, stream: name, from, patterns: patterns.clone(), is_direct });
             self.questions.len() - 1
         };
         let (unprocessed, undelivered) = (from_unprocessed(state), from_undelivered(state));
@@ -164,6 +170,10 @@ impl Plan {
         let second = (state.pending > 0).then(|| if undelivered == unprocessed { first } else { ask(undelivered) });
         self.asked.push(Asked { at, unprocessed: first, undelivered: second });
     }
+}
+
+fn place_of(stream: &Stream) -> Place {
+    (stream.account.clone(), stream.name.clone())
 }
 
 /// A consumer that gets the last message of each subject passes over others, and nobody says which.
@@ -315,7 +325,7 @@ mod tests {
 
     fn check_unasked(row: Consumer, unprocessed: Option<Oldest>, undelivered: Option<Oldest>) {
         let mut snapshot = snapshot(vec![row]);
-        AgeReader::default().plan(&mut snapshot, Some("A"));
+        AgeReader::default().plan(&mut snapshot, &["A".into()]);
         assert_eq!(only(&snapshot).ages.fresh(), Some(&Ages { unprocessed, undelivered }));
     }
 
@@ -352,7 +362,7 @@ mod tests {
     fn an_answer_takes_the_place_of_an_estimate_and_silence_leaves_it() {
         let mut snapshot = snapshot(vec![consumer(1, 500, 700)]);
         let mut reader = AgeReader::default();
-        let plan = reader.plan(&mut snapshot, Some("A"));
+        let plan = reader.plan(&mut snapshot, &["A".into()]);
         let from: Vec<u64> = plan.questions.iter().map(|question| question.from).collect();
         assert_eq!(from, [501, 701]);
         let answers = [First::Message { sequence: 510, stored: at(3) }, First::Silence];
@@ -360,16 +370,19 @@ mod tests {
         let expected =
             Ages { unprocessed: oldest(510, 3, AgeBy::Message), undelivered: oldest(None, 701, AgeBy::Estimate) };
         assert_eq!(only(&snapshot).ages.fresh(), Some(&expected));
-        assert!(reader.plan(&mut snapshot, Some("A")).questions.is_empty(), "the stream that was silent is left alone");
+        assert!(
+            reader.plan(&mut snapshot, &["A".into()]).questions.is_empty(),
+            "the stream that was silent is left alone"
+        );
         snapshot.round = LEFT_ALONE;
-        assert_eq!(reader.plan(&mut snapshot, Some("A")).questions.len(), 2);
+        assert_eq!(reader.plan(&mut snapshot, &["A".into()]).questions.len(), 2);
     }
 
     #[test]
     fn no_message_is_an_answer_too() {
         let mut snapshot = snapshot(vec![consumer(1, 500, 1_000)]);
         let mut reader = AgeReader::default();
-        let plan = reader.plan(&mut snapshot, Some("A"));
+        let plan = reader.plan(&mut snapshot, &["A".into()]);
         reader.take(&mut snapshot, plan, &[First::NoMessage], at(1_002));
         assert_eq!(only(&snapshot).ages.fresh(), Some(&Ages::default()));
     }
@@ -381,7 +394,7 @@ mod tests {
         let mut reader = AgeReader::default();
         let mut asked = std::collections::HashSet::new();
         for _ in 0..9 {
-            let plan = reader.plan(&mut snapshot, Some("A"));
+            let plan = reader.plan(&mut snapshot, &["A".into()]);
             assert_eq!(plan.questions.len(), QUESTIONS_MOST);
             asked.extend(plan.asked.iter().map(|asked| asked.at));
             // The first hundred are known by the stream's first message; of the others these lag most.
@@ -393,14 +406,14 @@ mod tests {
     #[test]
     fn another_accounts_messages_are_hidden_and_an_old_word_stays_old() {
         let mut hidden = snapshot(vec![consumer(1, 500, 500)]);
-        let plan = AgeReader::default().plan(&mut hidden, Some("B"));
+        let plan = AgeReader::default().plan(&mut hidden, &["B".into()]);
         assert!(plan.questions.is_empty());
         assert_eq!(only(&hidden).ages.reason(), Some("how old its oldest message is needs a user in account A"));
         let mut old = consumer(1, 500, 500);
         old.ages = Reading::known(Ages::default(), "n1", at(90));
         old.state = Reading::unknown(Why::Failed, "its leader is away").or_last(&old.state);
         let mut old = snapshot(vec![old]);
-        assert!(AgeReader::default().plan(&mut old, Some("A")).questions.is_empty());
+        assert!(AgeReader::default().plan(&mut old, &["A".into()]).questions.is_empty());
         assert_eq!((only(&old).ages.fresh(), only(&old).ages.reason()), (None, Some("its leader is away")));
     }
 }

@@ -29,7 +29,7 @@ struct Linted {
     streams: Vec<(Arc<str>, Arc<StreamConfig>)>,
     /// The durable ones; of others the lints know nothing.
     consumers: Vec<(Arc<str>, Arc<ConsumerConfig>)>,
-    workers: Vec<WorkerFact>,
+    workers: Vec<(String, WorkerFact)>,
 }
 
 impl Findings {
@@ -77,7 +77,8 @@ impl Linted {
         let streams = snapshot.known_streams().iter().map(|stream| (stream.account.clone(), stream.config.clone()));
         let durable = snapshot.known_consumers().filter(|consumer| consumer.config.is_durable());
         let consumers = durable.map(|consumer| (consumer.account.clone(), consumer.config.clone()));
-        Self { streams: streams.collect(), consumers: consumers.collect(), workers: snapshot.workers().collect() }
+        let workers = snapshot.workers().map(|(account, worker)| (account.to_owned(), worker));
+        Self { streams: streams.collect(), consumers: consumers.collect(), workers: workers.collect() }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use crate::{
     clock::Timestamp,
     presence::Presence,
-    snapshot::{Bucket, Entry, Reading, Snapshot},
+    snapshot::{Bucket, Entry, Reading, Watched},
 };
 
 /// How long an instance that fell silent is told of.
@@ -19,7 +19,7 @@ const FAREWELL: &str = "drain";
 
 /// Those that were there before `presence` and are not now, and did not say that they end. An instance that took the place of one of
 /// them, by its name or by starting after it in the same service, makes it forgotten. A bucket that was not read whole misses nobody anew.
-pub(super) fn after(last: &Snapshot, presence: &Reading<Bucket<Presence>>, now: Timestamp) -> Vec<Entry<Presence>> {
+pub(super) fn after(last: &Watched, presence: &Reading<Bucket<Presence>>, now: Timestamp) -> Vec<Entry<Presence>> {
     let Some(bucket) = presence.fresh() else {
         return last.gone.clone();
     };
@@ -84,7 +84,7 @@ mod tests {
     /// `a` and `b` wrote at second 5; what is missed when the bucket then reads `now`?
     fn check(now: &Reading<Bucket<Presence>>, second: u64, expected: &[&str]) {
         let contact = Contact::standing_since(at(0));
-        let mut last = Snapshot::before_the_first(contact, Duration::from_secs(2), at(0));
+        let mut last = Watched::before_the_first(contact);
         last.presence = read(vec![instance("a", 0, 5), instance("b", 0, 5)], &[]);
         let gone = after(&last, now, at(second));
         let names: Vec<&str> = gone.iter().map(|entry| entry.value.instance.as_str()).collect();

@@ -44,7 +44,7 @@ impl Judge {
                         .remove(&key)
                         .or_else(|| self.come_back(&key))
                         .unwrap_or_else(|| VecDeque::with_capacity(SAMPLES));
-                    let pulls = workers.get(&(consumer.stream.clone(), consumer.name.clone()));
+                    let pulls = workers.get(&key);
                     consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
                     self.windows.insert(key, window);
                 }
@@ -123,12 +123,16 @@ fn sample(consumer: &Consumer, state: &ConsumerState, stream: Option<&StreamStat
     }
 }
 
-/// What instances say of themselves, by the stream and the consumer that they pull from.
-fn workers(snapshot: &Snapshot) -> HashMap<(StreamName, ConsumerName), Vec<WorkerFact>> {
-    let mut workers: HashMap<(StreamName, ConsumerName), Vec<WorkerFact>> = HashMap::new();
-    let entries = snapshot.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
-    for worker in entries.flat_map(|entry| &entry.value.workers) {
-        workers.entry((worker.stream.clone(), worker.consumer.clone())).or_default().push(worker.into());
+/// What instances say of themselves, by the account, the stream and the consumer that they pull from.
+fn workers(snapshot: &Snapshot) -> HashMap<Key, Vec<WorkerFact>> {
+    let mut workers: HashMap<Key, Vec<WorkerFact>> = HashMap::new();
+    for watched in snapshot.watched() {
+        let Some(account) = &watched.name else { continue };
+        let entries = watched.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
+        for worker in entries.flat_map(|entry| &entry.value.workers) {
+            let key = (account.clone(), worker.stream.clone(), worker.consumer.clone());
+            workers.entry(key).or_default().push(worker.into());
+        }
     }
     workers
 }

@@ -21,7 +21,7 @@ use crate::{
     clock::Timestamp,
     dead_letter::{Place, Replayed},
     name::{ConsumerName, StreamName},
-    snapshot::{Advisories, Entry, Failures, Reading, Snapshot, Why},
+    snapshot::{Advisories, Entry, Reading, Snapshot, Stream, Why},
 };
 use book::{Book, counts, failures};
 
@@ -109,19 +109,21 @@ impl Ledger {
         Advisory { count, ..latest }
     }
 
-    /// Strikes out what is settled, by what `snapshot` says of the consumers of `account`, and writes into it what is left.
-    pub(super) fn write(&mut self, snapshot: &mut Snapshot, account: &str, since: Since, source: &Arc<str>) {
+    /// Strikes out what is settled, by what `snapshot` says of the consumers of `account`, and writes down there what is left of each; what
+    /// was told is answered.
+    pub(super) fn write(
+        &mut self,
+        snapshot: &mut Snapshot,
+        account: &str,
+        since: Since,
+        source: &Arc<str>,
+    ) -> Arc<Advisories> {
         let (now, round) = (snapshot.taken, snapshot.round);
         let is_whole = snapshot.streams.fresh().is_some();
         let mut seen = HashSet::new();
-        for stream in snapshot.streams.value_mut().into_iter().flat_map(|list| &mut list.rows) {
-            let is_ours = *account == *stream.account;
+        for stream in streams_mut(snapshot, account) {
             let made = stream.created;
             for consumer in stream.consumers.value_mut().into_iter().flat_map(|list| &mut list.rows) {
-                if !is_ours {
-                    consumer.failures = hidden(&consumer.account);
-                    continue;
-                }
                 let key = (consumer.stream.clone(), consumer.name.clone());
                 let book = self.books.get_mut(&key);
                 if let Some(book) = book {
@@ -141,19 +143,7 @@ impl Ledger {
         });
         let shown = shown.unwrap_or_else(|| Arc::new(self.show(account, since)));
         self.shown = Some(shown.clone());
-        snapshot.advisories = Reading::known(shown, source.clone(), now);
-    }
-
-    /// What is known stays as it was, since nothing new can be heard.
-    pub(super) fn go_stale(&self, snapshot: &mut Snapshot, account: &str) {
-        let reason = snapshot.app.reason.clone();
-        let rows = snapshot.streams.value_mut().into_iter().flat_map(|list| &mut list.rows);
-        for stream in rows.filter(|stream| *stream.account == *account) {
-            for consumer in stream.consumers.value_mut().into_iter().flat_map(|list| &mut list.rows) {
-                consumer.failures = Reading::unknown(Why::Failed, reason.as_str()).or_last(&consumer.failures);
-            }
-        }
-        snapshot.advisories = Reading::unknown(Why::Failed, reason).or_last(&snapshot.advisories);
+        shown
     }
 
     fn show(&self, account: &str, since: Since) -> Advisories {
@@ -169,13 +159,14 @@ impl Ledger {
         if self.books.values().all(|book| book.given_up.is_empty()) {
             return doubts;
         }
-        for stream in snapshot.known_streams().iter().filter(|stream| *stream.account == *account) {
+        for stream in snapshot.streams.value().map_or(&[][..], |list| list.in_account(account)) {
             for consumer in stream.consumers.value().map_or(&[][..], |list| &list.rows) {
                 let Some(book) = self.books.get(&(consumer.stream.clone(), consumer.name.clone())) else { continue };
                 let Some(state) = consumer.state.fresh() else { continue };
                 let unsure = book.exhausted().filter(|(_, given_up)| !given_up.is_there);
                 let is_in_doubt = !counts(consumer) || book.exhausted().count() as u64 > state.redelivered;
                 let unsure = unsure.filter(|_| is_in_doubt).map(|(sequence, _)| FirstFrom {
+                    account: stream.account.clone(),
                     stream: stream.name.clone(),
                     from: sequence,
                     patterns: vec![">".to_owned()],
@@ -221,14 +212,34 @@ impl Ledger {
     }
 }
 
-fn hidden(account: &str) -> Reading<Failures> {
-    Reading::unknown(Why::Hidden, format!("what it gave up needs a user in account {account}"))
+/// What is known of `account` stays as it was, since nothing new can be heard.
+pub(super) fn go_stale(snapshot: &mut Snapshot, account: &str, reason: &str) {
+    for stream in streams_mut(snapshot, account) {
+        for consumer in stream.consumers.value_mut().into_iter().flat_map(|list| &mut list.rows) {
+            consumer.failures = Reading::unknown(Why::Failed, reason).or_last(&consumer.failures);
+        }
+    }
+}
+
+/// Says of the consumers of all other accounts than these that what they gave up is not seen.
+pub(super) fn hide_others(snapshot: &mut Snapshot, accounts: &[Arc<str>]) {
+    let rows = snapshot.streams.value_mut().into_iter().flat_map(|list| &mut list.rows);
+    for stream in rows.filter(|stream| !accounts.contains(&stream.account)) {
+        for consumer in stream.consumers.value_mut().into_iter().flat_map(|list| &mut list.rows) {
+            let reason = format!("what it gave up needs a user in account {}", consumer.account);
+            consumer.failures = Reading::unknown(Why::Hidden, reason);
+        }
+    }
+}
+
+fn streams_mut<'a>(snapshot: &'a mut Snapshot, account: &str) -> &'a mut [Stream] {
+    snapshot.streams.value_mut().map_or(&mut [], |list| list.in_account_mut(account))
 }
 
 #[cfg(test)]
 mod tests {
     use super::{book::TERMINATED_TOLD, *};
-    use crate::snapshot::{Consumer, ConsumerConfig, ConsumerState, Verdict};
+    use crate::snapshot::{Consumer, ConsumerConfig, ConsumerState, Failures, Verdict};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
@@ -378,7 +389,13 @@ mod tests {
     #[test]
     fn what_its_stream_has_no_more_is_struck_out() {
         let mut ledger = ledger((1..=3).map(|id| told(id, Kind::Exhausted, 10)));
-        let ask = |from| FirstFrom { stream: "ORDERS".parse().unwrap(), from, patterns: Vec::new(), is_direct: true };
+        let ask = |from| FirstFrom {
+            account: "A".into(),
+            stream: "ORDERS".parse().unwrap(),
+            from,
+            patterns: Vec::new(),
+            is_direct: true,
+        };
         let answers = [
             First::Message { sequence: 1, stored: at(0) },
             First::Message { sequence: 4, stored: at(0) },

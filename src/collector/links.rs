@@ -1,158 +1,182 @@
-//! The connections of the collector: one to the account that it watches, one to the system account at the most.
+//! The connections of the collector: one to each account that it was given a user for, one to the system account at the most.
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::{join_all, select_all};
 use tokio::sync::watch;
 
+use super::line::Line;
 use crate::{
-    broker::{Answers, Broker, First, FirstFrom},
+    broker::{self, Answers, Broker, First, FirstFrom, System, Told},
     clock::Clock,
     config::NatsConfig,
     errors::ErrorChain,
-    nats::{self, ConnectError, Link, LinkState, Login},
-    snapshot::{Contact, Reading, RoundStats, Snapshot, Why},
+    nats::{self, ConnectError, Link, Login},
+    snapshot::{Contact, Reading, Snapshot, Why},
 };
 
 /// The name under which servers list our connections.
-const CLIENT_NAME: &str = "streamgauge observer";
+pub(super) const CLIENT_NAME: &str = "streamgauge observer";
 
 /// The connections, as far as they are open yet.
 #[derive(Debug)]
 pub(super) struct Links {
-    app: NatsConfig,
+    /// To the accounts, that of `--nats` first.
+    lines: Vec<Line>,
     system: Option<NatsConfig>,
-    clock: Clock,
-    broker: Option<Broker>,
-    link: Option<watch::Receiver<LinkState>>,
-    opened: watch::Sender<Option<Link>>,
-    /// What is said of the connection before it has ever stood.
-    before: Contact,
+    system_open: Option<System>,
     system_reason: String,
+    clock: Clock,
+    opened: watch::Sender<Option<Link>>,
 }
 
 impl Links {
     /// Reads the logins and opens nothing. Each connection attempt is a single one: the rounds are what tries again.
-    pub(super) fn new(app: NatsConfig, system: Option<NatsConfig>, clock: Clock) -> Result<Self, ConnectError> {
-        let login = Login::read(&app)?;
-        let before = Contact {
-            is_connected: false,
-            since: clock.now(),
-            reason: "connecting for the first time".to_owned(),
-            url: login.shown_url(),
-            user: login.shown_user(),
-            server: None,
-        };
-        let once = |config: NatsConfig| NatsConfig { nats_wait: 0, ..config };
+    pub(super) fn new(
+        app: NatsConfig,
+        others: Vec<NatsConfig>,
+        system: Option<NatsConfig>,
+        clock: Clock,
+    ) -> Result<Self, ConnectError> {
+        let servers = Login::read(&app)?;
+        let is_alone = others.is_empty();
+        let others = others.into_iter().map(|other| servers.lend_servers(other));
+        let lines = std::iter::once(app).chain(others).map(|config| Line::new(config, is_alone, clock.clone()));
         Ok(Self {
-            app: once(app),
+            lines: lines.collect::<Result<_, _>>()?,
             system: system.map(once),
-            clock,
-            broker: None,
-            link: None,
-            opened: watch::Sender::new(None),
-            before,
+            system_open: None,
             system_reason: String::new(),
+            clock,
+            opened: watch::Sender::new(None),
         })
     }
 
-    /// Opens what is not open yet. A server that does not answer is no error.
+    /// Opens what is not open yet. A server that does not answer is no error, and a refused login is none as long as there is another.
     pub(super) async fn connect(&mut self) -> Result<(), ConnectError> {
-        if self.broker.is_none() {
-            self.broker = self.connect_app().await?;
-            if let Some(broker) = &self.broker {
-                self.link = Some(broker.app().link.watch());
-                self.opened.send_replace(Some(broker.app().link.clone()));
-            }
+        let failed: Vec<ConnectError> =
+            join_all(self.lines.iter_mut().map(Line::connect)).await.into_iter().filter_map(Result::err).collect();
+        let has_any = self.lines.iter().any(Line::may_open);
+        if let Some(error) = failed.into_iter().find(|error| !has_any || is_setting(error)) {
+            return Err(error);
         }
-        let Some(broker) = &mut self.broker else { return Ok(()) };
-        broker.learn_account().await;
-        let Some(system) = &self.system else { return Ok(()) };
-        if broker.has_system() {
+        if self.opened.borrow().is_none()
+            && let Some(broker) = self.lines.first().and_then(Line::broker)
+        {
+            self.opened.send_replace(Some(broker.connection().link.clone()));
+        }
+        self.no_account_twice()?;
+        self.connect_system().await
+    }
+
+    async fn connect_system(&mut self) -> Result<(), ConnectError> {
+        let Some(system) = self.system.as_ref().filter(|_| self.system_open.is_none()) else { return Ok(()) };
+        if self.brokers().next().is_none() {
             return Ok(());
         }
         match nats::connect(system, CLIENT_NAME, &self.clock).await {
-            Ok(connection) => broker.set_system(connection),
+            Ok(connection) => self.system_open = Some(System::new(connection, self.clock.clone())),
             Err(error) if error.is_transient() => self.system_reason = ErrorChain(&error).to_string(),
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    async fn connect_app(&mut self) -> Result<Option<Broker>, ConnectError> {
-        match nats::connect(&self.app, CLIENT_NAME, &self.clock).await {
-            Ok(connection) => Ok(Some(Broker::new(connection, self.clock.clone()))),
-            Err(error) if error.is_transient() => {
-                self.before.reason = ErrorChain(&error).to_string();
-                Ok(None)
+    /// Two users of one account would show each of its streams twice.
+    fn no_account_twice(&self) -> Result<(), ConnectError> {
+        for (place, line) in self.lines.iter().enumerate() {
+            let Some(account) = line.account() else { continue };
+            if let Some(first) = self.lines[..place].iter().find(|first| first.account() == Some(account)) {
+                let (first, second) = (first.user(), line.user());
+                return Err(ConnectError::SameAccount { account: account.to_string(), first, second });
             }
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
-    /// The connection to the watched account, once it was opened.
+    /// The connection to the account of `--nats`, once it was opened.
     pub(super) fn opened(&self) -> watch::Receiver<Option<Link>> {
         self.opened.subscribe()
     }
 
     /// Who asks the system account, where there is a connection to it.
     pub(super) fn system_user(&self) -> Option<&str> {
-        let broker = self.broker.as_ref().filter(|broker| broker.has_system())?;
-        Some(broker.system_user().unwrap_or("nobody in particular"))
+        let system = self.system_open.as_ref()?;
+        Some(system.user().unwrap_or("nobody in particular"))
     }
 
-    /// Whether the connection to the watched account stands.
+    /// Whether any connection to an account stands.
     pub(super) fn is_connected(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| link.borrow().is_connected)
+        self.lines.iter().any(Line::is_connected)
     }
 
-    /// The connection to the watched account as it is now.
-    pub(super) fn contact(&self) -> Contact {
-        self.broker.as_ref().map_or_else(|| self.before.clone(), Broker::contact)
+    /// The connections to the accounts as they are now, that of `--nats` first.
+    pub(super) fn contacts(&self) -> Vec<Contact> {
+        self.lines.iter().map(Line::contact).collect()
     }
 
-    /// Asks everything, and stops asking when the connection goes.
+    /// The same, each with the name of its account if that is known.
+    pub(super) fn lines(&self) -> Vec<(Contact, Option<Arc<str>>)> {
+        self.lines.iter().map(|line| (line.contact(), line.account().cloned())).collect()
+    }
+
+    /// The names of the accounts, as far as they are known, in the same order.
+    pub(super) fn names(&self) -> Vec<Option<Arc<str>>> {
+        self.lines.iter().map(|line| line.account().cloned()).collect()
+    }
+
+    /// Asks everything. Where a connection goes meanwhile, what was asked over it stays unknown.
     pub(super) async fn ask_all(&mut self, last: &Arc<Snapshot>, within: Duration) -> Answers {
-        let (Some(broker), Some(link)) = (&mut self.broker, &self.link) else {
-            return nothing("NATS has not answered yet");
-        };
-        let mut link = link.clone();
-        let answers = tokio::select! {
-            answers = broker.ask_all(Some(last), within) => answers,
-            _ = link.wait_for(|state| !state.is_connected) => return nothing("the connection to NATS is lost"),
-        };
+        let brokers: Vec<&Broker> = self.lines.iter().filter_map(Line::broker).collect();
+        if brokers.is_empty() {
+            return nothing(self.lines.len());
+        }
+        let mut answers = broker::look(self.system_open.as_mut(), &brokers, Some(last), within).await;
+        let mut told = answers.accounts.into_iter();
+        let of_each = self.lines.iter().map(|line| match line.broker() {
+            Some(_) => told.next().unwrap_or_else(|| Told::nothing(NOT_YET)),
+            None => Told::nothing(&line.contact().reason),
+        });
+        answers.accounts = of_each.collect();
         self.explain_servers(answers)
     }
 
-    /// Who asks, once a connection was opened.
-    pub(super) fn broker(&self) -> Option<&Broker> {
-        self.broker.as_ref()
+    /// The open connection to the account at `place`.
+    pub(super) fn broker(&self, place: usize) -> Option<&Broker> {
+        self.lines.get(place)?.broker()
+    }
+
+    /// The open connections to accounts.
+    fn brokers(&self) -> impl Iterator<Item = &Broker> {
+        self.lines.iter().filter_map(Line::broker)
     }
 
     /// A server told that a stream or consumer was changed.
     pub(super) fn configs_changed(&mut self) {
-        if let Some(broker) = &mut self.broker {
-            broker.configs_changed();
+        if let Some(system) = &mut self.system_open {
+            system.configs_changed();
         }
     }
 
     /// Messages sent, and bytes both ways, since the connections were opened.
     pub(super) fn traffic(&self) -> (u64, u64) {
-        self.broker.as_ref().map_or((0, 0), Broker::traffic)
+        let all = self.brokers().map(Broker::traffic).chain(self.system_open.as_ref().map(System::traffic));
+        all.fold((0, 0), |(messages, bytes), (sent, moved)| (messages + sent, bytes + moved))
     }
 
-    /// The account that is watched, once a connection to it was opened.
-    pub(super) fn account(&self) -> Option<&str> {
-        self.broker.as_ref().map(|broker| &**broker.account())
-    }
-
-    /// Reads where messages begin, and stops when the connection goes.
+    /// Reads where messages begin, each question over the connection to its account.
     pub(super) async fn first(&self, questions: &[FirstFrom], within: Duration) -> Vec<First> {
-        let (Some(broker), Some(link)) = (&self.broker, &self.link) else { return Vec::new() };
-        let mut link = link.clone();
-        tokio::select! {
-            answers = broker.first(questions, within) => answers,
-            _ = link.wait_for(|state| !state.is_connected) => Vec::new(),
+        let mut answers = vec![First::Unanswered; questions.len()];
+        let of_account = self.brokers().map(async |broker| {
+            let is_its = |(_, question): &(usize, &FirstFrom)| broker.account() == Some(&question.account);
+            let (places, asked): (Vec<usize>, Vec<FirstFrom>) =
+                questions.iter().enumerate().filter(is_its).map(|(place, question)| (place, question.clone())).unzip();
+            (places, broker.first(&asked, within).await)
+        });
+        for (places, told) in join_all(of_account).await {
+            places.into_iter().zip(told).for_each(|(place, answer)| answers[place] = answer);
         }
+        answers
     }
 
     /// A system user was given and its connection does not come about: that is another gap than having none.
@@ -163,27 +187,29 @@ impl Links {
         answers
     }
 
-    /// Resolves when the connection to the watched account comes or goes; never before it was opened.
+    /// Resolves when a connection to an account comes or goes; never before one was opened.
     pub(super) async fn changed(&mut self) {
-        let heard = match &mut self.link {
-            Some(link) => link.changed().await.is_ok(),
-            None => false,
-        };
-        if !heard {
-            std::future::pending().await
-        }
+        select_all(self.lines.iter_mut().map(|line| Box::pin(line.changed()))).await;
     }
 }
 
-fn nothing(reason: &str) -> Answers {
+/// One attempt, and no waiting for another.
+pub(super) fn once(config: NatsConfig) -> NatsConfig {
+    NatsConfig { nats_wait: 0, ..config }
+}
+
+/// Whether somebody has to change a setting before anything else makes sense.
+fn is_setting(error: &ConnectError) -> bool {
+    matches!(error, ConnectError::File { .. } | ConnectError::Address { .. })
+}
+
+const NOT_YET: &str = "NATS has not answered yet";
+
+fn nothing(accounts: usize) -> Answers {
     Answers {
-        account: Reading::unknown(Why::Failed, reason),
-        servers: Reading::unknown(Why::Failed, reason),
-        streams: Reading::unknown(Why::Failed, reason),
-        presence: Reading::unknown(Why::Failed, reason),
-        records: Reading::unknown(Why::Failed, reason),
-        dead_letters: Reading::unknown(Why::Failed, reason),
-        faults: Reading::unknown(Why::Failed, reason),
-        stats: RoundStats::default(),
+        servers: Reading::unknown(Why::Failed, NOT_YET),
+        streams: Reading::unknown(Why::Failed, NOT_YET),
+        accounts: vec![Told::nothing(NOT_YET); accounts],
+        stats: crate::snapshot::RoundStats::default(),
     }
 }

@@ -1,18 +1,15 @@
-//! Hears what servers tell unasked, reads what a stream has kept of it, and keeps the ledger of both.
+//! Hears what servers tell unasked in one account, reads what a stream has kept of it, and keeps the ledger of both.
 
 use std::{sync::Arc, time::Duration};
 
-use super::{
-    ledger::{Ledger, Since},
-    links::Links,
-};
+use super::ledger::{self, Ledger, Since};
 use crate::{
     advisory::{self, Advisory, Kind},
     broker::{Broker, Heard, LetterCounts},
     clock::{Clock, Timestamp},
     dead_letter,
     errors::ErrorChain,
-    snapshot::{Snapshot, Stream},
+    snapshot::{Advisories, Contact, Reading, Snapshot, Stream, Why},
 };
 
 /// What reading stored advisories, and looking messages up, may each add to a round.
@@ -50,10 +47,10 @@ struct Mark {
 
 impl Listener {
     /// Begins to listen, once there is a connection.
-    pub(super) async fn listen(&mut self, links: &Links, clock: &Clock) {
-        let Some(broker) = links.broker() else { return };
+    pub(super) async fn listen(&mut self, broker: &Broker, clock: &Clock) {
+        let Some(account) = broker.account() else { return };
         if let Some(heard) = &mut self.heard {
-            heard.is_of(broker.account());
+            heard.is_of(account);
             return;
         }
         match broker.listen().await {
@@ -81,26 +78,32 @@ impl Listener {
         std::mem::take(&mut self.has_changed)
     }
 
-    /// Writes into `next` what is known by now.
-    pub(super) async fn write(&mut self, next: &mut Snapshot, links: &Links) {
-        let (Some(broker), Some(heard), Some(since)) = (links.broker(), &mut self.heard, self.since) else { return };
+    /// Writes into `next` what is known by now of the account that `broker` asks, and answers what was told in it.
+    pub(super) async fn write(
+        &mut self,
+        next: &mut Snapshot,
+        contact: &Contact,
+        broker: &Broker,
+    ) -> Reading<Arc<Advisories>> {
+        let (Some(account), Some(heard), Some(since)) = (broker.account(), &mut self.heard, self.since) else {
+            return Reading::not_yet();
+        };
         for advisory in std::iter::from_fn(|| heard.next_now()).take(AT_ONCE) {
             self.has_changed |= advisory.kind == Kind::Updated;
             self.ledger.note(advisory, next.round);
         }
-        let account = broker.account();
-        if !next.app.is_connected {
-            self.ledger.go_stale(next, account);
-            return;
+        if !contact.is_connected {
+            ledger::go_stale(next, account, &contact.reason);
+            return Reading::unknown(Why::Failed, contact.reason.as_str());
         }
         // What was told while the connection was away went by unheard.
-        let heard_since = since.max(next.app.since);
+        let heard_since = since.max(contact.since);
         self.since = Some(heard_since);
-        self.read_stored(broker, next).await;
-        self.follow_up(broker, next).await;
+        self.read_stored(account, broker, next).await;
+        self.follow_up(account, broker, next).await;
         let doubts = self.ledger.doubts(next, account);
         if !doubts.is_empty() {
-            let answers = links.first(&doubts, LIMIT).await;
+            let answers = broker.first(&doubts, LIMIT).await;
             self.ledger.look_up(&doubts, &answers);
         }
         let since = Since { heard: heard_since, stored: self.stored.map(|mark| mark.since) };
@@ -108,14 +111,15 @@ impl Listener {
             Some(_) => format!("stream {}", advisory::STREAM).into(),
             None => "advisories heard".into(),
         };
-        self.ledger.write(next, account, since, &source);
+        let told = self.ledger.write(next, account, since, &source);
+        Reading::known(told, source, next.taken)
     }
 
     /// Reads what became of messages that were given up, where that may have changed.
-    async fn follow_up(&mut self, broker: &Broker, next: &Snapshot) {
+    async fn follow_up(&mut self, account: &str, broker: &Broker, next: &Snapshot) {
         let Some(streams) = next.streams.fresh() else { return };
         let find = |name: &str| {
-            let stream = streams.of(broker.account(), name)?;
+            let stream = streams.of(account, name)?;
             stream.state.fresh().map(|held| (stream.created, held.last_sequence, held.messages))
         };
         let letters = find(dead_letter::STREAM);
@@ -142,9 +146,9 @@ impl Listener {
     }
 
     /// Reads what the stream of advisories took since it was last read.
-    async fn read_stored(&mut self, broker: &Broker, next: &Snapshot) {
+    async fn read_stored(&mut self, account: &str, broker: &Broker, next: &Snapshot) {
         let Some(streams) = next.streams.fresh() else { return };
-        let Some(stream) = streams.of(broker.account(), advisory::STREAM) else {
+        let Some(stream) = streams.of(account, advisory::STREAM) else {
             self.stored = None;
             return;
         };

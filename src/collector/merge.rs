@@ -1,34 +1,51 @@
 //! Puts the answers of a round together with what the rounds before had found: what was not answered this time is stale, not gone.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::{gone, trend};
 use crate::{
-    broker::Answers,
+    broker::{Answers, Told},
     clock::Timestamp,
-    snapshot::{Consumer, ConsumerState, Contact, Fact, Listing, NewLeader, Reading, Snapshot, Stream, Verdict, Why},
+    snapshot::{
+        Consumer, ConsumerState, Contact, Fact, Listing, NewLeader, Reading, Snapshot, Stream, Verdict, Watched, Why,
+    },
 };
 
-/// The snapshot that follows `last`.
-pub(super) fn merge(last: &Snapshot, app: Contact, answers: Answers, now: Timestamp) -> Snapshot {
+/// A connection as it is now, and the name of its account if that is known.
+pub(super) type Line = (Contact, Option<Arc<str>>);
+
+/// The snapshot that follows `last`. Connections and answers are in the order of its accounts.
+pub(super) fn merge(last: &Snapshot, lines: Vec<Line>, answers: Answers, now: Timestamp) -> Snapshot {
+    let of_each = last.watched().zip(lines).zip(answers.accounts);
+    let mut watched = of_each.map(|((last, line), told)| account(last, line, told, now));
     Snapshot {
         round: last.round + 1,
         taken: now,
         interval: last.interval,
-        app,
-        account: answers.account.or_last(&last.account),
+        app: watched.next().unwrap_or_else(|| last.app.clone()),
+        others: watched.collect(),
         servers: answers.servers.or_last(&last.servers),
         streams: streams(answers.streams, &last.streams),
-        gone: gone::after(last, &answers.presence, now),
-        presence: answers.presence.or_last(&last.presence),
         probes: last.probes.clone(),
         asked_probes: last.asked_probes.clone(),
-        records: answers.records.or_last(&last.records),
-        dead_letters: answers.dead_letters.or_last(&last.dead_letters),
-        advisories: last.advisories.clone(),
-        faults: answers.faults.or_last(&last.faults),
         findings: Vec::new(),
         stats: answers.stats,
+    }
+}
+
+/// What an account told, over what was known of it.
+fn account(last: &Watched, (contact, name): Line, told: Told, now: Timestamp) -> Watched {
+    Watched {
+        name,
+        contact,
+        unlisted: told.unlisted,
+        used: told.used.or_last(&last.used),
+        gone: gone::after(last, &told.presence, now),
+        presence: told.presence.or_last(&last.presence),
+        records: told.records.or_last(&last.records),
+        dead_letters: told.dead_letters.or_last(&last.dead_letters),
+        advisories: last.advisories.clone(),
+        faults: told.faults.or_last(&last.faults),
     }
 }
 
@@ -223,17 +240,13 @@ mod tests {
         }
     }
 
+    fn line(since: Timestamp) -> Vec<Line> {
+        vec![(Contact::standing_since(since), Some("A".into()))]
+    }
+
     fn answers(streams: Reading<Listing<Stream>>) -> Answers {
-        Answers {
-            account: Reading::not_yet(),
-            servers: Reading::not_yet(),
-            streams,
-            presence: Reading::not_yet(),
-            records: Reading::not_yet(),
-            dead_letters: Reading::not_yet(),
-            faults: Reading::not_yet(),
-            stats: RoundStats::default(),
-        }
+        let (servers, accounts) = (Reading::not_yet(), vec![Told::nothing("not asked")]);
+        Answers { servers, streams, accounts, stats: RoundStats::default() }
     }
 
     fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {
@@ -247,9 +260,9 @@ mod tests {
         let born = clock.now();
         let before = Snapshot::before_the_first(Contact::standing_since(born), Duration::from_secs(2), born);
         let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
-        let first = merge(&before, Contact::standing_since(born), listed(vec![row], &[], born), born);
+        let first = merge(&before, line(born), listed(vec![row], &[], born), born);
         clock.advance(Duration::from_secs(2));
-        merge(&first, Contact::standing_since(clock.now()), second(born, clock.now()), clock.now())
+        merge(&first, line(clock.now()), second(born, clock.now()), clock.now())
     }
 
     fn only_stream(snapshot: &Snapshot) -> &Stream {
@@ -291,12 +304,12 @@ mod tests {
         let born = clock.now();
         let before = Snapshot::before_the_first(Contact::standing_since(born), Duration::from_secs(2), born);
         let row = stream_row(10, vec![consumer_row("reserve", 4, born, born)], born, born);
-        let mut last = merge(&before, Contact::standing_since(born), listed(vec![row], &[], born), born);
+        let mut last = merge(&before, line(born), listed(vec![row], &[], born), born);
         let mut pending = Vec::new();
         for (leader, follow) in leaders {
             clock.advance(Duration::from_secs(2));
             let now = clock.now();
-            last = merge(&last, Contact::standing_since(now), led_by(leader, *follow, born, now), now);
+            last = merge(&last, line(now), led_by(leader, *follow, born, now), now);
             let state = &last.known_consumers().next().unwrap().state;
             let said = state.value().unwrap().pending;
             assert_eq!(state.reason(), (said == 3).then_some(NEW_LEADER));

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     clock::Timestamp,
     presence::{INTERVAL, Presence},
-    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot},
+    snapshot::{AskedProbe, Entry, ProbePast, Probed, Snapshot, Watched},
 };
 
 /// Rounds that are remembered: a quarter of an hour at the usual interval. One takes a byte for each of some thousand instances at most.
@@ -18,7 +18,7 @@ const ROUNDS: usize = 90;
 #[derive(Debug, Default)]
 pub(super) struct Probes {
     rounds: VecDeque<Timestamp>,
-    said: BTreeMap<String, VecDeque<Probed>>,
+    said: BTreeMap<(String, String), VecDeque<Probed>>,
 }
 
 impl Probes {
@@ -26,14 +26,12 @@ impl Probes {
     pub(super) fn look(&mut self, snapshot: &mut Snapshot) {
         push(&mut self.rounds, snapshot.taken);
         let mut before = std::mem::take(&mut self.said);
-        let is_fresh = snapshot.presence.fresh().is_some();
-        let here = snapshot.presence.value().map_or(&[][..], |bucket| &bucket.entries);
-        let here = here
-            .iter()
-            .map(|entry| (entry.key.clone(), if is_fresh { said(entry, snapshot.taken) } else { Probed::Unknown }));
-        let gone = snapshot.gone.iter().map(|entry| (entry.key.clone(), Probed::Unknown));
-        let asked = snapshot.asked_probes.iter().map(|probe| (probe.key(), answered(probe)));
-        for (key, probed) in here.chain(gone).chain(asked) {
+        let told = snapshot.watched().flat_map(|watched| {
+            let told = of_account(watched, snapshot.taken);
+            told.map(|(key, probed)| ((watched.name().to_owned(), key), probed))
+        });
+        let asked = snapshot.asked_probes.iter().map(|probe| ((String::new(), probe.key()), answered(probe)));
+        for (key, probed) in told.chain(asked) {
             let mut past = before.remove(&key).unwrap_or_default();
             push(&mut past, probed);
             self.said.insert(key, past);
@@ -45,6 +43,15 @@ impl Probes {
         let said = self.said.iter().map(|(key, past)| (key.clone(), past.iter().copied().collect()));
         ProbePast { rounds: self.rounds.iter().copied().collect(), said: said.collect() }
     }
+}
+
+/// What the instances of an account said, by their keys.
+fn of_account(watched: &Watched, now: Timestamp) -> impl Iterator<Item = (String, Probed)> {
+    let is_fresh = watched.presence.fresh().is_some();
+    let here = watched.presence.value().map_or(&[][..], |bucket| &bucket.entries);
+    let here =
+        here.iter().map(move |entry| (entry.key.clone(), if is_fresh { said(entry, now) } else { Probed::Unknown }));
+    here.chain(watched.gone.iter().map(|entry| (entry.key.clone(), Probed::Unknown)))
 }
 
 fn push<T>(past: &mut VecDeque<T>, newest: T) {
@@ -89,6 +96,10 @@ mod tests {
         snapshot::{Bucket, Contact, Reading, Why},
     };
 
+    fn key(of: &str) -> (String, String) {
+        (String::new(), of.to_owned())
+    }
+
     fn at(second: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
     }
@@ -106,7 +117,7 @@ mod tests {
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), at(second));
         let bucket =
             |entries| Bucket { entries, deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
-        snapshot.presence = match presence {
+        snapshot.app.presence = match presence {
             Some(entries) => Reading::known(bucket(entries), "bucket presence", at(second)),
             None => Reading::unknown(Why::Failed, "lost"),
         };
@@ -130,12 +141,12 @@ mod tests {
             let mut snapshot = round(second, Some(entries));
             probes.look(&mut snapshot);
             expected.push((at(second), probed));
-            assert_eq!(snapshot.probes.of("a").collect::<Vec<_>>(), expected);
+            assert_eq!(snapshot.probes.of("", "a").collect::<Vec<_>>(), expected);
         }
         let mut late = round(16, Some(vec![instance("a", 4, WELL), instance("b", 15, WELL)]));
         probes.look(&mut late);
-        assert_eq!(late.probes.of("a").next_back(), Some((at(16), Probed::Unknown)), "it has not written for long");
-        assert_eq!(late.probes.of("b").collect::<Vec<_>>(), [(at(5), Probed::Ready), (at(16), Probed::Ready)]);
+        assert_eq!(late.probes.of("", "a").next_back(), Some((at(16), Probed::Unknown)), "it has not written for long");
+        assert_eq!(late.probes.of("", "b").collect::<Vec<_>>(), [(at(5), Probed::Ready), (at(16), Probed::Ready)]);
     }
 
     #[test]
@@ -143,12 +154,13 @@ mod tests {
         let mut probes = Probes::default();
         probes.look(&mut round(1, Some(vec![instance("a", 1, WELL)])));
         let mut gone = round(2, Some(Vec::new()));
-        gone.gone = vec![instance("a", 1, WELL)];
+        gone.app.gone = vec![instance("a", 1, WELL)];
         probes.look(&mut gone);
-        assert_eq!(gone.probes.said["a"], [Probed::Ready, Probed::Unknown]);
-        let mut unread = Snapshot { gone: gone.gone.clone(), ..round(3, None) };
+        assert_eq!(gone.probes.said[&key("a")], [Probed::Ready, Probed::Unknown]);
+        let mut unread = round(3, None);
+        unread.app.gone.clone_from(&gone.app.gone);
         probes.look(&mut unread);
-        assert_eq!(unread.probes.said["a"].last(), Some(&Probed::Unknown), "nobody was heard in this round");
+        assert_eq!(unread.probes.said[&key("a")].last(), Some(&Probed::Unknown), "nobody was heard in this round");
         let mut forgotten = round(4, Some(Vec::new()));
         probes.look(&mut forgotten);
         assert!(forgotten.probes.said.is_empty(), "{:?}", forgotten.probes);
@@ -165,8 +177,8 @@ mod tests {
             snapshot = Snapshot { asked_probes, ..round(1, Some(vec![instance("a", 1, WELL)])) };
             probes.look(&mut snapshot);
         }
-        assert_eq!(snapshot.probes.said["=a"], [Probed::Ready, Probed::NotReady, Probed::Unknown]);
-        assert_eq!(snapshot.probes.said["a"], [Probed::Ready; 3]);
+        assert_eq!(snapshot.probes.said[&key("=a")], [Probed::Ready, Probed::NotReady, Probed::Unknown]);
+        assert_eq!(snapshot.probes.said[&key("a")], [Probed::Ready; 3]);
     }
 
     #[test]
@@ -177,7 +189,7 @@ mod tests {
             last = round(second, Some(vec![instance("a", second, WELL)]));
             probes.look(&mut last);
         }
-        assert_eq!((last.probes.rounds.len(), last.probes.of("a").count()), (ROUNDS, ROUNDS));
-        assert_eq!(last.probes.of("a").next(), Some((at(6), Probed::Ready)));
+        assert_eq!((last.probes.rounds.len(), last.probes.of("", "a").count()), (ROUNDS, ROUNDS));
+        assert_eq!(last.probes.of("", "a").next(), Some((at(6), Probed::Ready)));
     }
 }

@@ -1,8 +1,8 @@
-//! Series of what the watched account has used of what it may.
+//! Series of the watched accounts: whether the connection to each stands, and what it has used of what it may.
 
 use super::text::{Text, Value, labels};
 use crate::{
-    snapshot::{Snapshot, TierUse},
+    snapshot::{Snapshot, TierUse, Watched},
     telemetry::metrics::{Family, Kind},
 };
 
@@ -35,17 +35,30 @@ const COLUMNS: &[Column] = &[
     column("streamgauge_account_consumers_limit", "Consumers that the account may have.", |used| used.consumers_limit),
 ];
 
+const CONNECTED: Family = Family {
+    name: "streamgauge_account_connected",
+    kind: Kind::Gauge,
+    labels: &["account", "user"],
+    help: "1 while the connection to an account stands that a user was given for, else 0; `account` is empty until its name is known.",
+};
+
 pub(super) fn families() -> Vec<Family> {
-    COLUMNS.iter().map(|column| column.family).collect()
+    std::iter::once(CONNECTED).chain(COLUMNS.iter().map(|column| column.family)).collect()
 }
 
 pub(super) fn write(text: &mut Text, snapshot: &Snapshot) {
-    let account = snapshot.account.fresh();
-    let rows = account.into_iter().flat_map(|account| account.parts().map(|part| (&account.name, part)));
+    text.family(&CONNECTED, snapshot.watched().map(connected));
+    let accounts = snapshot.watched().filter_map(|watched| watched.used.fresh());
+    let rows = accounts.flat_map(|account| account.parts().map(move |part| (&account.name, part)));
     let rows: Vec<(String, &TierUse)> = rows
         .map(|(account, (tier, used))| (labels(&[("account", account), ("tier", tier.unwrap_or_default())]), used))
         .collect();
     for Column { family, value } in COLUMNS {
         text.family(family, rows.iter().filter_map(|(labels, used)| Some((labels, Value::from(value(used)?)))));
     }
+}
+
+fn connected(watched: &Watched) -> (String, Value) {
+    let user = watched.contact.user.as_deref().unwrap_or_default();
+    (labels(&[("account", watched.name()), ("user", user)]), watched.contact.is_connected.into())
 }

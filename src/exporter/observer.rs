@@ -30,7 +30,7 @@ const STALE: Family = gauge(
 );
 const DEAD_LETTERS: Family = gauge(
     "streamgauge_dead_letters_stored",
-    &[],
+    &["account"],
     "Messages that workers gave up and whose copies are kept; absent where there is no stream of dead letters.",
 );
 const ROUNDS: Family = Family {
@@ -138,7 +138,9 @@ pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
     text.family(&FINDINGS, by_severity(snapshot).into_iter());
     text.family(&CHECK_FINDINGS, by_check(snapshot).into_iter());
     text.family(&STALE, stale(snapshot).into_iter());
-    text.single(&DEAD_LETTERS, snapshot.dead_letters.fresh().map(|letters| letters.total.into()));
+    let letters = snapshot.watched().filter_map(|watched| Some((watched, watched.dead_letters.fresh()?)));
+    let letters = letters.map(|(watched, letters)| (labels(&[("account", watched.name())]), letters.total.into()));
+    text.family(&DEAD_LETTERS, letters);
 }
 
 fn by_severity(snapshot: &Snapshot) -> Vec<(String, Value)> {

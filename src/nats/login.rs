@@ -75,6 +75,22 @@ impl Login {
         }
     }
 
+    /// `other` with these servers, and with what they are known by, where it says neither an address nor a context of its own.
+    #[must_use]
+    pub fn lend_servers(&self, other: NatsConfig) -> NatsConfig {
+        if other.url.is_some() || other.context.is_some() {
+            return other;
+        }
+        let (certificate, key) = self.certificate.clone().unzip();
+        NatsConfig {
+            url: Some(self.shown_url()),
+            tls_ca: other.tls_ca.or(self.ca.clone()),
+            tls_cert: other.tls_cert.or(certificate),
+            tls_key: other.tls_key.or(key),
+            ..other
+        }
+    }
+
     /// The servers, secrets taken out.
     pub fn shown_url(&self) -> String {
         self.urls.join(",")

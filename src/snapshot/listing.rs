@@ -1,6 +1,6 @@
 //! A list that servers put together, and what nobody gave an account of.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Range, sync::Arc};
 
 use crate::snapshot::Stream;
 
@@ -17,6 +17,24 @@ impl Listing<Stream> {
     /// The stream of this name in `account`.
     pub fn of(&self, account: &str, name: &str) -> Option<&Stream> {
         self.rows.iter().find(|stream| *stream.account == *account && stream.name.as_str() == name)
+    }
+
+    /// The streams of an account.
+    pub fn in_account(&self, account: &str) -> &[Stream] {
+        &self.rows[self.places_of(account)]
+    }
+
+    /// The same, to be changed.
+    pub fn in_account_mut(&mut self, account: &str) -> &mut [Stream] {
+        let places = self.places_of(account);
+        &mut self.rows[places]
+    }
+
+    /// The rows are in order, so those of one account stand together.
+    fn places_of(&self, account: &str) -> Range<usize> {
+        let first = self.rows.partition_point(|stream| *stream.account < *account);
+        let those = self.rows[first..].partition_point(|stream| *stream.account == *account);
+        first..first + those
     }
 }
 

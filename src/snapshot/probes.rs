@@ -9,8 +9,9 @@ use crate::clock::Timestamp;
 pub struct ProbePast {
     /// When each round ended, the newest last.
     pub rounds: Vec<Timestamp>,
-    /// What was said, by the instance's key, the newest last; fewer than rounds where it was seen later.
-    pub said: BTreeMap<String, Vec<Probed>>,
+    /// What was said, by the account and the instance's key, the newest last; fewer than rounds where it was seen later. Probes that the
+    /// operator named are in no account.
+    pub said: BTreeMap<(String, String), Vec<Probed>>,
 }
 
 /// What an instance's probes said in one round.
@@ -27,9 +28,9 @@ pub enum Probed {
 }
 
 impl ProbePast {
-    /// What an instance said, each with the time of the round, the newest last.
-    pub fn of(&self, key: &str) -> impl DoubleEndedIterator<Item = (Timestamp, Probed)> + Clone {
-        let said = self.said.get(key).map_or(&[][..], Vec::as_slice);
+    /// What an instance of an account said, each with the time of the round, the newest last.
+    pub fn of(&self, account: &str, key: &str) -> impl DoubleEndedIterator<Item = (Timestamp, Probed)> + Clone {
+        let said = self.said.get(&(account.to_owned(), key.to_owned())).map_or(&[][..], Vec::as_slice);
         let skipped = self.rounds.len().saturating_sub(said.len());
         self.rounds.iter().skip(skipped).copied().zip(said.iter().copied())
     }

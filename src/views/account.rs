@@ -1,4 +1,4 @@
-//! What the watched account has used of what it may.
+//! What each watched account has used of what it may.
 
 use askama::{Template, filters::HtmlSafe};
 
@@ -7,12 +7,13 @@ use super::{
     pieces::{Gap, Stamp},
     used::Used,
 };
-use crate::snapshot::TierUse;
+use crate::snapshot::{TierUse, Watched};
 
 /// The account's limits, each as a bar.
 #[derive(Template)]
 #[template(path = "parts/account.html")]
 pub(super) struct AccountPanel {
+    id: String,
     name: String,
     gap: Option<Gap>,
     stamp: Option<Stamp>,
@@ -28,15 +29,24 @@ struct Part {
 }
 
 impl AccountPanel {
-    pub(super) fn of(look: &Look<'_>) -> Self {
-        let reading = &look.snapshot.account;
+    /// One for each account.
+    pub(super) fn all(look: &Look<'_>) -> Vec<Self> {
+        look.snapshot.watched().map(|watched| Self::of(watched, look)).collect()
+    }
+
+    fn of(watched: &Watched, look: &Look<'_>) -> Self {
+        let reading = &watched.used;
         let account = reading.value();
         let part = |(tier, used): (Option<&str>, &TierUse)| Part {
             tier: tier.map(format::cut),
             lines: lines(used, tier.is_some()),
         };
         Self {
-            name: account.map(|account| format::cut(&account.name)).unwrap_or_default(),
+            id: look.anchor(watched, "account"),
+            name: match account {
+                Some(account) => format::cut(&format!("account {}", account.name)),
+                None => look.account_of(watched).unwrap_or_default(),
+            },
             gap: Gap::of(reading, "account's limits"),
             stamp: Stamp::of(reading, look),
             parts: account.into_iter().flat_map(|account| account.parts().map(part)).collect(),

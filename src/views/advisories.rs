@@ -6,7 +6,7 @@ use super::{
     Look, consumers, dead_letters,
     equivalent::Equivalents,
     format,
-    lists::{Choice, Pager},
+    lists::{self, Choice, Entry, Pager},
     page::Page,
     pieces::{Gap, Level, Moment, Sign, Stamp},
     search::Search,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     advisory::{Advisory, Kind},
     dead_letter::Place,
-    snapshot::{Advisories, Span, Stream},
+    snapshot::{Advisories, Span, Stream, Watched},
 };
 
 /// Advisories shown beside what they are about; the page has the rest.
@@ -30,7 +30,9 @@ const SENTENCE_MOST: usize = 400;
 pub(super) struct AdvisoriesPage {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
-    since: Option<Since>,
+    /// Since when, in each account.
+    since: Vec<Since>,
+    accounts: Vec<Entry>,
     search: Search,
     action: String,
     kinds: Vec<Choice>,
@@ -60,6 +62,8 @@ impl HtmlSafe for AdvisoryList {}
 #[derive(Template)]
 #[template(path = "parts/told_since.html")]
 struct Since {
+    /// The account, where there are several.
+    account: Option<String>,
     heard: Moment,
     stored: Option<Moment>,
     /// Whether those that are stored are read one by one, because their stream allows nothing else.
@@ -72,6 +76,8 @@ impl HtmlSafe for Since {}
 
 struct AdvisoryRow {
     id: String,
+    /// The account, where there are several.
+    account: Option<String>,
     time: Moment,
     sign: Sign,
     consumer: Option<Named>,
@@ -94,12 +100,15 @@ impl AdvisoriesPage {
         let (pager, range) = Pager::of(shown.len(), search, look, Page::Advisories, "advisory");
         let rows: Vec<AdvisoryRow> = shown[range].iter().map(|advisory| AdvisoryRow::of(advisory, look)).collect();
         let nothing = if search.is_narrow() { "No advisory is like that." } else { "No server has told of anything." };
-        let gap = Gap::of(&look.snapshot.advisories, "advisories");
-        let is_stored = told(look).is_some_and(|told| told.stored_since.is_some());
+        let wanted = |watched: &&Watched| search.account.is_empty() || watched.is(&search.account);
+        let accounts: Vec<&Watched> = look.snapshot.watched().filter(wanted).collect();
+        let gap = accounts.iter().find_map(|watched| Gap::of(&watched.advisories, "advisories"));
+        let is_stored = accounts.iter().any(|watched| told(watched).is_some_and(|told| told.stored_since.is_some()));
         Self {
             gap: gap.or_else(|| rows.is_empty().then(|| Gap::empty(nothing))),
-            stamp: Stamp::of(&look.snapshot.advisories, look),
-            since: Since::of(look),
+            stamp: accounts.first().and_then(|watched| Stamp::of(&watched.advisories, look)),
+            since: accounts.iter().filter_map(|watched| Since::of(watched, look)).collect(),
+            accounts: if look.watches_several() { lists::accounts(look, search) } else { Vec::new() },
             action: look.link(&Page::Advisories(Search::default())),
             kinds: kinds(search, look),
             names_things: true,
@@ -111,8 +120,8 @@ impl AdvisoriesPage {
     }
 }
 
-fn told<'a>(look: &Look<'a>) -> Option<&'a Advisories> {
-    look.snapshot.advisories.value().map(AsRef::as_ref)
+fn told(watched: &Watched) -> Option<&Advisories> {
+    watched.advisories.value().map(AsRef::as_ref)
 }
 
 /// How many there are of each kind, each a link to those.
@@ -143,21 +152,18 @@ fn sign(kind: Kind) -> Sign {
 impl AdvisoryList {
     /// Those that a search for a stream or a consumer finds.
     pub(super) fn of(search: &Search, look: &Look<'_>) -> Self {
-        let told = told(look);
-        let elsewhere = told.filter(|told| *told.account != *search.account).map(|told| {
-            let (heard, account) = (&told.account, &search.account);
-            let sentence =
-                format!("Advisories are heard in account {heard} only: it takes a user in account {account}.");
-            Gap { sign: Sign::new(Level::Unknown, "not visible"), sentence }
-        });
-        let found: Vec<&Advisory> =
-            told.into_iter().flat_map(|told| &told.rows).filter(|row| is_about(row, search)).collect();
+        let watched = look.snapshot.account(&search.account);
+        let rows = watched.and_then(told).into_iter().flat_map(|told| &told.rows);
+        let found: Vec<&Advisory> = rows.filter(|row| is_about(row, search)).collect();
         let nothing = || Gap::empty("No server has told of it.");
-        let gap = Gap::of(&look.snapshot.advisories, "advisories").or(elsewhere);
+        let gap = match watched {
+            Some(watched) => Gap::of(&watched.advisories, "advisories"),
+            None => Some(elsewhere(&search.account, look)),
+        };
         Self {
-            since: Since::of(look).filter(|_| gap.is_none()),
+            since: watched.and_then(|watched| Since::of(watched, look)).filter(|_| gap.is_none()),
             gap: gap.or_else(|| found.is_empty().then(nothing)),
-            stamp: Stamp::of(&look.snapshot.advisories, look),
+            stamp: watched.and_then(|watched| Stamp::of(&watched.advisories, look)),
             names_things: search.consumer.is_empty(),
             rows: found.iter().take(BESIDE).map(|advisory| AdvisoryRow::of(advisory, look)).collect(),
             href: look.link(&Page::Advisories(search.clone())),
@@ -169,12 +175,24 @@ impl AdvisoryList {
     }
 }
 
+/// What is said in place of what is told in an account that no user was given for.
+fn elsewhere(account: &str, look: &Look<'_>) -> Gap {
+    let first = Gap::of(&look.snapshot.app.advisories, "advisories").filter(|_| !look.watches_several());
+    first.unwrap_or_else(|| {
+        let heard: Vec<&str> = look.snapshot.watched().filter_map(|watched| watched.name.as_deref()).collect();
+        let heard = if heard.len() == 1 { format!("account {}", heard[0]) } else { heard.join(" and ") };
+        let sentence = format!("Advisories are heard in {heard} only: it takes a user in account {account}.");
+        Gap { sign: Sign::new(Level::Unknown, "not visible"), sentence }
+    })
+}
+
 impl Since {
-    fn of(look: &Look<'_>) -> Option<Self> {
-        let told = told(look)?;
+    fn of(watched: &Watched, look: &Look<'_>) -> Option<Self> {
+        let told = told(watched)?;
         let kept = told.rows.iter().map(|row| row.count).sum::<u64>();
         let forgotten = told.total.checked_sub(kept).filter(|more| *more > 0);
         Some(Self {
+            account: look.account_of(watched),
             heard: Moment::length(told.since, look),
             stored: told.stored_since.map(|at| Moment::length(at, look)),
             is_slow: kept_by(told, look).is_some_and(|stream| !stream.config.allow_direct),
@@ -207,13 +225,14 @@ impl AdvisoryRow {
         });
         Self {
             id: advisory.id.clone(),
+            account: look.watches_several().then(|| format::cut(&advisory.account)),
             time: Moment::ago(advisory.time, look),
             sign: sign(advisory.kind),
             consumer: reader,
             stream: stream.map(|name| Named { name: name.to_string(), href: known.map(|_| page(name)) }),
             sentence: format::cut_at(&advisory.sentence, SENTENCE_MOST),
             count: (advisory.count > 1).then(|| format!("the last of {}", format::count(advisory.count))),
-            letter: place.and_then(|place| dead_letters::page_of(place, look)),
+            letter: place.and_then(|place| dead_letters::page_of(place, &advisory.account, look)),
         }
     }
 }

@@ -50,7 +50,7 @@ impl Row {
             said: format::cut(&probe.said()),
             took: format::took(probe.took.as_secs_f64()),
             at: Moment::ago(probe.at, look),
-            past: Strip::of(&probe.key(), look),
+            past: Strip::of("", &probe.key(), look),
         }
     }
 }

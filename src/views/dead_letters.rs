@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::Age,
     dead_letter::Place,
-    snapshot::{Letter, Letters, Reading},
+    snapshot::{Letter, Letters, Watched},
 };
 
 /// Letters of a reason that are shown on a page of its own.
@@ -23,6 +23,15 @@ const REASON_MOST: usize = 1_000;
 #[derive(Template)]
 #[template(path = "pages/dead_letters.html")]
 pub(super) struct DeadLettersPage {
+    /// One for each account in which there are some, or may be.
+    lists: Vec<LetterList>,
+}
+
+/// The newest of one account.
+struct LetterList {
+    /// The account, where there are several.
+    account: Option<String>,
+    id: String,
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     said: String,
@@ -31,7 +40,7 @@ pub(super) struct DeadLettersPage {
 }
 
 struct LetterRow {
-    key: String,
+    id: String,
     href: String,
     place: String,
     subject: String,
@@ -69,24 +78,33 @@ struct Body {
     commands: Vec<(&'static str, String)>,
 }
 
-fn letters<'a>(look: &'a Look<'_>) -> Option<&'a Letters> {
-    look.snapshot.dead_letters.value().map(AsRef::as_ref)
+fn letters(watched: &Watched) -> Option<&Letters> {
+    watched.dead_letters.value().map(AsRef::as_ref)
 }
 
 impl DeadLettersPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        let found = letters(look);
-        let rows: Vec<LetterRow> =
-            found.into_iter().flat_map(|all| &all.rows).map(|row| LetterRow::of(row, look)).collect();
+        let accounts = look.telling(|watched| &watched.dead_letters);
+        Self { lists: accounts.into_iter().map(|watched| LetterList::of(watched, look)).collect() }
+    }
+}
+
+impl LetterList {
+    fn of(watched: &Watched, look: &Look<'_>) -> Self {
+        let found = letters(watched);
+        let rows = found.into_iter().flat_map(|all| &all.rows);
+        let rows: Vec<LetterRow> = rows.map(|row| LetterRow::of(row, watched, look)).collect();
         let total = found.map_or(0, |all| all.total);
-        let gap = Gap::of(&look.snapshot.dead_letters, "dead letters");
+        let gap = Gap::of(&watched.dead_letters, "dead letters");
         let malformed = found.map_or(0, |all| all.malformed);
         Self {
+            account: look.account_of(watched),
+            id: look.anchor(watched, "letters"),
             gap: gap.or_else(|| {
                 (rows.is_empty() && malformed == 0)
                     .then(|| Gap::empty("No worker has given up a message that is still kept."))
             }),
-            stamp: Stamp::of(&look.snapshot.dead_letters, look),
+            stamp: Stamp::of(&watched.dead_letters, look),
             said: if total > rows.len() as u64 {
                 format!("the newest {} of {}", format::count(rows.len() as u64), format::count(total))
             } else {
@@ -104,10 +122,10 @@ impl DeadLettersPage {
 }
 
 impl LetterRow {
-    fn of(letter: &Letter, look: &Look<'_>) -> Self {
+    fn of(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Self {
         Self {
-            key: letter.place.to_string(),
-            href: look.link(&Page::DeadLetter(letter.place.clone())),
+            id: look.anchor(watched, &letter.place.to_string()),
+            href: look.link(&page(letter.place.clone(), watched, look)),
             place: letter.place.to_string(),
             subject: format::cut(&letter.subject),
             class: format::cut(&letter.class),
@@ -120,45 +138,49 @@ impl LetterRow {
 }
 
 impl DeadLetterPage {
-    pub(super) fn of(place: &Place, look: &Look<'_>) -> Self {
-        let letter = letters(look).and_then(|all| all.rows.iter().find(|letter| letter.place == *place));
+    pub(super) fn of(place: &Place, account: &str, look: &Look<'_>) -> Self {
+        let wanted = |watched: &&Watched| account.is_empty() || watched.is(account);
+        let accounts = || look.snapshot.watched().filter(wanted);
+        let found = accounts().find_map(|watched| Some((watched, find(place, watched)?)));
         let show = format!("streamgauge dlq show {}", shell(&place.to_string()));
-        let unknown = Gap::of(&look.snapshot.dead_letters, "dead letters");
-        let is_there = letter.is_some() || matches!(look.snapshot.dead_letters, Reading::Unknown { .. });
+        // What is not known is told of before what is known to be none.
+        let unread = accounts().find(|watched| watched.dead_letters.value().is_none()).filter(|_| found.is_none());
+        let unknown = unread.and_then(|watched| Gap::of(&watched.dead_letters, "dead letters"));
+        let is_there = found.is_some() || unread.is_some();
         let not_here =
             "It is not among the newest dead letters: it is older, or gone, or it was given up without leaving a copy.";
         Self {
             place: place.to_string(),
             is_there,
             crumbs: vec![Crumb { text: "Dead letters".to_owned(), href: look.link(&Page::DeadLetters) }],
-            gap: unknown.or_else(|| letter.is_none().then(|| Gap::empty(not_here))),
-            body: letter.map(|letter| Body::of(letter, look)),
+            gap: unknown.or_else(|| found.is_none().then(|| Gap::empty(not_here))),
+            body: found.map(|(watched, letter)| Body::of(letter, watched, look)),
             show,
         }
     }
 }
 
 impl Body {
-    fn of(letter: &Letter, look: &Look<'_>) -> Self {
+    fn of(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Self {
         let place = shell(&letter.place.to_string());
         let (payload, payload_note) = payload(letter);
         let replay = |more: &str| format!("streamgauge dlq replay {place}{more}");
         let repeat = letter.repeat.as_ref().map(|repeat| {
             let said = format!("It was replayed as {}, replay {}, and died again.", repeat.first, repeat.generation);
-            (said, repeat.first.parse().ok().and_then(|first| page_of(first, look)))
+            (said, repeat.first.parse().ok().and_then(|first| page_in(first, watched, look)))
         });
         Self {
             reason: format::sentence(&format::cut_at(&letter.reason, REASON_MOST)),
             class_word: format::capital(&format::cut(&letter.class)),
             died: Moment::ago(letter.died, look),
             repeat,
-            lines: lines(letter),
-            consumer_href: consumer(letter, look),
+            lines: lines(letter, look.account_of(watched)),
+            consumer_href: consumer(letter, watched, look),
             trace: letter.trace_id.as_deref().map(|id| TraceLink::of(id, look)),
             headers: letter.headers.clone(),
             payload,
             payload_note,
-            stamp: Stamp::of(&look.snapshot.dead_letters, look),
+            stamp: Stamp::of(&watched.dead_letters, look),
             commands: vec![
                 ("See what a replay would do", replay(" --dry-run")),
                 ("Try it again", replay("")),
@@ -168,26 +190,41 @@ impl Body {
     }
 }
 
-/// The page of a letter, if it is among those that were read.
-pub(super) fn page_of(place: Place, look: &Look<'_>) -> Option<String> {
-    letters(look)?.rows.iter().any(|letter| letter.place == place).then(|| look.link(&Page::DeadLetter(place)))
+fn find<'a>(place: &Place, watched: &'a Watched) -> Option<&'a Letter> {
+    letters(watched)?.rows.iter().find(|letter| letter.place == *place)
 }
 
-/// The page of the consumer that gave it up, in whatever account it is.
-fn consumer(letter: &Letter, look: &Look<'_>) -> Option<String> {
+/// The page of a letter in an account, if it is among those that were read.
+pub(super) fn page_of(place: Place, account: &str, look: &Look<'_>) -> Option<String> {
+    page_in(place, look.snapshot.account(account)?, look)
+}
+
+fn page_in(place: Place, watched: &Watched, look: &Look<'_>) -> Option<String> {
+    find(&place, watched)?;
+    Some(look.link(&page(place, watched, look)))
+}
+
+/// The page of a letter; its address names the account where it is not the one of `--nats`.
+fn page(place: Place, watched: &Watched, look: &Look<'_>) -> Page {
+    let is_other = look.snapshot.others.iter().any(|other| std::ptr::eq(other, watched));
+    Page::DeadLetter(place, if is_other { watched.name().to_owned() } else { String::new() })
+}
+
+/// The page of the consumer that gave it up.
+fn consumer(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Option<String> {
     let Place { stream, consumer, .. } = &letter.place;
-    let known = look.snapshot.known_consumers();
-    let found = known.into_iter().find(|row| row.stream == *stream && row.name == *consumer)?;
+    let found = look.snapshot.consumer(watched.name(), stream, consumer)?;
     Some(look.link(&super::consumers::page_of(found)))
 }
 
-fn lines(letter: &Letter) -> Vec<(&'static str, String)> {
+fn lines(letter: &Letter, account: Option<String>) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("Consumer", format!("{} on {}", letter.place.consumer, letter.place.stream)),
         ("Message", format::count(letter.place.sequence)),
         ("Subject", letter.subject.clone()),
     ];
     let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
+    add("In", account);
     add("Message id", letter.message_id.clone());
     add("Attempts", letter.attempts.map(|attempts| format!("{attempts}, counted by its worker")));
     add("Deliveries", letter.deliveries.map(|deliveries| format!("{deliveries}, counted by the server")));

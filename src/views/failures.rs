@@ -38,7 +38,7 @@ impl FailuresPanel {
         let failures = consumer.failures.value().cloned().unwrap_or_default();
         let letter = |sequence: &u64| {
             let place = Place { stream: consumer.stream.clone(), consumer: consumer.name.clone(), sequence: *sequence };
-            (format::count(*sequence), dead_letters::page_of(place, look))
+            (format::count(*sequence), dead_letters::page_of(place, &consumer.account, look))
         };
         Self {
             gap: Gap::of(&consumer.failures, "messages that it gave up"),

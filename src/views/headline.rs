@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     presence::Presence,
-    snapshot::{Consumer, Reading, Severity, Snapshot, Why},
+    snapshot::{Consumer, Reading, Severity, Snapshot, Watched, Why},
 };
 
 /// One thing that is said at the top.
@@ -107,10 +107,10 @@ fn word(level: Level) -> &'static str {
 
 /// NATS does not answer. With it everything else is old, so nothing else is worth a sentence of its own.
 fn away(look: &Look<'_>) -> Option<Finding> {
-    let app = &look.snapshot.app;
-    if app.is_connected {
+    if look.snapshot.is_connected() {
         return None;
     }
+    let app = &look.snapshot.app.contact;
     let is_first = look.snapshot.round == 0;
     let sentence = match (is_first, app.server.is_some()) {
         (true, _) => format!("Connecting to NATS at {}", app.url),
@@ -129,7 +129,7 @@ fn away(look: &Look<'_>) -> Option<Finding> {
 
 fn unread_streams(look: &Look<'_>) -> Option<Finding> {
     let snapshot = look.snapshot;
-    let reason = snapshot.streams.reason().filter(|_| snapshot.app.is_connected)?;
+    let reason = snapshot.streams.reason().filter(|_| snapshot.is_connected())?;
     let (level, sentence) = match &snapshot.streams {
         Reading::Unknown { why: Why::NotYet, .. } => (Level::Busy, "Looking at NATS for the first time"),
         Reading::Stale { .. } => (Level::Critical, "The streams could not be read again; what is shown is old"),
@@ -140,11 +140,13 @@ fn unread_streams(look: &Look<'_>) -> Option<Finding> {
 }
 
 fn instances(look: &Look<'_>) -> Option<Finding> {
-    let presence = &look.snapshot.presence;
-    let bucket = presence.fresh()?;
-    let here = bucket.entries.iter().map(|entry| (entry, standing::of_instance(entry, presence)));
-    let gone = look.snapshot.gone.iter().map(|entry| (entry, standing::of_gone()));
-    let troubled = here.chain(gone).filter_map(|(entry, standing)| {
+    let accounts = look.snapshot.watched().filter_map(|watched| Some((watched, watched.presence.fresh()?)));
+    let count: usize = accounts.clone().map(|(watched, bucket)| bucket.entries.len() + watched.gone.len()).sum();
+    let all = accounts.flat_map(|(watched, bucket)| {
+        let here = bucket.entries.iter().map(|entry| (entry, standing::of_instance(entry, &watched.presence)));
+        here.chain(watched.gone.iter().map(|entry| (entry, standing::of_gone())))
+    });
+    let troubled = all.filter_map(|(entry, standing)| {
         let why = format::cut(&format!("{}: {}", standing.sign.word, standing.why));
         let detail = Detail::new(full_name(&entry.value), why, look.link(&Page::Services));
         standing.is_trouble().then_some((standing.sign, detail))
@@ -153,7 +155,7 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let worst = signs.iter().max_by_key(|sign| sign.level)?;
     let word = if signs.iter().all(|sign| sign.word == worst.word) { worst.word.as_str() } else { "in trouble" };
     let is = if details.len() == 1 { "is" } else { "are" };
-    let all = format::counted(bucket.entries.len() + look.snapshot.gone.len(), "instance");
+    let all = format::counted(count, "instance");
     let sentence = format!("{} of {all} {is} {word}", details.len());
     let href = look.link(&Page::Services);
     Some(Finding { level: worst.level, sentence, since: None, details: cut(details, &href) })
@@ -230,17 +232,13 @@ fn checks(look: &Look<'_>) -> Option<Finding> {
 fn unread_rest(look: &Look<'_>) -> Option<Finding> {
     let snapshot = look.snapshot;
     snapshot.streams.fresh()?;
-    let parts = [
-        ("servers", failed(&snapshot.servers)),
-        ("presence of services", failed(&snapshot.presence)),
-        ("records", failed(&snapshot.records)),
-        ("switches of faults", failed(&snapshot.faults)),
-    ];
+    let servers = failed(&snapshot.servers).map(|why| ("servers".to_owned(), why));
+    let of_accounts = snapshot.watched().flat_map(|watched| of_account(watched, look));
     let of_consumers = snapshot.known_streams().iter().filter_map(|stream| {
         let reason = failed(&stream.consumers)?;
         Some((format!("consumers of {}", stream.name), reason))
     });
-    let rest = parts.into_iter().filter_map(|(name, reason)| Some((name.to_owned(), reason?)));
+    let rest = servers.into_iter().chain(of_accounts);
     let details: Vec<Detail> = rest.chain(of_consumers).map(|(name, why)| Detail::new(name, why, "")).collect();
     let sentence = match details.as_slice() {
         [] => return None,
@@ -248,6 +246,21 @@ fn unread_rest(look: &Look<'_>) -> Option<Finding> {
         many => format!("{} readings are missing or old", many.len()),
     };
     Some(Finding { level: Level::Warning, sentence, since: None, details: cut(details, "") })
+}
+
+/// What was not answered in an account. Where nothing was, a check tells of it.
+fn of_account<'a>(watched: &'a Watched, look: &Look<'_>) -> Vec<(String, &'a str)> {
+    let several = look.watches_several();
+    if several && (!watched.contact.is_connected || watched.unlisted.is_some()) {
+        return Vec::new();
+    }
+    let parts = [
+        ("presence of services", failed(&watched.presence)),
+        ("records", failed(&watched.records)),
+        ("switches of faults", failed(&watched.faults)),
+    ];
+    let account = if several { format!(" in {watched}") } else { String::new() };
+    parts.into_iter().filter_map(|(name, why)| Some((format!("{name}{account}"), why?))).collect()
 }
 
 fn failed<T>(reading: &Reading<T>) -> Option<&str> {

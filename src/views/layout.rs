@@ -9,7 +9,11 @@ use super::{
     pieces::{Level, Moment, Sign, server_name},
     search::Search,
 };
-use crate::traces::Query;
+use crate::{
+    clock::Timestamp,
+    snapshot::{Contact, Snapshot},
+    traces::Query,
+};
 
 /// The frame around a page.
 #[derive(Debug, Template)]
@@ -100,12 +104,8 @@ const ROUNDS_MISSED: u32 = 3;
 
 pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<String, askama::Error> {
     let snapshot = look.snapshot;
-    let app = &snapshot.app;
-    let sign = match (app.is_connected, snapshot.round) {
-        (true, _) => Sign::new(Level::Ok, "connected"),
-        (false, 0) => Sign::new(Level::Busy, "connecting"),
-        (false, _) => Sign::new(Level::Critical, "not connected"),
-    };
+    let app = &snapshot.app.contact;
+    let (sign, since) = standing(snapshot);
     let element = MainElement {
         title,
         now_millis: look.now.0.unix_timestamp_nanos() / 1_000_000,
@@ -118,7 +118,7 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
                 name: name.clone(),
                 version: version.clone(),
             }),
-            since: Moment::length(app.since, look),
+            since: Moment::length(since, look),
             taken: (snapshot.round > 0).then(|| Moment::ago(snapshot.taken, look)),
             interval: crate::clock::Age(snapshot.interval).to_string(),
             stale_after_millis: (snapshot.interval * ROUNDS_MISSED).as_millis() + 1_000,
@@ -127,6 +127,21 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
         body,
     };
     element.render()
+}
+
+/// Whether the connections stand, and since when.
+fn standing(snapshot: &Snapshot) -> (Sign, Timestamp) {
+    let all = snapshot.watched().map(|watched| &watched.contact);
+    let away = all.clone().filter(|contact| !contact.is_connected);
+    let count = all.clone().count();
+    let sign = match away.clone().count() {
+        0 => Sign::new(Level::Ok, "connected"),
+        _ if snapshot.round == 0 => Sign::new(Level::Busy, "connecting"),
+        away if away == count => Sign::new(Level::Critical, "not connected"),
+        away => Sign::new(Level::Warning, format!("{} of {count} accounts connected", count - away)),
+    };
+    let last = |contacts: &mut dyn Iterator<Item = &Contact>| contacts.map(|contact| contact.since).max();
+    (sign, last(&mut away.clone()).or_else(|| last(&mut all.clone())).unwrap_or(snapshot.taken))
 }
 
 /// The page for something that did not work.

@@ -16,7 +16,7 @@ use super::{
     standing,
     streams::{StreamTable, sorted},
 };
-use crate::snapshot::{Consumer, Finding, Held, Stream};
+use crate::snapshot::{Consumer, Finding, Held, Stream, Watched};
 
 /// Records shown of each kind; the page of the kind has more.
 const RECORDS_MOST: usize = 8;
@@ -33,7 +33,7 @@ pub(super) struct Overview {
     /// How many findings there are of each severity.
     severities: Vec<Choice>,
     streams: StreamPart,
-    services: ServiceList,
+    services: Vec<ServiceList>,
     records: Vec<RecordList>,
 }
 
@@ -66,7 +66,7 @@ impl Overview {
             labels: labels(look),
             severities: severities(look),
             streams: StreamPart::of(look),
-            services: ServiceList::of(look),
+            services: ServiceList::all(look),
             records: RecordList::all(look, RECORDS_MOST),
         }
     }
@@ -155,14 +155,22 @@ fn sum_over_consumers(look: &Look<'_>, of: fn(&crate::snapshot::ConsumerState) -
 }
 
 fn ready(look: &Look<'_>) -> Figure {
-    let presence = &look.snapshot.presence;
-    let number = match presence.fresh() {
-        None => Number::unknown(presence.reason().unwrap_or_default()),
-        Some(bucket) => {
-            let standings = bucket.entries.iter().map(|entry| standing::of_instance(entry, presence));
-            let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
-            Number::known(format!("{ready} / {}", bucket.entries.len() + look.snapshot.gone.len()))
+    let accounts = look.telling(|watched| &watched.presence);
+    let number = match accounts.iter().find_map(|watched| watched.presence.reason()) {
+        Some(reason) => Number::unknown(reason),
+        None => {
+            let (ready, all) = accounts.into_iter().map(ready_of).fold((0, 0), |(a, b), (c, d)| (a + c, b + d));
+            Number::known(format!("{ready} / {all}"))
         }
     };
     Figure { id: "figure-ready", label: "Ready", number, note: "instances of services".to_owned() }
+}
+
+/// How many instances of an account are ready, and how many there are.
+fn ready_of(watched: &Watched) -> (usize, usize) {
+    let presence = &watched.presence;
+    let entries = presence.value().map_or(&[][..], |bucket| &bucket.entries);
+    let standings = entries.iter().map(|entry| standing::of_instance(entry, presence));
+    let ready = standings.filter(|standing| standing.level() == Level::Ok).count();
+    (ready, entries.len() + watched.gone.len())
 }

@@ -29,8 +29,8 @@ pub enum Page {
     Consumer(String, StreamName, ConsumerName, Span),
     /// Messages that nobody will try again.
     DeadLetters,
-    /// One of them.
-    DeadLetter(Place),
+    /// One of them, in an account; in the first that has it where that is empty.
+    DeadLetter(Place, String),
     /// What servers told unasked.
     Advisories(Search),
     /// The servers.
@@ -77,7 +77,8 @@ impl Page {
             ["dead-letters"] => Some(Self::DeadLetters),
             ["dead-letters", stream, consumer, sequence] => {
                 let (stream, consumer) = (stream.parse().ok()?, consumer.parse().ok()?);
-                Some(Self::DeadLetter(Place { stream, consumer, sequence: sequence.parse().ok()? }))
+                let place = Place { stream, consumer, sequence: sequence.parse().ok()? };
+                Some(Self::DeadLetter(place, search().account))
             }
             ["advisories"] => Some(Self::Advisories(search())),
             ["servers"] => Some(Self::Servers),
@@ -97,7 +98,7 @@ impl Page {
             Self::Overview => "/",
             Self::Streams(_) | Self::Stream(..) => "/streams",
             Self::Consumers(_) | Self::Consumer(..) => "/consumers",
-            Self::DeadLetters | Self::DeadLetter(_) => "/dead-letters",
+            Self::DeadLetters | Self::DeadLetter(..) => "/dead-letters",
             Self::Advisories(_) => "/advisories",
             Self::Servers => "/servers",
             Self::Services => "/services",
@@ -184,8 +185,9 @@ impl fmt::Display for Page {
                 write!(f, "/{}/{}/{}", encoded(account), encoded(stream.as_str()), encoded(consumer.as_str()))?;
                 write_span(*span, f)
             }
-            Self::DeadLetter(Place { stream, consumer, sequence }) => {
-                write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))
+            Self::DeadLetter(Place { stream, consumer, sequence }, account) => {
+                write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))?;
+                Search { account: account.clone(), ..Search::default() }.fmt(f)
             }
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
             Self::Traces(query) => {
@@ -231,6 +233,7 @@ mod tests {
         check("/consumers/A/ORDERS/mail", Some("/consumers/A/ORDERS/mail"));
         check("/consumers/A/ORDERS/%3Cimg", Some("/consumers/A/ORDERS/%3Cimg"));
         check("/dead-letters/ORDERS/mail/42", Some("/dead-letters/ORDERS/mail/42"));
+        check("/dead-letters/ORDERS/mail/42?x=1&account=%24G", Some("/dead-letters/ORDERS/mail/42?account=%24G"));
         check("/records/dead%20end", Some("/records/dead%20end"));
         check("/consumers/A/ORDERS/mail?over=24h", Some("/consumers/A/ORDERS/mail?over=24h"));
         check("/streams/A/ORDERS?x=1&over=2h", Some("/streams/A/ORDERS?over=2h"));

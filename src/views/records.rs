@@ -13,7 +13,7 @@ use super::{
 use crate::{
     clock::{Age, Timestamp},
     record::{Phase, Record},
-    snapshot::Entry,
+    snapshot::{Entry, Watched},
 };
 
 /// Steps shown of one record, the first ones.
@@ -23,8 +23,10 @@ const STEPS_MOST: usize = 50;
 #[derive(Template)]
 #[template(path = "parts/records.html")]
 pub(super) struct RecordList {
-    /// What the kind is called; empty where no record tells a kind.
-    kind: String,
+    /// The account, where there are several.
+    account: Option<String>,
+    /// Tells it from other lists on a page.
+    id: String,
     /// The page of the kind.
     href: String,
     heading: String,
@@ -42,7 +44,7 @@ pub(super) struct RecordList {
 impl HtmlSafe for RecordList {}
 
 struct RecordRow {
-    key: String,
+    id_on_page: String,
     short: String,
     id: String,
     sign: Sign,
@@ -75,7 +77,11 @@ impl RecordsPage {
     pub(super) fn of(kind: Option<&str>, look: &Look<'_>) -> Self {
         let title = kind.map_or_else(|| "Records".to_owned(), |kind| format::capital(&format::kinds(kind)));
         let lists = match kind {
-            Some(kind) => vec![RecordList::of_kind(kind, of_kind(kind, look), look, usize::MAX)],
+            Some(kind) => {
+                let accounts = look.telling(|watched| &watched.records).into_iter();
+                let lists = accounts.map(|watched| (watched, of_kind(kind, watched)));
+                lists.map(|(watched, rows)| RecordList::of_kind(kind, rows, watched, look, usize::MAX)).collect()
+            }
             None => RecordList::all(look, usize::MAX),
         };
         let lists = lists.into_iter().map(|list| RecordList { is_page: true, ..list }).collect();
@@ -84,29 +90,35 @@ impl RecordsPage {
 }
 
 impl RecordList {
-    /// One list for each kind that there is; a single empty one that says why there is none.
+    /// One list for each kind that there is in an account; a single empty one of an account that has none, which says why.
     pub(super) fn all(look: &Look<'_>, most: usize) -> Vec<Self> {
+        let accounts = look.telling(|watched| &watched.records).into_iter();
+        accounts.flat_map(|watched| Self::all_in(watched, look, most)).collect()
+    }
+
+    fn all_in(watched: &Watched, look: &Look<'_>, most: usize) -> Vec<Self> {
         let mut kinds = BTreeMap::<&str, Vec<&Entry<Record>>>::new();
-        for entry in entries(look) {
+        for entry in entries(watched) {
             kinds.entry(&entry.value.kind).or_default().push(entry);
         }
         if kinds.is_empty() {
-            return vec![Self::of_kind("", Vec::new(), look, most)];
+            return vec![Self::of_kind("", Vec::new(), watched, look, most)];
         }
-        kinds.into_iter().map(|(kind, entries)| Self::of_kind(kind, entries, look, most)).collect()
+        kinds.into_iter().map(|(kind, entries)| Self::of_kind(kind, entries, watched, look, most)).collect()
     }
 
-    fn of_kind(kind: &str, mut entries: Vec<&Entry<Record>>, look: &Look<'_>, most: usize) -> Self {
+    fn of_kind(kind: &str, mut entries: Vec<&Entry<Record>>, watched: &Watched, look: &Look<'_>, most: usize) -> Self {
         entries.sort_by(|a, b| b.value.started.cmp(&a.value.started).then_with(|| b.revision.cmp(&a.revision)));
-        let records = &look.snapshot.records;
+        let records = &watched.records;
         let what = if kind.is_empty() { "records".to_owned() } else { format::kinds(kind) };
         let is_empty = entries.is_empty();
         let gap = Gap::of(records, &what);
         let is_cut = records.value().is_some_and(|bucket| bucket.is_cut);
         let lacks_newest = records.value().is_some_and(|bucket| bucket.lacks_newest);
         Self {
+            account: look.account_of(watched),
+            id: look.anchor(watched, kind),
             href: look.link(&Page::Records(Some(kind.to_owned()))),
-            kind: kind.to_owned(),
             heading: if kind.is_empty() { "Records".to_owned() } else { format!("Recent {what}") },
             gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),
             stamp: Stamp::of(records, look),
@@ -114,21 +126,21 @@ impl RecordList {
             has_more: !lacks_newest && (entries.len() > most || is_cut),
             lacks_newest,
             is_page: false,
-            rows: entries.into_iter().take(most).map(|entry| RecordRow::of(entry, look)).collect(),
+            rows: entries.into_iter().take(most).map(|entry| RecordRow::of(entry, watched, look)).collect(),
         }
     }
 }
 
-fn entries<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Entry<Record>> {
-    look.snapshot.records.value().into_iter().flat_map(|bucket| &bucket.entries)
+fn entries(watched: &Watched) -> impl Iterator<Item = &Entry<Record>> {
+    watched.records.value().into_iter().flat_map(|bucket| &bucket.entries)
 }
 
-fn of_kind<'a>(kind: &str, look: &Look<'a>) -> Vec<&'a Entry<Record>> {
-    entries(look).filter(|entry| entry.value.kind == kind).collect()
+fn of_kind<'a>(kind: &str, watched: &'a Watched) -> Vec<&'a Entry<Record>> {
+    entries(watched).filter(|entry| entry.value.kind == kind).collect()
 }
 
 impl RecordRow {
-    fn of(entry: &Entry<Record>, look: &Look<'_>) -> Self {
+    fn of(entry: &Entry<Record>, watched: &Watched, look: &Look<'_>) -> Self {
         let record = &entry.value;
         let level = match record.phase {
             Phase::Open => Level::Busy,
@@ -143,7 +155,7 @@ impl RecordRow {
             message: step.message.as_ref().map(|id| format::cut(&id.0)),
         };
         Self {
-            key: entry.key.clone(),
+            id_on_page: look.anchor(watched, &entry.key),
             short: short(&record.id),
             id: format::cut(&record.id),
             sign: Sign::new(level, format::cut(&record.state)),

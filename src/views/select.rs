@@ -28,8 +28,13 @@ pub fn findings_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Findi
 
 /// The advisories that a search finds, the newest first.
 pub fn advisories_of<'a>(snapshot: &'a Snapshot, search: &Search) -> Vec<&'a Advisory> {
-    let rows = snapshot.advisories.value().map_or(&[][..], |advisories| &advisories.rows);
-    rows.iter().filter(|row| is_about(row, search) && is_like(row, search)).collect()
+    let told = snapshot.watched().filter_map(|watched| watched.advisories.value());
+    let rows = told.flat_map(|advisories| &advisories.rows);
+    let mut found: Vec<&Advisory> = rows.filter(|row| is_about(row, search) && is_like(row, search)).collect();
+    if !snapshot.others.is_empty() {
+        found.sort_by_key(|row| std::cmp::Reverse(row.time));
+    }
+    found
 }
 
 /// Whether an advisory is about the account, stream and consumer that are searched for.

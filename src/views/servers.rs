@@ -11,6 +11,7 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Look,
     account::AccountPanel,
+    connections::ConnectionsPanel,
     consumers,
     cost::CostPanel,
     format,
@@ -83,7 +84,8 @@ pub(super) struct ServersPage {
     lagging: Vec<Lagging>,
     lagging_more: usize,
     is_clustered: bool,
-    account: AccountPanel,
+    connections: Option<ConnectionsPanel>,
+    accounts: Vec<AccountPanel>,
     /// What only a user of the system account sees.
     of_servers: Option<(MetaPanel, LinksPanel, RoomPanel)>,
     cost: CostPanel,
@@ -113,7 +115,8 @@ impl ServersPage {
             lagging,
             lagging_more: more,
             is_clustered: streams.iter().any(|row| cluster(row).is_some()),
-            account: AccountPanel::of(look),
+            connections: ConnectionsPanel::of(look),
+            accounts: AccountPanel::all(look),
             of_servers: (!hides).then(|| (MetaPanel::of(look), LinksPanel::of(look), RoomPanel::of(look))),
             cost: CostPanel::of(look),
         }

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     presence::{Presence, Probe, Worker},
-    snapshot::Entry,
+    snapshot::{Entry, Watched},
 };
 
 /// Instances of a service, parts of a probe and workers of an instance that are shown, each.
@@ -25,6 +25,9 @@ const ROWS_MOST: usize = 50;
 #[derive(Template)]
 #[template(path = "parts/services.html")]
 pub(super) struct ServiceList {
+    /// The account, where there are several.
+    account: Option<String>,
+    id: String,
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     note: Option<String>,
@@ -37,6 +40,7 @@ pub(super) struct ServiceList {
 impl HtmlSafe for ServiceList {}
 
 struct Service {
+    id: String,
     name: String,
     summary: Sign,
     instances: Vec<Instance>,
@@ -44,6 +48,7 @@ struct Service {
 }
 
 struct Instance {
+    id: String,
     key: String,
     name: String,
     version: String,
@@ -85,27 +90,31 @@ struct WorkerRow {
 #[template(path = "pages/services.html")]
 pub(super) struct ServicesPage {
     asked: Option<AskedPanel>,
-    gap: Option<Gap>,
+    /// Of the only account, where there is but one.
     stamp: Option<Stamp>,
-    note: Option<String>,
-    is_stale: bool,
-    is_page: bool,
-    services: Vec<Service>,
+    lists: Vec<ServiceList>,
 }
 
 impl ServicesPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
-        let ServiceList { gap, stamp, note, is_stale, services, .. } = ServiceList::of(look);
-        Self { asked: AskedPanel::of(look), gap, stamp, note, is_stale, is_page: true, services }
+        let lists = ServiceList::all(look).into_iter().map(|list| ServiceList { is_page: true, ..list });
+        let stamp = if look.watches_several() { None } else { Stamp::of(&look.snapshot.app.presence, look) };
+        Self { asked: AskedPanel::of(look), stamp, lists: lists.collect() }
     }
 }
 
 impl ServiceList {
-    pub(super) fn of(look: &Look<'_>) -> Self {
-        let presence = &look.snapshot.presence;
+    /// A list for each account in which somebody tells of himself.
+    pub(super) fn all(look: &Look<'_>) -> Vec<Self> {
+        let accounts = look.telling(|watched| &watched.presence);
+        accounts.into_iter().map(|watched| Self::of(watched, look)).collect()
+    }
+
+    fn of(watched: &Watched, look: &Look<'_>) -> Self {
+        let presence = &watched.presence;
         let entries = presence.value().map(|bucket| bucket.entries.as_slice()).unwrap_or_default();
         let here = entries.iter().map(|entry| (entry, standing::of_instance(entry, presence)));
-        let gone = look.snapshot.gone.iter().map(|entry| (entry, standing::of_gone()));
+        let gone = watched.gone.iter().map(|entry| (entry, standing::of_gone()));
         let mut services = BTreeMap::<&str, Vec<(&Entry<Presence>, Standing)>>::new();
         for (entry, standing) in here.chain(gone) {
             services.entry(&entry.value.service).or_default().push((entry, standing));
@@ -113,13 +122,16 @@ impl ServiceList {
         let malformed = presence.value().map_or(0, |bucket| bucket.malformed);
         let is_empty = services.is_empty() && malformed == 0;
         let gap = Gap::of(presence, "services");
+        let services = services.into_iter().map(|(name, entries)| Service::of(name, entries, watched, look));
         Self {
+            account: look.account_of(watched),
+            id: look.anchor(watched, "services"),
             gap: gap.or_else(|| is_empty.then(|| Gap::empty("No instance tells of itself at the moment."))),
             stamp: Stamp::of(presence, look),
             note: unreadable(malformed),
             is_stale: presence.fresh().is_none(),
             is_page: false,
-            services: services.into_iter().map(|(name, entries)| Service::of(name, entries, look)).collect(),
+            services: services.collect(),
         }
     }
 }
@@ -130,30 +142,34 @@ pub(super) fn unreadable(malformed: usize) -> Option<String> {
 }
 
 impl Service {
-    fn of(name: &str, mut entries: Vec<(&Entry<Presence>, Standing)>, look: &Look<'_>) -> Self {
+    fn of(name: &str, mut entries: Vec<(&Entry<Presence>, Standing)>, watched: &Watched, look: &Look<'_>) -> Self {
         let worst = entries.iter().map(|(_, standing)| standing.level()).max().unwrap_or(Level::Unknown);
         let ready = entries.iter().filter(|(_, standing)| standing.level() == Level::Ok).count();
         let all = entries.len();
         entries.sort_by(|(a, left), (b, right)| {
             right.level().trouble().cmp(&left.level().trouble()).then_with(|| a.key.cmp(&b.key))
         });
+        let shown = entries.into_iter().take(ROWS_MOST);
         let instances: Vec<Instance> =
-            entries.into_iter().take(ROWS_MOST).map(|(entry, standing)| Instance::of(entry, standing, look)).collect();
-        let summary = if look.snapshot.presence.fresh().is_some() {
+            shown.map(|(entry, standing)| Instance::of(entry, standing, watched, look)).collect();
+        let summary = if watched.presence.fresh().is_some() {
             Sign::new(worst, format!("{ready} of {all} ready"))
         } else {
             Sign::new(Level::Unknown, "stale")
         };
-        Self { name: format::cut(name), summary, more: all - instances.len(), instances }
+        let name = format::cut(name);
+        Self { id: look.anchor(watched, &name), name, summary, more: all - instances.len(), instances }
     }
 }
 
 impl Instance {
-    fn of(entry: &Entry<Presence>, standing: Standing, look: &Look<'_>) -> Self {
+    fn of(entry: &Entry<Presence>, standing: Standing, watched: &Watched, look: &Look<'_>) -> Self {
         let presence = &entry.value;
         let probes = &presence.probes;
         let is_heard = standing.is_heard();
+        let workers = presence.workers.iter().take(ROWS_MOST).map(|worker| WorkerRow::of(worker, watched, look));
         Self {
+            id: look.anchor(watched, &entry.key),
             key: entry.key.clone(),
             name: short(&presence.instance),
             version: format::cut(&presence.version),
@@ -167,8 +183,8 @@ impl Instance {
                 ProbeView::of("ready", &probes.ready, is_heard),
                 ProbeView::of("startup", &probes.startup, is_heard),
             ],
-            past: Strip::of(&entry.key, look),
-            workers: presence.workers.iter().take(ROWS_MOST).map(|worker| WorkerRow::of(worker, look)).collect(),
+            past: Strip::of(watched.name(), &entry.key, look),
+            workers: workers.collect(),
         }
     }
 }
@@ -190,10 +206,8 @@ impl ProbeView {
 }
 
 impl WorkerRow {
-    fn of(worker: &Worker, look: &Look<'_>) -> Self {
-        let stream = look.snapshot.known_streams().iter().find(|stream| stream.name == worker.stream);
-        let rows = stream.and_then(|stream| stream.consumers.value()).map(|list| list.rows.as_slice());
-        let consumer = rows.unwrap_or_default().iter().find(|row| row.name == worker.consumer);
+    fn of(worker: &Worker, watched: &Watched, look: &Look<'_>) -> Self {
+        let consumer = look.snapshot.consumer(watched.name(), &worker.stream, &worker.consumer);
         let took = |seconds: Option<f64>| seconds.map_or_else(|| "–".to_owned(), format::took);
         Self {
             href: consumer.map(|consumer| look.link(&page_of(consumer))),

@@ -4,8 +4,8 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{Look, format};
 use crate::{
-    clock::Age,
-    snapshot::{ProbePast, Probed},
+    clock::{Age, Timestamp},
+    snapshot::Probed,
 };
 
 /// The strip of one instance.
@@ -32,15 +32,16 @@ const HALF: usize = 7;
 
 impl Strip {
     /// `None` where nothing is remembered.
-    pub(super) fn of(key: &str, look: &Look<'_>) -> Option<Self> {
+    pub(super) fn of(account: &str, key: &str, look: &Look<'_>) -> Option<Self> {
         let past = &look.snapshot.probes;
-        let said: Vec<Probed> = past.of(key).map(|(_, probed)| probed).collect();
+        let told: Vec<(Timestamp, Probed)> = past.of(account, key).collect();
+        let said: Vec<Probed> = told.iter().map(|(_, probed)| *probed).collect();
         (!said.is_empty()).then(|| Self {
             rounds: said.len(),
             ready: bars(&said, |probed| probed == Probed::Ready, LOW),
             trouble: bars(&said, |probed| matches!(probed, Probed::NotReady | Probed::NotLive), HEIGHT),
             unknown: bars(&said, |probed| probed == Probed::Unknown, HALF),
-            said: in_words(key, past, look),
+            said: in_words(&told, look),
         })
     }
 }
@@ -59,18 +60,17 @@ fn bars(said: &[Probed], is_it: fn(Probed) -> bool, height: usize) -> String {
 }
 
 /// Such as `last 15 min: ready, but for 3 of 90 rounds not ready, the last 2 min ago`.
-fn in_words(key: &str, past: &ProbePast, look: &Look<'_>) -> String {
-    let rounds = past.of(key).count();
-    let first = past.of(key).next().map_or(look.now, |(at, _)| at);
+fn in_words(told: &[(Timestamp, Probed)], look: &Look<'_>) -> String {
+    let first = told.first().map_or(look.now, |(at, _)| *at);
     let over = Age(first.age(look.now).0.max(look.snapshot.interval));
     let kinds = [(Probed::NotLive, "not live"), (Probed::NotReady, "not ready"), (Probed::Unknown, "not heard")];
     let trouble = kinds.into_iter().filter_map(|(kind, words)| {
-        let those = past.of(key).filter(|(_, probed)| *probed == kind);
+        let those = told.iter().filter(|(_, probed)| *probed == kind);
         let (last, _) = those.clone().next_back()?;
-        Some(format!("{words} in {} of them, the last {}", those.count(), format::ago(last, look.now)))
+        Some(format!("{words} in {} of them, the last {}", those.count(), format::ago(*last, look.now)))
     });
     let trouble: Vec<String> = trouble.collect();
-    let rounds = format::counted(rounds, "round");
+    let rounds = format::counted(told.len(), "round");
     match trouble.as_slice() {
         [] => format!("ready in all {rounds} of the last {over}"),
         some => format!("{rounds} in the last {over}: {}", some.join("; ")),

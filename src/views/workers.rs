@@ -7,7 +7,11 @@ use super::{
     page::{Page, encoded},
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
 };
-use crate::{clock::Age, presence::Worker, snapshot::Consumer};
+use crate::{
+    clock::Age,
+    presence::Worker,
+    snapshot::{Consumer, Reading, Watched, Why},
+};
 
 /// Instances listed that pull from it.
 const WORKERS_MOST: usize = 50;
@@ -40,8 +44,13 @@ struct WorkerRow {
 
 impl WorkerTable {
     pub(super) fn of(consumer: &Consumer, look: &Look<'_>) -> Self {
-        let presence = &look.snapshot.presence;
-        let rows = rows(consumer, look);
+        let Some(watched) = look.snapshot.account(&consumer.account) else {
+            let reason = format!("that needs a user in account {}", consumer.account);
+            let gap = Gap::of(&Reading::<()>::unknown(Why::Hidden, reason), "workers");
+            return Self { gap, stamp: None, rows: Vec::new() };
+        };
+        let presence = &watched.presence;
+        let rows = rows(consumer, watched, look);
         let no_one =
             "No instance says of itself that it pulls from it. Workers of other libraries do not tell of themselves.";
         let gap = Gap::of(presence, "workers").or_else(|| rows.is_empty().then(|| Gap::empty(no_one)));
@@ -50,9 +59,8 @@ impl WorkerTable {
 }
 
 /// The instances that say of themselves that they pull from it.
-fn rows(consumer: &Consumer, look: &Look<'_>) -> Vec<WorkerRow> {
-    let presence = &look.snapshot.presence;
-    let entries = presence.value().into_iter().flat_map(|bucket| &bucket.entries);
+fn rows(consumer: &Consumer, watched: &Watched, look: &Look<'_>) -> Vec<WorkerRow> {
+    let entries = watched.presence.value().into_iter().flat_map(|bucket| &bucket.entries);
     let of_it = entries.flat_map(|entry| {
         let workers = entry.value.workers.iter();
         let those = workers.filter(|worker| worker.consumer == consumer.name && worker.stream == consumer.stream);
@@ -64,7 +72,7 @@ fn rows(consumer: &Consumer, look: &Look<'_>) -> Vec<WorkerRow> {
         .map(|(entry, worker)| WorkerRow {
             instance: short(&entry.value.instance),
             service: format::cut(&entry.value.service),
-            href: format!("{}#instance-{}", look.link(&Page::Services), encoded(&entry.key)),
+            href: format!("{}#instance-{}", look.link(&Page::Services), encoded(&look.anchor(watched, &entry.key))),
             running: format!("{} of {}", worker.running, worker.concurrency),
             handled: format::count(worker.handled),
             failed: format::count(worker.failed),

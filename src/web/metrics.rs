@@ -41,7 +41,7 @@ pub fn router(sources: Sources, clock: Clock, consumers_most: usize, access: Acc
 fn exposition(sources: &Sources, clock: &Clock, consumers_most: usize) -> Response {
     let Sources { snapshots, metrics, traces } = sources;
     let snapshot = snapshots.borrow().clone();
-    metrics.set_connected(snapshot.app.is_connected);
+    metrics.set_connected(snapshot.app.contact.is_connected);
     let mut text = exporter::exposition(&snapshot, consumers_most, clock.now());
     if matches!(traces.taking, Taking::At(_)) {
         text.push_str(&exporter::exposition_of_traces(&traces.receiver.intake()));

@@ -10,7 +10,7 @@ use streamgauge::{
     collector::History,
     config::AccessConfig,
     fault::Kind,
-    snapshot::{ConsumerTrend, Label, Reading, Severity, Snapshot, Why},
+    snapshot::{ConsumerTrend, Label, Reading, Severity, Snapshot, Watched, Why},
     web::{self, Settings, Web, access::Access},
 };
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     pages::{
-        facts::{TRACE, consumer, count, failed, now, presence, snapshot, stream, verdict},
+        facts::{TRACE, consumer, count, failed, now, presence, snapshot, stream, verdict, watched, with_app},
         faults::switched,
         traces::of_an_order,
     },
@@ -51,19 +51,19 @@ fn worlds() -> Vec<Snapshot> {
     let mut troubled = consumer("ORDERS", "troubled");
     troubled.verdict = verdict(Label::Stuck, Severity::Critical, "It hangs.");
     full.streams = count(vec![stream("ORDERS", vec![consumer("ORDERS", "reserve"), troubled])]);
-    full.gone = presence(false).entries;
-    full.faults = switched("payments", Kind::Outage, Duration::from_secs(60)).faults;
+    full.app.gone = presence(false).entries;
+    full.app.faults = switched("payments", Kind::Outage, Duration::from_secs(60)).app.faults;
     let mut old = full.clone();
     old.streams = failed().or_last(&old.streams);
-    let unknown = Snapshot {
-        streams: failed(),
+    let app = Watched {
         presence: failed(),
         dead_letters: failed(),
         advisories: failed(),
         faults: failed(),
         records: Reading::unknown(Why::Absent, "there is no key-value bucket `records`"),
-        ..snapshot()
+        ..watched("A")
     };
+    let unknown = Snapshot { streams: failed(), app, ..snapshot() };
     vec![full, old, unknown]
 }
 
@@ -170,7 +170,7 @@ async fn advisories_are_searched_as_their_page_is_and_say_since_when_they_are_kn
         let (_, list) = ask(&router, &format!("/api/v1/advisories?{query}")).await;
         assert_eq!(list["total"], total, "{query}");
     }
-    let (_, unknown) = answer_of(Snapshot { advisories: failed(), ..snapshot() }, "/api/v1/advisories").await;
+    let (_, unknown) = answer_of(with_app(|app| app.advisories = failed()), "/api/v1/advisories").await;
     assert_eq!((&unknown["reason"], &unknown["told"]), (&json!("the dog ate it"), &Value::Null));
 }
 

@@ -15,7 +15,7 @@ use streamgauge::{
     exporter,
     snapshot::{
         AccountUse, AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Health, Label, Listing,
-        Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse,
+        Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse, Watched,
     },
     telemetry::Metrics,
     traces::Traces,
@@ -24,7 +24,7 @@ use streamgauge::{
 use tokio::sync::watch;
 
 use crate::{
-    pages::facts::{asked, consumer, count, failed, now, server, snapshot, stream, verdict},
+    pages::facts::{asked, consumer, count, failed, now, server, snapshot, stream, verdict, watched},
     support::{page::Page, tool::tool},
 };
 
@@ -178,7 +178,7 @@ fn what_is_unknown_is_absent_and_what_is_old_is_counted() {
 
 #[test]
 fn before_the_first_round_nothing_is_counted() {
-    let app = snapshot().app;
+    let app = snapshot().app.contact;
     let text = text_of(&Snapshot::before_the_first(app, Duration::from_secs(10), now()));
     assert_eq!(value(&text, "streamgauge_rounds_total"), 0.0);
     for absent in ["nats_", "streamgauge_consumers{", "streamgauge_findings", "streamgauge_stale", "round_age"] {
@@ -233,9 +233,9 @@ fn full() -> Snapshot {
     let stats = RoundStats { servers_expected: Some(3), servers_answered: 2, rows_dropped: 7, ..RoundStats::default() };
     let health = Some(Health { is_well: true, reason: String::new(), told: now() });
     let servers = Reading::known(vec![Server { health, ..server("n1") }], "each server", now());
-    let account = Reading::known(account(), "n1", now());
+    let app = Watched { used: Reading::known(account(), "n1", now()), ..watched("A") };
     let asked_probes = Arc::from([asked("mail", Ok(503))]);
-    Snapshot { findings: vec![Arc::new(finding())], stats, servers, account, asked_probes, ..with_streams(vec![one]) }
+    Snapshot { findings: vec![Arc::new(finding())], stats, servers, app, asked_probes, ..with_streams(vec![one]) }
 }
 
 /// An account with a limit on everything, and a tier with a limit on nothing.
@@ -263,7 +263,7 @@ fn what_an_account_has_used_is_told_and_a_limit_that_is_none_is_absent() {
         assert!(text.contains(&format!("\n{line}\n")), "{line} is not in\n{text}");
     }
     assert!(!text.contains(r#"streamgauge_account_storage_limit_bytes{account="A",tier="R3"}"#), "{text}");
-    let unknown = text_of(&Snapshot { account: failed(), ..full() });
+    let unknown = text_of(&changed(full(), |full| full.app.used = failed()));
     assert!(!unknown.contains("streamgauge_account_storage_bytes{"), "{unknown}");
 }
 

@@ -6,6 +6,7 @@ mod buckets;
 mod ledger;
 mod letters;
 mod permissions;
+mod several;
 mod truth;
 
 use std::{sync::Arc, time::Duration};
@@ -40,8 +41,12 @@ struct Observer {
 
 impl Observer {
     fn start(app: NatsConfig, system: Option<NatsConfig>) -> Self {
+        Self::of_several(app, Vec::new(), system)
+    }
+
+    fn of_several(app: NatsConfig, others: Vec<NatsConfig>, system: Option<NatsConfig>) -> Self {
         let (history, thresholds) = (History::default(), Thresholds::default());
-        let settings = Settings { interval: INTERVAL, app, system, history, thresholds };
+        let settings = Settings { interval: INTERVAL, app, others, system, history, thresholds };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let stop = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]
@@ -134,7 +139,7 @@ async fn it_says_what_the_server_says() {
     let state = state_of(&snapshot, "reserve");
     assert_eq!((state.pending, state.delivered, state.ack_floor, state.waiting), (6, 4, 1, 0));
     let Reading::Known(fact) = &row.state else { panic!("{row:?}") };
-    assert_eq!(Some(fact.source.as_ref()), snapshot.app.server.as_ref().map(|(name, _)| name.as_str()));
+    assert_eq!(Some(fact.source.as_ref()), snapshot.app.contact.server.as_ref().map(|(name, _)| name.as_str()));
 
     publish(&jetstream, "orders.paid.1", 5).await;
     observer.sees("a rate", |snapshot| stream_of(snapshot, "ORDERS").trend.is_some_and(|trend| trend.stored > 0)).await;
@@ -174,11 +179,11 @@ async fn a_broker_with_nothing_on_it_is_read_as_that() {
     let server = NatsServer::start().await;
     let observer = Observer::at(&server);
     let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
-    assert!(snapshot.app.is_connected);
+    assert!(snapshot.app.contact.is_connected);
     assert!(snapshot.streams.fresh().unwrap().rows.is_empty());
     let why = |reading: &Reading<_>| matches!(reading, Reading::Unknown { why: Why::Absent, .. });
-    assert!(why(&snapshot.presence), "{:?}", snapshot.presence);
-    assert!(matches!(snapshot.records, Reading::Unknown { why: Why::Absent, .. }));
+    assert!(why(&snapshot.app.presence), "{:?}", snapshot.app.presence);
+    assert!(matches!(snapshot.app.records, Reading::Unknown { why: Why::Absent, .. }));
     assert!(matches!(snapshot.servers, Reading::Unknown { why: Why::Hidden, .. }));
 }
 
@@ -191,7 +196,7 @@ async fn it_outlives_nats_and_never_takes_silence_for_zero() {
     let observer = Observer::at(&server);
     observer.sees("the stream", |snapshot| !snapshot.known_streams().is_empty()).await;
     server.kill().await;
-    let away = observer.sees("NATS away", |snapshot| !snapshot.app.is_connected).await;
+    let away = observer.sees("NATS away", |snapshot| !snapshot.app.contact.is_connected).await;
     assert_eq!(away.streams.reason(), Some("the connection to NATS is lost"));
     let state = &stream_of(&away, "ORDERS").state;
     assert_eq!((state.fresh(), state.value().unwrap().messages), (None, 3));
@@ -220,8 +225,8 @@ async fn it_waits_for_a_nats_that_is_not_there_yet() {
     server.stop().await;
     let observer = Observer::at(&server);
     let away = observer.sees("a round", |snapshot| snapshot.round > 1).await;
-    assert!(!away.app.is_connected && away.app.server.is_none());
-    assert!(away.app.reason.contains("no NATS server answers at"), "{}", away.app.reason);
+    assert!(!away.app.contact.is_connected && away.app.contact.server.is_none());
+    assert!(away.app.contact.reason.contains("no NATS server answers at"), "{}", away.app.contact.reason);
     assert!(!observer.ended.is_finished());
     server.start_again().await;
     observer.sees("NATS", |snapshot| snapshot.streams.fresh().is_some()).await;
@@ -296,7 +301,7 @@ async fn consumer_lists_that_stay_silent_take_no_stream_and_no_bucket_with_them(
     let late = reasons.iter().filter(|reason| reason.ends_with("took longer than 10 s")).count();
     let silent = reasons.iter().filter(|reason| reason.contains("was not answered within 5 s")).count();
     assert!(reasons.len() == 70 && late >= 6 && late + silent == 70, "{reasons:?}");
-    assert_eq!(snapshot.presence.fresh().unwrap().entries.len(), 1);
+    assert_eq!(snapshot.app.presence.fresh().unwrap().entries.len(), 1);
 }
 
 #[tokio::test]
@@ -306,7 +311,7 @@ async fn an_account_without_jetstream_is_said() {
     let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
     let reason = snapshot.streams.reason().unwrap();
     assert!(reason.contains("JetStream"), "{reason}");
-    assert!(snapshot.streams.value().is_none() && snapshot.presence.value().is_none());
+    assert!(snapshot.streams.value().is_none() && snapshot.app.presence.value().is_none());
 }
 
 #[tokio::test]

@@ -96,8 +96,8 @@ async fn the_other_pages_show_the_rest() {
 async fn nothing_is_said_in_words_and_is_no_error() {
     let mut empty = snapshot();
     empty.streams = Reading::known(Listing::default(), "n1", now());
-    empty.presence = Reading::unknown(Why::Absent, "there is no key-value bucket `presence`");
-    empty.records = Reading::unknown(Why::Absent, "there is no key-value bucket `records`");
+    empty.app.presence = Reading::unknown(Why::Absent, "there is no key-value bucket `presence`");
+    empty.app.records = Reading::unknown(Why::Absent, "there is no key-value bucket `records`");
     let page = page_of(empty, "/").await;
     assert_eq!(page.text("h1"), "idle: NATS answers and holds no stream yet");
     assert_eq!(page.text("#streams .gap"), "none NATS holds no stream yet.");
@@ -111,8 +111,8 @@ async fn unknown_is_never_zero() {
     for path in PAGES {
         let mut unknown = snapshot();
         (unknown.servers, unknown.streams) = (failed(), failed());
-        (unknown.presence, unknown.records) = (failed(), failed());
-        (unknown.dead_letters, unknown.advisories) = (failed(), failed());
+        (unknown.app.presence, unknown.app.records) = (failed(), failed());
+        (unknown.app.dead_letters, unknown.app.advisories) = (failed(), failed());
         let page = page_of(unknown, path).await;
         assert_eq!(page.status, 200, "{path}");
         let numbers = page.texts(".number");
@@ -137,9 +137,9 @@ async fn unknown_is_never_zero() {
 async fn what_is_old_says_so_and_why() {
     let mut old = snapshot();
     old.streams = failed().or_last(&old.streams);
-    old.presence = failed().or_last(&old.presence);
-    old.app.is_connected = false;
-    old.app.reason = "connection lost, connecting again".to_owned();
+    old.app.presence = failed().or_last(&old.app.presence);
+    old.app.contact.is_connected = false;
+    old.app.contact.reason = "connection lost, connecting again".to_owned();
     let page = page_of(old, "/").await;
     assert_eq!(page.text("h1"), "critical: NATS has not answered for 0 s");
     assert!(page.text("#headline .details").starts_with("Connection lost, connecting again."));
@@ -152,7 +152,7 @@ async fn what_is_old_says_so_and_why() {
 #[tokio::test]
 async fn what_is_wrong_comes_first() {
     let mut sick = snapshot();
-    sick.presence = Reading::known(presence(false), "bucket presence", now());
+    sick.app.presence = Reading::known(presence(false), "bucket presence", now());
     let page = page_of(sick, "/").await;
     assert_eq!(page.text("h1"), "critical: 1 of 1 instance is not ready");
     assert_eq!(page.text("#headline .details"), "mail 1 not ready: nats: connection lost");
@@ -163,8 +163,8 @@ async fn what_is_wrong_comes_first() {
 async fn an_instance_that_fell_silent_is_still_told_of() {
     let mut silent = snapshot();
     let bucket = presence(true);
-    silent.gone = bucket.entries.clone();
-    silent.presence = Reading::known(Bucket { entries: Vec::new(), ..bucket }, "bucket presence", now());
+    silent.app.gone = bucket.entries.clone();
+    silent.app.presence = Reading::known(Bucket { entries: Vec::new(), ..bucket }, "bucket presence", now());
     let page = page_of(silent, "/").await;
     assert_eq!(page.text("h1"), "critical: 1 of 1 instance is gone");
     assert_eq!(page.text("#figure-ready .number"), "0 / 1");
@@ -179,7 +179,7 @@ async fn a_long_text_does_not_take_over_the_page() {
     record.value.steps = vec![record.value.steps[0].clone(); 10_000];
     let bucket =
         Bucket { entries: vec![record], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
-    long.records = Reading::known(bucket, "bucket records", now());
+    long.app.records = Reading::known(bucket, "bucket records", now());
     let page = page_of(long, "/records/order").await;
     assert!(page.html.len() < 30_000, "{} bytes", page.html.len());
 }
@@ -190,7 +190,7 @@ async fn records_that_are_not_the_newest_are_not_called_so() {
         let mut cut = snapshot();
         let entries = vec![order("7")];
         let bucket = Bucket { entries, deleted: Vec::new(), malformed: 0, is_cut: true, lacks_newest };
-        cut.records = Reading::known(bucket, "bucket records", now());
+        cut.app.records = Reading::known(bucket, "bucket records", now());
         let page = page_of(cut, "/records/order").await;
         let said =
             ["the newest are read", "The newest are not shown"].map(|text| page.html.contains(text).then_some(text));

@@ -46,6 +46,7 @@ impl Stage {
         let settings = Settings {
             interval: INTERVAL,
             app,
+            others: Vec::new(),
             system: None,
             history: History::default(),
             thresholds: Thresholds::default(),

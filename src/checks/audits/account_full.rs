@@ -35,11 +35,13 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
     of_account(scene, Limited::is_full)
 }
 
-/// What is found of those limits of the account that `is_worth` it.
+/// What is found of those limits of the accounts that `is_worth` it.
 pub(super) fn of_account(scene: &Scene<'_>, is_worth: impl Fn(&Limited) -> bool) -> Vec<Seen> {
-    let Some(account) = scene.snapshot.account.fresh() else { return Vec::new() };
-    let limits = account.parts().flat_map(|(tier, used)| limits(used).map(move |limited| (tier, limited)));
-    limits.filter(|(_, limited)| is_worth(limited)).map(|(tier, limited)| seen(account, tier, &limited)).collect()
+    let accounts = scene.snapshot.watched().filter_map(|watched| watched.used.fresh());
+    let parts = accounts.flat_map(|account| account.parts().map(move |(tier, used)| (account, tier, used)));
+    let limits = parts.flat_map(|(account, tier, used)| limits(used).map(move |limited| (account, tier, limited)));
+    let found = limits.filter(|(.., limited)| is_worth(limited));
+    found.map(|(account, tier, limited)| seen(account, tier, &limited)).collect()
 }
 
 fn limits(used: &TierUse) -> impl Iterator<Item = Limited> {

@@ -23,7 +23,7 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 
 fn has_failed(scene: &Scene<'_>, probe: &AskedProbe) -> bool {
     let key = probe.key();
-    let last = scene.snapshot.probes.of(&key).rev().take(ROUNDS);
+    let last = scene.snapshot.probes.of("", &key).rev().take(ROUNDS);
     let mut failed = last.filter(|(_, said)| *said != Probed::Ready);
     failed.nth(ROUNDS - 1).is_some()
 }
@@ -53,7 +53,7 @@ mod tests {
         let url = "http://a/readyz".to_owned();
         let probe = AskedProbe { name: "mail".to_owned(), url, answer, took: Duration::ZERO, at: now() };
         let mut snapshot = World::default().snapshot();
-        let said = [(probe.key(), past.to_vec())].into();
+        let said = [((String::new(), probe.key()), past.to_vec())].into();
         snapshot.probes = Arc::new(ProbePast { rounds: vec![now(); past.len()], said });
         snapshot.asked_probes = Arc::from([probe]);
         let found = look(&Scene { snapshot: &snapshot, thresholds: &Thresholds::default() });

@@ -3,7 +3,7 @@
 use super::{Audit, Scene, Seen};
 use crate::{
     presence::{Presence, Worker},
-    snapshot::{Consumer, Label, Severity},
+    snapshot::{Consumer, Label, Severity, Watched},
 };
 
 pub(super) const AUDIT: Audit = Audit {
@@ -17,12 +17,18 @@ pub(super) const AUDIT: Audit = Audit {
 };
 
 fn look(scene: &Scene<'_>) -> Vec<Seen> {
-    let entries = scene.snapshot.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
+    let consumers: Vec<&Consumer> = scene.consumers().map(|(consumer, _)| consumer).filter(|one| stands(one)).collect();
+    scene.snapshot.watched().flat_map(|watched| of_account(watched, &consumers)).collect()
+}
+
+/// The instances of an account that pull from one of the consumers that stand still.
+fn of_account(watched: &Watched, consumers: &[&Consumer]) -> Vec<Seen> {
+    let entries = watched.presence.fresh().into_iter().flat_map(|bucket| &bucket.entries);
     let ready = entries.map(|entry| &entry.value).filter(|presence| presence.probes.ready.passes);
     let pulls = ready.flat_map(|presence| presence.workers.iter().map(move |worker| (presence, worker)));
-    let consumers: Vec<&Consumer> = scene.consumers().map(|(consumer, _)| consumer).filter(|one| stands(one)).collect();
     let standing = pulls.filter_map(|(presence, worker)| {
-        let is_its = |one: &&&Consumer| one.name == worker.consumer && one.stream == worker.stream;
+        let is_its =
+            |one: &&&Consumer| watched.is(&one.account) && one.name == worker.consumer && one.stream == worker.stream;
         consumers.iter().find(is_its).map(|consumer| seen(presence, worker, consumer))
     });
     standing.collect()
@@ -75,7 +81,7 @@ mod tests {
         let mut snapshot = World { streams: vec![stream_with("ORDERS", vec![row])], ..World::default() }.snapshot();
         let entries = vec![instance(is_ready)];
         let bucket = Bucket { entries, deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
-        snapshot.presence = Reading::known(bucket, "bucket presence", now());
+        snapshot.app.presence = Reading::known(bucket, "bucket presence", now());
         let found = look(&Scene { snapshot: &snapshot, thresholds: &Thresholds::default() });
         assert_eq!(found.iter().map(|seen| seen.evidence.as_str()).collect::<Vec<_>>(), expected);
     }

@@ -29,7 +29,8 @@ impl World {
         let contact = Contact::standing_since(now());
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), now());
         snapshot.streams = Reading::known(Listing { rows: self.streams.clone(), missing: Vec::new() }, "n1", now());
-        snapshot.account = Reading::known(self.account.clone(), "n1", now());
+        snapshot.app.name = Some("A".into());
+        snapshot.app.used = Reading::known(self.account.clone(), "n1", now());
         snapshot.servers = Reading::known(self.servers.clone(), "n1", now());
         snapshot
     }

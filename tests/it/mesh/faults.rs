@@ -72,6 +72,7 @@ async fn assert_verdict(mesh: &Mesh, consumer: &str, label: Label) {
     let settings = Settings {
         interval: Duration::from_millis(500),
         app,
+        others: Vec::new(),
         system: None,
         history: History::default(),
         thresholds: Thresholds::default(),

@@ -56,7 +56,7 @@ impl Play {
         let mesh = Mesh::start().await;
         let app = NatsConfig { url: Some(mesh.nats.url()), ..NatsConfig::default() };
         let (history, thresholds) = (History::default(), Thresholds::default());
-        let settings = Settings { interval: INTERVAL, app, system: None, history, thresholds };
+        let settings = Settings { interval: INTERVAL, app, others: Vec::new(), system: None, history, thresholds };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
         let stopped = stop.clone();

@@ -9,7 +9,7 @@ use streamgauge::snapshot::{Snapshot, Stream};
 use super::{Observer, publish, user};
 use crate::support::nats_server::NatsServer;
 
-const ACCOUNTS: &str = r"
+pub(super) const ACCOUNTS: &str = r"
     accounts {
       SYS { users: [{ user: sys, password: word }] }
       ONE { jetstream: enabled, users: [{ user: one, password: word }] }
@@ -20,13 +20,13 @@ const ACCOUNTS: &str = r"
     server_name: n1
 ";
 
-async fn account(server: &NatsServer, user: &str) -> jetstream::Context {
+pub(super) async fn account(server: &NatsServer, user: &str) -> jetstream::Context {
     let login = ConnectOptions::with_user_and_password(user.to_owned(), "word".to_owned());
     jetstream::new(login.connect(server.url()).await.unwrap())
 }
 
 /// A stream of this name with one consumer on it and so many messages.
-async fn filled(jetstream: &jetstream::Context, name: &str, messages: usize) -> stream::Stream {
+pub(super) async fn filled(jetstream: &jetstream::Context, name: &str, messages: usize) -> stream::Stream {
     let config = stream::Config { name: name.to_owned(), subjects: vec![format!("{name}.>")], ..Default::default() };
     let made = jetstream.create_stream(config).await.unwrap();
     consumer(&made, "c", 77).await;
@@ -39,12 +39,12 @@ async fn consumer(stream: &stream::Stream, name: &str, max_ack_pending: i64) {
     stream.create_consumer(config).await.unwrap();
 }
 
-fn of<'a>(snapshot: &'a Snapshot, account: &str, name: &str) -> Option<&'a Stream> {
+pub(super) fn of<'a>(snapshot: &'a Snapshot, account: &str, name: &str) -> Option<&'a Stream> {
     snapshot.known_streams().iter().find(|stream| &*stream.account == account && stream.name.as_str() == name)
 }
 
 /// How much is pending on the consumer of that stream, and how many messages may be in flight.
-fn pending(snapshot: &Snapshot, account: &str, name: &str) -> Option<(u64, Option<u64>)> {
+pub(super) fn pending(snapshot: &Snapshot, account: &str, name: &str) -> Option<(u64, Option<u64>)> {
     let [row] = of(snapshot, account, name)?.consumers.fresh()?.rows.as_slice() else { return None };
     Some((row.state.fresh()?.pending, row.config.ack_pending_limit()))
 }
@@ -111,8 +111,8 @@ async fn what_an_account_has_used_is_held_against_what_it_may() {
     filled(&one, "MAILS", 1).await;
     one.publish("MAILS.2", vec![b'x'; 99_000].into()).await.unwrap().await.unwrap();
     let observer = Observer::start(user(&server, "one", "word"), None);
-    let snapshot = observer.sees("what it has used", |snapshot| snapshot.account.fresh().is_some()).await;
-    let account = snapshot.account.fresh().unwrap();
+    let snapshot = observer.sees("what it has used", |snapshot| snapshot.app.used.fresh().is_some()).await;
+    let account = snapshot.app.used.fresh().unwrap();
     let used = account.total;
     assert_eq!((&*account.name, used.streams, used.streams_limit, used.consumers), ("ONE", 2, Some(2), 2), "{used:?}");
     assert_eq!((used.consumers_limit, used.memory_limit, used.storage_limit), (None, None, Some(100_000)), "{used:?}");

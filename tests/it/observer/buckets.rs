@@ -36,11 +36,11 @@ async fn check_buckets(is_direct: bool) {
     records.put("order.30", record("order", 30)).await.unwrap();
 
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
+    let snapshot = observer.sees("both buckets", |snapshot| snapshot.app.records.fresh().is_some()).await;
+    let presence = snapshot.app.presence.fresh().unwrap();
     let keys: Vec<&str> = presence.entries.iter().map(|entry| entry.key.as_str()).collect();
     assert_eq!((keys.as_slice(), presence.malformed), (["mail.1"].as_slice(), 1));
-    let records = snapshot.records.fresh().unwrap();
+    let records = snapshot.app.records.fresh().unwrap();
     let newest: Vec<&str> = records.entries.iter().take(4).map(|entry| entry.key.as_str()).collect();
     assert_eq!(newest, ["order.30", "saga.1", "order.79", "order.78"]);
     let orders = records.entries.iter().filter(|entry| entry.value.kind == "order").count();
@@ -66,7 +66,7 @@ async fn switches_of_faults_are_read_as_they_change() {
     let server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;
     let observer = Observer::at(&server);
-    let absent = |snapshot: &Snapshot| matches!(snapshot.faults, Reading::Unknown { why: Why::Absent, .. });
+    let absent = |snapshot: &Snapshot| matches!(snapshot.app.faults, Reading::Unknown { why: Why::Absent, .. });
     observer.sees("that there are no switches", absent).await;
     let switches = bucket(&jetstream, BUCKET, true).await;
     let now = Clock::system().now();
@@ -74,7 +74,7 @@ async fn switches_of_faults_are_read_as_they_change() {
         let fault = Fault { service: "payments".to_owned(), kind: Kind::Slow, since: now, until };
         switches.put("payments", serde_json::to_vec(&fault).unwrap().into()).await.unwrap();
         let is_read = |snapshot: &Snapshot| {
-            snapshot.faults.fresh().is_some_and(|bucket| bucket.entries.iter().any(|entry| entry.value == fault))
+            snapshot.app.faults.fresh().is_some_and(|bucket| bucket.entries.iter().any(|entry| entry.value == fault))
         };
         observer.sees("the switch", is_read).await;
     }
@@ -92,8 +92,8 @@ async fn of_a_large_bucket_the_newest_are_read() {
         }
     }
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
-    let records = snapshot.records.fresh().unwrap();
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.app.records.fresh().is_some()).await;
+    let records = snapshot.app.records.fresh().unwrap();
     let keys: Vec<&str> = records.entries.iter().map(|entry| entry.key.as_str()).collect();
     let expected: Vec<String> = (550..600).rev().map(|id| format!("order.{id}")).collect();
     assert_eq!(keys, expected);
@@ -116,10 +116,10 @@ async fn large_values_hide_nothing_that_is_behind_them() {
         records.put(format!("order.{id}"), padded.into()).await.unwrap();
     }
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("both buckets", |snapshot| snapshot.records.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
+    let snapshot = observer.sees("both buckets", |snapshot| snapshot.app.records.fresh().is_some()).await;
+    let presence = snapshot.app.presence.fresh().unwrap();
     assert_eq!((presence.entries.len(), presence.malformed, presence.is_whole()), (1, 2, true));
-    let records = snapshot.records.fresh().unwrap();
+    let records = snapshot.app.records.fresh().unwrap();
     assert_eq!((records.entries[0].key.as_str(), records.is_whole()), ("order.299", true));
 }
 
@@ -133,8 +133,8 @@ async fn a_bucket_larger_than_is_read_says_that_its_newest_are_missing() {
     }
     presence.put("mail.1", PRESENCE.into()).await.unwrap();
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.presence.fresh().is_some()).await;
-    let presence = snapshot.presence.fresh().unwrap();
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.app.presence.fresh().is_some()).await;
+    let presence = snapshot.app.presence.fresh().unwrap();
     assert!(presence.entries.is_empty() && presence.lacks_newest && !presence.is_whole(), "{presence:?}");
 }
 
@@ -148,6 +148,6 @@ async fn a_marker_of_a_time_that_ran_out_is_no_record() {
     headers.insert("Nats-Marker-Reason", "MaxAge");
     jetstream.publish_with_headers("$KV.records.order.1", headers, "".into()).await.unwrap().await.unwrap();
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("the bucket", |snapshot| snapshot.records.fresh().is_some()).await;
-    assert!(snapshot.records.fresh().unwrap().entries.is_empty());
+    let snapshot = observer.sees("the bucket", |snapshot| snapshot.app.records.fresh().is_some()).await;
+    assert!(snapshot.app.records.fresh().unwrap().entries.is_empty());
 }

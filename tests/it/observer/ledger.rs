@@ -145,7 +145,7 @@ async fn the_stream_of_advisories_tells_what_was_before() {
     let snapshot = observer.sees("both messages", known).await;
     let told = failures(&snapshot).unwrap();
     assert_eq!((told.exhausted, told.terminated, told.reason.as_str()), (1, 1, "no such customer"));
-    let kept = snapshot.advisories.fresh().unwrap();
+    let kept = snapshot.app.advisories.fresh().unwrap();
     assert!(kept.stored_since.is_some_and(|since| since < kept.since), "{kept:?}");
     let rows: Vec<Kind> = kept.rows.iter().map(|row| row.kind).collect();
     assert!(rows.contains(&Kind::Exhausted) && rows.contains(&Kind::Terminated), "{rows:?}");
@@ -156,7 +156,7 @@ async fn what_servers_tell_is_in_the_ledger_and_naks_are_counted() {
     let server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;
     let observer = Observer::at(&server);
-    observer.sees("a round", |snapshot| snapshot.advisories.fresh().is_some()).await;
+    observer.sees("a round", |snapshot| snapshot.app.advisories.fresh().is_some()).await;
     let orders = orders(&jetstream, stream::RetentionPolicy::Limits).await;
     let config = pull::Config { durable_name: Some("mailer".into()), ..Default::default() };
     let consumer = orders.create_consumer(config).await.unwrap();
@@ -166,7 +166,7 @@ async fn what_servers_tell_is_in_the_ledger_and_naks_are_counted() {
     }
     let counted = |snapshot: &Snapshot| failures(snapshot).is_some_and(|told| told.naks == 3);
     let snapshot = observer.sees("three naks", counted).await;
-    let rows = &snapshot.advisories.fresh().unwrap().rows;
+    let rows = &snapshot.app.advisories.fresh().unwrap().rows;
     let told = |kind, name: Option<&str>| {
         rows.iter().find(|row| row.kind == kind && row.consumer.as_ref().map(|name| name.as_str()) == name)
     };
@@ -174,7 +174,8 @@ async fn what_servers_tell_is_in_the_ledger_and_naks_are_counted() {
     assert_eq!(told(Kind::Created, Some("mailer")).unwrap().sentence, "The consumer was made.");
     assert_eq!(told(Kind::Nak, Some("mailer")).unwrap().count, 3);
     orders.delete_consumer("mailer").await.unwrap();
-    let gone = |snapshot: &Snapshot| snapshot.advisories.fresh().is_some_and(|told| told.rows[0].kind == Kind::Deleted);
+    let gone =
+        |snapshot: &Snapshot| snapshot.app.advisories.fresh().is_some_and(|told| told.rows[0].kind == Kind::Deleted);
     observer.sees("the consumer deleted", gone).await;
 }
 

@@ -38,8 +38,8 @@ async fn check(allow_direct: bool) {
     }
     jetstream.publish("dead.ORDERS.mail", "no copy of anything".into()).await.unwrap().await.unwrap();
     let observer = Observer::at(&server);
-    let snapshot = observer.sees("the letters", |snapshot| snapshot.dead_letters.fresh().is_some()).await;
-    let letters = snapshot.dead_letters.fresh().unwrap();
+    let snapshot = observer.sees("the letters", |snapshot| snapshot.app.dead_letters.fresh().is_some()).await;
+    let letters = snapshot.app.dead_letters.fresh().unwrap();
     let ends = [letters.rows.first(), letters.rows.last()].map(|letter| letter.unwrap().place.to_string());
     assert_eq!(ends, ["ORDERS.mail.105", "ORDERS.mail.7"]);
     assert_eq!((letters.rows.len(), letters.malformed, letters.total), (99, 1, 106));
@@ -47,10 +47,10 @@ async fn check(allow_direct: bool) {
 
     bury(&jetstream, 200, vec![7; 100_000]).await;
     let is_there = |snapshot: &streamgauge::snapshot::Snapshot| {
-        snapshot.dead_letters.fresh().is_some_and(|letters| letters.rows[0].place.sequence == 200)
+        snapshot.app.dead_letters.fresh().is_some_and(|letters| letters.rows[0].place.sequence == 200)
     };
     let snapshot = observer.sees("the letter that came later", is_there).await;
-    let newest = &snapshot.dead_letters.fresh().unwrap().rows[0];
+    let newest = &snapshot.app.dead_letters.fresh().unwrap().rows[0];
     assert_eq!((newest.size, newest.head.len()), (100_000, 2_048), "no more is kept than is shown");
     let mut stream = jetstream.get_stream(STREAM).await.unwrap();
     assert_eq!(stream.info().await.unwrap().state.consumer_count, 0, "reading leaves no consumer behind");
@@ -72,8 +72,8 @@ async fn without_the_stream_there_are_none_and_that_is_said() {
     jetstream(&server).await;
     let observer = Observer::at(&server);
     let snapshot = observer.looks_anew().await;
-    let streamgauge::snapshot::Reading::Unknown { why, reason } = &snapshot.dead_letters else {
-        panic!("{:?}", snapshot.dead_letters)
+    let streamgauge::snapshot::Reading::Unknown { why, reason } = &snapshot.app.dead_letters else {
+        panic!("{:?}", snapshot.app.dead_letters)
     };
     assert_eq!(*why, Why::Absent);
     assert!(reason.contains("there is no stream `DEAD_LETTERS`"), "{reason}");

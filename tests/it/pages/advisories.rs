@@ -8,12 +8,12 @@ use streamgauge::{
 };
 
 use super::{
-    facts::{advisories, advisory, now, snapshot},
+    facts::{advisories, advisory, now, snapshot, with_app},
     page_of,
 };
 
 fn with(advisories: Advisories) -> Snapshot {
-    Snapshot { advisories: Reading::known(Arc::new(advisories), "stream ADVISORIES", now()), ..snapshot() }
+    with_app(|app| app.advisories = Reading::known(Arc::new(advisories), "stream ADVISORIES", now()))
 }
 
 #[tokio::test]
@@ -89,7 +89,7 @@ async fn nothing_told_and_nothing_known_are_two_things() {
     assert_eq!(page.text("#advisories .gap"), "none No server has told of anything.");
     let said = page.text("#advisories .sources");
     assert!(said.contains("heard for 10 min. What was told before is not known: no stream ADVISORIES"), "{said}");
-    let hidden = Snapshot { advisories: Reading::unknown(Why::Hidden, "our user may not"), ..snapshot() };
+    let hidden = with_app(|app| app.advisories = Reading::unknown(Why::Hidden, "our user may not"));
     let page = page_of(hidden.clone(), "/advisories").await;
     assert_eq!(page.text("#advisories .gap"), "not visible The advisories are not known: our user may not.");
     let beside = page_of(hidden, "/consumers/A/ORDERS/reserve").await;
@@ -135,7 +135,9 @@ async fn a_consumer_and_a_stream_show_the_newest_of_their_own() {
 #[tokio::test]
 async fn of_another_account_nothing_is_heard() {
     let of_b = Advisories { account: "B".into(), rows: Vec::new(), ..advisories() };
-    let page = page_of(with(of_b), "/streams/A/ORDERS").await;
+    let mut of_b = with(of_b);
+    of_b.app.name = Some("B".into());
+    let page = page_of(of_b, "/streams/A/ORDERS").await;
     let expected = "not visible Advisories are heard in account B only: it takes a user in account A.";
     assert_eq!(page.text("#advisories .gap"), expected);
     assert_eq!(page.count("#advisories .sources"), 0);

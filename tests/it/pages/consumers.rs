@@ -122,7 +122,7 @@ fn told() -> Snapshot {
         breaker: Some("open".to_owned()),
         kill_switch: None,
     }];
-    all.presence = Reading::known(instances, "bucket presence", now());
+    all.app.presence = Reading::known(instances, "bucket presence", now());
     all.findings = vec![Arc::new(Finding {
         check: "ack_wait_under_p99",
         severity: Severity::Warning,

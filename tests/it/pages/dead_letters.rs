@@ -5,12 +5,12 @@ use std::sync::Arc;
 use streamgauge::snapshot::{Letters, Reading, Snapshot, Why};
 
 use super::{
-    facts::{letters, now, snapshot},
+    facts::{letters, now, snapshot, with_app},
     page_of,
 };
 
 fn with(letters: Letters) -> Snapshot {
-    Snapshot { dead_letters: Reading::known(Arc::new(letters), "stream DEAD_LETTERS", now()), ..snapshot() }
+    with_app(|app| app.dead_letters = Reading::known(Arc::new(letters), "stream DEAD_LETTERS", now()))
 }
 
 #[tokio::test]
@@ -24,7 +24,7 @@ async fn the_newest_are_listed_with_their_reason_and_what_came_back_is_marked() 
     let none = page_of(with(Letters::default()), "/dead-letters").await;
     assert_eq!(none.text("#letters .gap"), "none No worker has given up a message that is still kept.");
     let absent = Reading::unknown(Why::Absent, "there is no stream `DEAD_LETTERS`");
-    let absent = page_of(Snapshot { dead_letters: absent, ..snapshot() }, "/dead-letters").await;
+    let absent = page_of(with_app(|app| app.dead_letters = absent), "/dead-letters").await;
     assert_eq!(absent.text("#letters .gap"), "none here There is no stream `DEAD_LETTERS`.");
 }
 

@@ -11,7 +11,7 @@ use streamgauge::{
     snapshot::{
         Advisories, AskedProbe, Bucket, Cluster, Consumer, ConsumerConfig, ConsumerState, ConsumerTrend, Contact,
         Entry, Gateway, JetStreamUse, Label, Letter, Letters, Listing, MetaGroup, Reading, Replica, RoundStats, Server,
-        Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Why,
+        Severity, Snapshot, Stream, StreamConfig, StreamState, StreamTrend, Verdict, Watched, Why,
     },
 };
 
@@ -38,7 +38,31 @@ pub fn snapshot() -> Snapshot {
         round: 7,
         taken: now(),
         interval: Duration::from_secs(2),
-        app: Contact {
+        app: watched("A"),
+        others: Vec::new(),
+        servers: Reading::unknown(Why::Hidden, "only a user of the system account sees the servers"),
+        streams: count(vec![stream("ORDERS", consumers)]),
+        probes: Arc::default(),
+        asked_probes: Arc::default(),
+        findings: Vec::new(),
+        stats: RoundStats::default(),
+    }
+}
+
+/// The world with a change in its account.
+pub fn with_app(change: impl FnOnce(&mut Watched)) -> Snapshot {
+    let mut changed = snapshot();
+    change(&mut changed.app);
+    changed
+}
+
+/// An account in which there is something of everything.
+pub fn watched(account: &str) -> Watched {
+    let records = vec![order("7")];
+    let records = Bucket { entries: records, deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
+    Watched {
+        name: Some(account.into()),
+        contact: Contact {
             is_connected: true,
             since: now(),
             reason: "connected".to_owned(),
@@ -46,23 +70,14 @@ pub fn snapshot() -> Snapshot {
             user: Some("observer".to_owned()),
             server: Some(("n1".to_owned(), "2.12.0".to_owned())),
         },
-        account: Reading::unknown(Why::Hidden, "our user may not ask what the account has used"),
-        servers: Reading::unknown(Why::Hidden, "only a user of the system account sees the servers"),
-        streams: count(vec![stream("ORDERS", consumers)]),
+        unlisted: None,
+        used: Reading::unknown(Why::Hidden, "our user may not ask what the account has used"),
         presence: Reading::known(presence(true), "bucket presence", now()),
         gone: Vec::new(),
-        probes: Arc::default(),
-        asked_probes: Arc::default(),
-        records: Reading::known(
-            Bucket { entries: vec![order("7")], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false },
-            "bucket records",
-            now(),
-        ),
+        records: Reading::known(records, "bucket records", now()),
         dead_letters: Reading::known(Arc::new(letters()), "stream DEAD_LETTERS", now()),
         advisories: Reading::known(Arc::new(advisories()), "stream ADVISORIES", now()),
         faults: Reading::unknown(Why::Absent, "there is no key-value bucket `faults`"),
-        findings: Vec::new(),
-        stats: RoundStats::default(),
     }
 }
 

@@ -9,7 +9,7 @@ use streamgauge::{
 
 use super::{
     PAGES,
-    facts::{now, snapshot},
+    facts::{now, snapshot, with_app},
     failed, page_of,
 };
 
@@ -22,7 +22,7 @@ pub(crate) fn switched(service: &str, kind: Kind, on_for: Duration) -> Snapshot 
     };
     let entry = Entry { key: "payments".to_owned(), revision: 1, written: value.since, value };
     let bucket = Bucket { entries: vec![entry], deleted: Vec::new(), malformed: 0, is_cut: false, lacks_newest: false };
-    Snapshot { faults: Reading::known(bucket, "bucket faults", now()), ..snapshot() }
+    with_app(|app| app.faults = Reading::known(bucket, "bucket faults", now()))
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn without_a_fault_there_is_no_banner() {
     }
     let over = page_of(switched("payments", Kind::Slow, Duration::ZERO), "/").await;
     assert_eq!(over.count("#faults"), 0, "it has ended");
-    let unread = page_of(Snapshot { faults: failed(), ..snapshot() }, "/").await;
+    let unread = page_of(with_app(|app| app.faults = failed()), "/").await;
     assert_eq!(unread.count("#faults"), 0);
     assert_eq!(unread.text("h1"), "warning: The switches of faults could not be read");
 }
@@ -51,7 +51,7 @@ async fn without_a_fault_there_is_no_banner() {
 #[tokio::test]
 async fn a_switch_that_could_not_be_read_again_counts_until_it_ends_by_itself() {
     let mut old = switched("payments", Kind::Burst, Duration::from_secs(60));
-    old.faults = failed().or_last(&old.faults);
+    old.app.faults = failed().or_last(&old.app.faults);
     let page = page_of(old, "/streams").await;
     assert_eq!(page.text("#faults .reason"), "The switches could not be read again: The dog ate it.");
 }

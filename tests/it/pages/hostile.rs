@@ -68,15 +68,15 @@ fn hostile() -> Snapshot {
         since: None,
     })];
     hostile.streams = count(vec![row]);
-    hostile.app.url = HOSTILE.to_owned();
-    hostile.app.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));
+    hostile.app.contact.url = HOSTILE.to_owned();
+    hostile.app.contact.server = Some((HOSTILE.to_owned(), HOSTILE.to_owned()));
     let mut bucket = presence(false);
     let instance = &mut bucket.entries[0];
     (instance.value.service, instance.value.instance) = (HOSTILE.to_owned(), HOSTILE.to_owned());
     instance.value.address = Some(HOSTILE.to_owned());
     instance.value.probes.ready.parts[0].reason = HOSTILE.to_owned();
     instance.value.probes.ready.parts[0].age_seconds = f64::NAN;
-    hostile.presence = Reading::known(bucket, HOSTILE, now());
+    hostile.app.presence = Reading::known(bucket, HOSTILE, now());
     let mut record = order("7");
     record.value.id = HOSTILE.to_owned();
     record.value.kind = HOSTILE.to_owned();
@@ -84,14 +84,14 @@ fn hostile() -> Snapshot {
     record.value.reason = Some(HOSTILE.to_owned());
     record.value.trace_id = Some(HOSTILE.to_owned());
     let bucket = Bucket { entries: vec![record], deleted: Vec::new(), malformed: 2, is_cut: true, lacks_newest: false };
-    hostile.records = Reading::known(bucket, HOSTILE, now());
+    hostile.app.records = Reading::known(bucket, HOSTILE, now());
     let mut letters = facts::letters();
     let letter = &mut letters.rows[0];
     (letter.reason, letter.class, letter.subject) = (HOSTILE.repeat(10_000), HOSTILE.to_owned(), HOSTILE.to_owned());
     letter.headers = vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
     letter.trace_id = Some(HOSTILE.to_owned());
     letter.head = [HOSTILE.as_bytes(), b"\xff\xfe"].concat();
-    hostile.dead_letters = Reading::known(Arc::new(letters), HOSTILE, now());
+    hostile.app.dead_letters = Reading::known(Arc::new(letters), HOSTILE, now());
     let mut advisories = facts::advisories();
     advisories.account = HOSTILE_NAME.into();
     for row in &mut advisories.rows {
@@ -100,8 +100,8 @@ fn hostile() -> Snapshot {
         (row.id, row.reason, row.sentence) =
             (format!("{}{HOSTILE}", row.id), HOSTILE.to_owned(), HOSTILE.repeat(10_000));
     }
-    hostile.advisories = Reading::known(Arc::new(advisories), HOSTILE, now());
-    hostile.faults = faults::switched(HOSTILE, Kind::Hang, Duration::from_secs(9)).faults;
+    hostile.app.advisories = Reading::known(Arc::new(advisories), HOSTILE, now());
+    hostile.app.faults = faults::switched(HOSTILE, Kind::Hang, Duration::from_secs(9)).app.faults;
     hostile
 }
 

@@ -93,9 +93,9 @@ async fn a_fault_that_is_switched_on_is_told_of_at_once_and_gone_when_it_ended()
     let tab = Tab::new();
     let mut events = tab.open(&tab.address("/servers").await, None).await.into_body().into_data_stream();
     let on = switched("payments", Kind::Outage, Duration::from_secs(60));
-    for (faults, is_told) in [(on.faults, true), (snapshot().faults, false)] {
+    for (app, is_told) in [(on.app, true), (snapshot().app, false)] {
         tab.sender.send_modify(|last| {
-            *last = Arc::new(Snapshot { round: last.round + 1, faults, ..(**last).clone() });
+            *last = Arc::new(Snapshot { round: last.round + 1, app, ..(**last).clone() });
         });
         let patch = event(&mut events).await;
         assert_eq!(patch.contains("streamgauge fault payments clear"), is_told, "{patch}");

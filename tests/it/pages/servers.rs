@@ -7,7 +7,7 @@ use streamgauge::snapshot::{
 };
 
 use super::{
-    facts::{consumer, count, group, now, server, snapshot, stream},
+    facts::{consumer, count, group, now, server, snapshot, stream, with_app},
     page_of,
 };
 
@@ -84,7 +84,7 @@ async fn what_looking_costs_is_told() {
     let alone =
         page_of(Snapshot { stats: RoundStats { servers_expected: None, ..stats }, ..snapshot() }, "/servers").await;
     assert_eq!(alone.texts("#cost dd")[4], "none: only leaders were asked");
-    let before = Snapshot::before_the_first(snapshot().app, Duration::from_secs(2), snapshot().taken);
+    let before = Snapshot::before_the_first(snapshot().app.contact, Duration::from_secs(2), snapshot().taken);
     let before = page_of(before, "/servers").await;
     let said = "not read yet The costs of a round are not known: the first round has not ended yet.";
     assert_eq!((before.count("#cost dd"), before.text("#cost .gap").as_str()), (0, said));
@@ -161,7 +161,7 @@ async fn what_the_account_may_use_is_told_with_its_tiers() {
     let total = TierUse { storage: 2_000, streams: 3, consumers: 4, streams_limit: Some(4), ..TierUse::default() };
     let tier = TierUse { storage: 990, storage_limit: Some(1_000), ..TierUse::default() };
     let account = AccountUse { name: "A".into(), total, tiers: vec![("R3".to_owned(), tier)] };
-    let page = page_of(Snapshot { account: Reading::known(account, "n1", now()), ..snapshot() }, "/servers").await;
+    let page = page_of(with_app(|app| app.used = Reading::known(account, "n1", now())), "/servers").await;
     assert_eq!(page.texts("#account dt"), ["On disk", "In memory", "Streams", "Consumers", "On disk"]);
     let said = ["2.0 kB, no limit", "0 B, no limit", "75 % used, 3 of 4", "4, no limit", "99 % used, 990 B of 1.0 kB"];
     assert_eq!(page.texts("#account dd"), said);

@@ -13,7 +13,7 @@ use super::{
 fn with_past(said: Vec<Probed>) -> Snapshot {
     let ago = |rounds: usize| now().before(Duration::from_secs(10) * u32::try_from(rounds).unwrap());
     let rounds = (0..4).rev().map(ago).collect();
-    let past = ProbePast { rounds, said: [("mail.1".to_owned(), said)].into() };
+    let past = ProbePast { rounds, said: [(("A".to_owned(), "mail.1".to_owned()), said)].into() };
     Snapshot { probes: Arc::new(past), interval: Duration::from_secs(10), ..snapshot() }
 }
 
@@ -34,7 +34,7 @@ async fn what_probes_said_is_drawn_and_said_in_words() {
 #[tokio::test]
 async fn probes_that_were_named_are_told_of_as_they_answer() {
     let asked_probes = Arc::from([asked("mail", Ok(200)), asked("shop", Ok(503)), asked("desk", Err("it is away"))]);
-    let said = [("=shop".to_owned(), vec![Probed::Ready, Probed::NotReady])].into();
+    let said = [((String::new(), "=shop".to_owned()), vec![Probed::Ready, Probed::NotReady])].into();
     let past = ProbePast { rounds: vec![now(), now()], said };
     let page = page_of(Snapshot { asked_probes, probes: Arc::new(past), ..snapshot() }, "/services").await;
     assert_eq!(
