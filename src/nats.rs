@@ -187,7 +187,7 @@ fn without_jetstream(connection: &Connection, source: AccountError) -> ConnectEr
 }
 
 async fn attempt(login: &Login, name: &str, clock: &Clock) -> Result<Connection, ConnectError> {
-    let (link, link_writer) = link::new(clock.clone());
+    let (link, link_writer) = link::new(login.shown_user().as_deref(), clock.clone());
     let lives = link::ClientLives::of(link_writer);
     let options = login
         .options()?

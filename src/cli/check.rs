@@ -196,7 +196,7 @@ async fn rounds(
     let mut read = 0;
     while read < count {
         match tokio::time::timeout(wait, next_read(&mut snapshots)).await {
-            Ok(changed) => changed.context("waiting for a round")?,
+            Ok(()) => {}
             Err(_) => {
                 let snapshot = snapshots.borrow().clone();
                 let reason = snapshot.streams.reason().unwrap_or("no round ended").to_owned();
@@ -210,14 +210,14 @@ async fn rounds(
     Ok(snapshots.borrow().clone())
 }
 
-/// Waits for a round that read the streams.
-async fn next_read(snapshots: &mut Snapshots) -> Result<(), tokio::sync::watch::error::RecvError> {
-    loop {
-        snapshots.changed().await?;
+/// Waits for a round that read the streams; for ever when the collector has ended, which says why by itself.
+async fn next_read(snapshots: &mut Snapshots) {
+    while snapshots.changed().await.is_ok() {
         if snapshots.borrow_and_update().streams.fresh().is_some() {
-            return Ok(());
+            return;
         }
     }
+    std::future::pending().await
 }
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no fault.

@@ -41,7 +41,8 @@ impl Links {
         let servers = Login::read(&app)?;
         let is_alone = others.is_empty();
         let others = others.into_iter().map(|other| servers.lend_servers(other));
-        let lines = std::iter::once(app).chain(others).map(|config| Line::new(config, is_alone, clock.clone()));
+        let configs = std::iter::once(Ok(app)).chain(others);
+        let lines = configs.map(|config| Line::new(config?, is_alone, clock.clone()));
         Ok(Self {
             lines: lines.collect::<Result<_, _>>()?,
             system: system.map(once),

@@ -1,5 +1,7 @@
 //! Whether the connection stands, since when, and what was last heard of it.
 
+use std::sync::Arc;
+
 use tokio::sync::watch;
 
 use crate::clock::{Clock, Timestamp};
@@ -21,6 +23,8 @@ pub struct LinkState {
 #[derive(Debug, Clone)]
 pub struct Link {
     state: watch::Sender<LinkState>,
+    /// The user, where the login names one: a process may have several connections.
+    user: Option<Arc<str>>,
     clock: Clock,
 }
 
@@ -45,10 +49,10 @@ impl Drop for ClientLives {
 }
 
 /// Two handles to a link that is not up yet: one to keep, one for the client's events.
-pub(super) fn new(clock: Clock) -> (Link, Link) {
+pub(super) fn new(user: Option<&str>, clock: Clock) -> (Link, Link) {
     let start =
         LinkState { is_connected: false, since: clock.now(), reason: "not connected yet".to_owned(), is_over: false };
-    let link = Link { state: watch::Sender::new(start), clock };
+    let link = Link { state: watch::Sender::new(start), user: user.map(Arc::from), clock };
     (link.clone(), link)
 }
 
@@ -77,22 +81,23 @@ impl Link {
     /// Takes an event of the client and writes its log line.
     pub(super) fn heard(&self, event: &async_nats::Event) {
         use async_nats::Event;
+        let user = self.user.as_deref();
         match event {
             Event::Connected => {
-                tracing::info!("connected to NATS");
+                tracing::info!(user, "connected to NATS");
                 self.set(true, "connected");
             }
             Event::Disconnected => {
-                tracing::warn!("lost the connection to NATS; connecting again");
+                tracing::warn!(user, "lost the connection to NATS; connecting again");
                 self.set(false, "connection lost, connecting again");
             }
             Event::Closed => self.set(false, "connection closed"),
-            Event::LameDuckMode => tracing::warn!("the NATS server is about to shut down; it asks us to move"),
+            Event::LameDuckMode => tracing::warn!(user, "the NATS server is about to shut down; it asks us to move"),
             Event::SlowConsumer(subscription) => {
-                tracing::error!(subscription, "messages were dropped: a subscription's queue is full");
+                tracing::error!(user, subscription, "messages were dropped: a subscription's queue is full");
             }
-            Event::ServerError(error) => tracing::warn!(%error, "NATS says"),
-            Event::ClientError(error) => tracing::warn!(%error, "NATS client says"),
+            Event::ServerError(error) => tracing::warn!(user, %error, "NATS says"),
+            Event::ClientError(error) => tracing::warn!(user, %error, "NATS client says"),
             Event::Draining => {}
         }
     }
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn the_link_says_since_when_it_is_as_it_is() {
         let clock = Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap());
-        let (link, events) = new(clock.clone());
+        let (link, events) = new(None, clock.clone());
         link.connected();
         clock.advance(Duration::from_secs(10));
         events.heard(&async_nats::Event::Connected);

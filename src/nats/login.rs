@@ -75,20 +75,23 @@ impl Login {
         }
     }
 
-    /// `other` with these servers, and with what they are known by, where it says neither an address nor a context of its own.
-    #[must_use]
-    pub fn lend_servers(&self, other: NatsConfig) -> NatsConfig {
-        if other.url.is_some() || other.context.is_some() {
-            return other;
+    /// `other` with these servers, and with what they are known by, where neither it nor its context says an address.
+    ///
+    /// # Errors
+    /// When the context's file cannot be read.
+    pub fn lend_servers(&self, other: NatsConfig) -> Result<NatsConfig, ConnectError> {
+        let context = other.context.as_deref().map(Context::read).transpose()?;
+        if other.url.is_some() || context.is_some_and(|context| context.url.is_some()) {
+            return Ok(other);
         }
         let (certificate, key) = self.certificate.clone().unzip();
-        NatsConfig {
+        Ok(NatsConfig {
             url: Some(self.shown_url()),
             tls_ca: other.tls_ca.or(self.ca.clone()),
             tls_cert: other.tls_cert.or(certificate),
             tls_key: other.tls_key.or(key),
             ..other
-        }
+        })
     }
 
     /// The servers, secrets taken out.

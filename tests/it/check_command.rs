@@ -151,3 +151,32 @@ async fn a_server_that_is_away_is_no_good_news() {
     let nagios = check(&server, &["--nats-wait", "1", "--format", "nagios"]).await.expect(3);
     assert!(nagios.out.starts_with("STREAMGAUGE UNKNOWN - "), "{}", nagios.out);
 }
+
+#[tokio::test]
+async fn an_account_that_cannot_be_read_fails_it_and_the_others_are_looked_at() {
+    let accounts = "jetstream {}\naccounts {\n\
+        ONE { jetstream: enabled, users: [{ user: one, password: word }] }\n\
+        TWO { jetstream: enabled, users: [{ user: two, password: word }, { user: ada, password: word }] }\n}\n";
+    let server = NatsServer::start_configured(accounts).await;
+    for (user, max_messages) in [("one", -1), ("two", -1)] {
+        let options = async_nats::ConnectOptions::with_user_and_password(user.to_owned(), "word".to_owned());
+        orders(&jetstream::new(options.connect(server.url()).await.unwrap()), max_messages, &[]).await;
+    }
+    let login = |user: &str| server.url().replace("nats://", &format!("nats://{user}@"));
+    let one = ["--user", "one", "--password", "word"];
+    let further = |users: &[&str]| -> Vec<String> {
+        users.iter().flat_map(|user| ["--account".to_owned(), login(user)]).collect()
+    };
+    let of = async |users: &[&str]| {
+        let further = further(users);
+        check(&server, &one.into_iter().chain(further.iter().map(String::as_str)).collect::<Vec<_>>()).await
+    };
+    let both = of(&["two:word"]).await.expect(0);
+    assert_eq!(both.out, "nothing found (2 streams, 2 consumers, servers not seen)\n");
+    let refused = of(&["two:s3cret"]).await.expect(1);
+    let found = refused.out.lines().next().unwrap_or_default();
+    assert!(found.starts_with("warning   the account of user two: "), "{found}");
+    assert!(refused.out.contains("refuses the login of two") && !refused.out.contains("s3cret"), "{}", refused.out);
+    let twice = of(&["two:word", "ada:word"]).await.expect(2);
+    assert!(twice.err.contains("two and ada are users of the same account, TWO"), "{}", twice.err);
+}

@@ -24,7 +24,10 @@ use streamgauge::{
 use tokio::sync::watch;
 
 use crate::{
-    pages::facts::{asked, consumer, count, failed, now, server, snapshot, stream, verdict, watched},
+    pages::{
+        accounts::several,
+        facts::{asked, consumer, count, failed, now, server, snapshot, stream, verdict, watched},
+    },
     support::{page::Page, tool::tool},
 };
 
@@ -358,4 +361,21 @@ fn a_list_that_lacks_some_has_no_sum() {
     );
     let text = text_of(&with_streams(vec![cut]));
     assert!(!text.contains("ephemeral"), "{text}");
+}
+
+#[test]
+fn each_account_has_series_of_its_own() {
+    let mut several = several();
+    several.others[0].contact.is_connected = false;
+    several.others[0].used = Reading::known(AccountUse { name: "B".into(), ..account() }, "n1", now());
+    let text = text_of(&several);
+    for line in [
+        r#"streamgauge_account_connected{account="A",user="observer"} 1"#,
+        r#"streamgauge_account_connected{account="B",user="billing"} 0"#,
+        r#"streamgauge_account_streams{account="B",tier=""} 3"#,
+        r#"streamgauge_dead_letters_stored{account="A"} 3"#,
+        r#"streamgauge_dead_letters_stored{account="B"} 3"#,
+    ] {
+        assert!(text.contains(&format!("\n{line}\n")), "{line} is not in\n{text}");
+    }
 }

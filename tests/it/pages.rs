@@ -1,5 +1,6 @@
 //! The observer's pages, asked for through its router and read as a reader reads them, scripts off.
 
+pub(crate) mod accounts;
 mod advisories;
 mod consumers;
 mod dead_letters;

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use async_nats::jetstream::{consumer::pull, stream};
 use streamgauge::{
     config::NatsConfig,
-    snapshot::{Consumer, Server, Snapshot},
+    snapshot::{Consumer, Server, Snapshot, Watched},
 };
 
 use super::{ConnectOptions, NatsServer, Observer, jetstream, kv, publish};
@@ -26,7 +26,10 @@ async fn server_with(app: &str, system: &str) -> NatsServer {
          SYS {{ users: [{{ user: system, password: {PASSWORD}, permissions: {{ {system} }} }}] }}\n\
          APP {{ jetstream: enabled, users: [\n\
          {{ user: maker, password: {PASSWORD} }},\n\
-         {{ user: observer, password: {PASSWORD}, permissions: {{ {app} }} }}] }}\n}}\n"
+         {{ user: observer, password: {PASSWORD}, permissions: {{ {app} }} }}] }}\n\
+         FURTHER {{ jetstream: enabled, users: [\n\
+         {{ user: further-maker, password: {PASSWORD} }},\n\
+         {{ user: further, password: {PASSWORD}, permissions: {{ {app} }} }}] }}\n}}\n"
     );
     NatsServer::start_configured(&config).await
 }
@@ -41,9 +44,9 @@ fn login(server: &NatsServer, user: &str) -> NatsConfig {
     }
 }
 
-/// Streams, consumers and buckets of each kind: with direct get and without.
-async fn world(server: &NatsServer) {
-    let options = ConnectOptions::with_user_and_password("maker".to_owned(), PASSWORD.to_owned());
+/// Streams, consumers and buckets of each kind, in the account of this user: with direct get and without.
+async fn world(server: &NatsServer, maker: &str) {
+    let options = ConnectOptions::with_user_and_password(maker.to_owned(), PASSWORD.to_owned());
     let maker = jetstream::new(options.connect(server.url()).await.unwrap());
     for (name, allow_direct) in [("DIRECT", true), ("PLAIN", false)] {
         let subjects = vec![format!("{}.>", name.to_lowercase())];
@@ -99,10 +102,44 @@ fn refused(server: &NatsServer) -> BTreeSet<String> {
 #[tokio::test]
 async fn with_exactly_the_listed_permissions_everything_is_seen() {
     let server = server_with(&listed("app"), &listed("system")).await;
-    world(&server).await;
+    world(&server, "maker").await;
     let observer = Observer::start(login(&server, "observer"), Some(login(&server, "system")));
     observer.sees("all of it", |snapshot| unseen(snapshot).is_empty()).await;
     observer.looks_anew().await;
+    assert_eq!(refused(&server), BTreeSet::new());
+}
+
+/// What of the two worlds is not seen.
+fn unseen_of_both(snapshot: &Snapshot) -> Vec<&'static str> {
+    let streams = snapshot.streams.fresh().map_or(0, |list| list.rows.len());
+    let consumers: Vec<_> = snapshot.known_consumers().filter_map(|consumer| consumer.state.fresh()).collect();
+    let each = |is_it: fn(&Watched) -> bool| snapshot.watched().all(is_it);
+    let parts = [
+        ("streams", streams == 8),
+        ("consumers", consumers.len() == 4 && consumers.iter().all(|state| state.pending == 3)),
+        ("accounts", snapshot.watched().map(Watched::name).eq(["APP", "FURTHER"])),
+        ("ages", snapshot.known_consumers().all(is_old_exactly)),
+        ("advisories", each(|watched| watched.advisories.fresh().is_some())),
+        ("presence", each(|watched| watched.presence.fresh().is_some_and(|bucket| bucket.entries.len() == 1))),
+        ("records", each(|watched| watched.records.fresh().is_some_and(|bucket| bucket.entries.len() == 1))),
+        ("use of the accounts", each(|watched| watched.used.fresh().is_some_and(|used| used.total.streams == 4))),
+    ];
+    parts.into_iter().filter(|(_, is_seen)| !is_seen).map(|(part, _)| part).collect()
+}
+
+#[tokio::test]
+async fn a_user_of_a_further_account_needs_the_same() {
+    let server = server_with(&listed("app"), &listed("system")).await;
+    for maker in ["maker", "further-maker"] {
+        world(&server, maker).await;
+    }
+    for system in [None, Some(login(&server, "system"))] {
+        // The prefix of the inboxes is that of the first user.
+        let further = NatsConfig { inbox_prefix: Some("_INBOX_observer".to_owned()), ..login(&server, "further") };
+        let observer = Observer::of_several(login(&server, "observer"), vec![further], system);
+        observer.sees("all of both", |snapshot| unseen_of_both(snapshot).is_empty()).await;
+        observer.looks_anew().await;
+    }
     assert_eq!(refused(&server), BTreeSet::new());
 }
 
@@ -110,7 +147,7 @@ async fn with_exactly_the_listed_permissions_everything_is_seen() {
 async fn without_a_listed_permission_the_page_says_so() {
     let app = listed("app").replace("\"$JS.API.CONSUMER.LIST.*\",", "").replace("\"$JS.API.STREAM.LIST\",", "");
     let server = server_with(&app, &listed("system")).await;
-    world(&server).await;
+    world(&server, "maker").await;
     let observer = Observer::start(login(&server, "observer"), None);
     let snapshot = observer.sees("a round", |snapshot| snapshot.round > 0).await;
     assert_eq!(snapshot.streams.value().map(|list| list.rows.len()), None, "{:?}", snapshot.streams);
