@@ -1,8 +1,9 @@
-//! The same for pages of many things.
+//! The same for pages of many things, and for a dead letter.
 
 use super::{API_PREFIX, Equivalent, Equivalents, row, shell};
 use crate::{
-    dead_letter, presence, record,
+    dead_letter::{self, Place},
+    presence, record,
     views::{Look, Page, search::Search},
 };
 
@@ -24,7 +25,7 @@ fn all_of_it(look: &Look<'_>, path: &str) -> Equivalent {
 }
 
 impl Equivalents {
-    /// Those of a page of many things; `None` of one thing, which has its own.
+    /// Those of a page of many things; `None` where the page brings its own.
     pub(in crate::views) fn of_list(page: &Page, look: &Look<'_>) -> Option<Self> {
         match page {
             Page::Overview => Some(Self::of_overview(look)),
@@ -37,7 +38,8 @@ impl Equivalents {
             Page::Findings(search) => Some(Self::of_findings(search, look)),
             Page::Traces(_) => Some(Self::of_traces(page, look)),
             Page::Trace(id, _) => Some(Self::of_traces(&Page::Trace(*id, None), look)),
-            Page::Stream(..) | Page::Consumer(..) | Page::DeadLetter(..) | Page::Advisories(..) => None,
+            Page::DeadLetter(place, _) => Some(Self::of_dead_letter(place, page, look)),
+            Page::Stream(..) | Page::Consumer(..) | Page::Advisories(..) => None,
         }
     }
 
@@ -138,6 +140,19 @@ impl Equivalents {
             row("how many are kept", SERIES, "streamgauge_dead_letters_stored".to_owned()),
         ];
         Self::with(SUMMARY, rows)
+    }
+
+    fn of_dead_letter(place: &Place, page: &Page, look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("all of it", "command", format!("streamgauge dlq show {}", shell(&place.to_string()))),
+            row(
+                "the message itself, while its stream keeps it",
+                "nats",
+                format!("nats stream get {} {}", place.stream, place.sequence),
+            ),
+            all_of_it(look, &page.to_string()),
+        ];
+        Self::with("The same from nats and the API", rows)
     }
 
     /// Traces are known here alone.
