@@ -75,6 +75,8 @@ pub struct Answers {
     pub servers: Reading<Vec<Server>>,
     /// The streams of all accounts that are seen, with their consumers.
     pub streams: Reading<Listing<Stream>>,
+    /// Whether a user of the system account told of them, so that no account is left out.
+    pub is_of_all: bool,
     /// What each account told that was asked, in the order in which they were.
     pub accounts: Vec<Told>,
     /// What it cost, as far as that is known when the last answer is there.
@@ -205,7 +207,7 @@ impl Broker {
     async fn read(&self, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Told {
         let Some(account) = self.account() else { return Told::nothing(account::UNTOLD) };
         let asked = self.while_connected(self.read_all(account, streams, deadline)).await;
-        Told { unlisted: None, ..asked.unwrap_or_else(|| Told::nothing(LOST)) }
+        asked.unwrap_or_else(|| Told::nothing(LOST))
     }
 
     async fn read_all(&self, account: &Arc<str>, streams: Option<&Listing<Stream>>, deadline: Deadline) -> Told {

@@ -133,6 +133,11 @@ impl Snapshot {
         self.watched().any(|watched| watched.contact.is_connected)
     }
 
+    /// Why not all streams are told of that should be: none are, or those of an account are not.
+    pub fn unlisted(&self) -> Option<&str> {
+        self.streams.reason().or_else(|| self.watched().find_map(|watched| watched.unlisted.as_deref()))
+    }
+
     /// What the workers say of themselves, as far as it is fresh, each with the account that it is in.
     pub fn workers(&self) -> impl Iterator<Item = (&str, WorkerFact)> {
         self.watched().flat_map(|watched| {

@@ -36,7 +36,7 @@ pub(super) const LIST: Route = Route {
     answer: |ask| {
         let rows = views::consumers_of(ask.snapshot, &ask.search);
         let list = List::of(ask, rows, |consumer| ConsumerAnswer::of(consumer, ask.now));
-        json(&list.lacking(ask.snapshot.streams.reason(), missing(ask.snapshot)))
+        json(&list.lacking(ask.snapshot.unlisted(), missing(ask.snapshot)))
     },
 };
 
@@ -62,7 +62,7 @@ pub(super) const ONE: Route = Route {
 
 /// Where there is no word of what exists, nobody can say that something does not.
 pub(super) fn gone(snapshot: &Snapshot) -> Failure {
-    match snapshot.streams.reason() {
+    match snapshot.unlisted() {
         None => Failure::not_found("nothing of this name is known; the list says what is"),
         Some(reason) => Failure::unknown(format!("what there is is not known: {reason}")),
     }

@@ -107,7 +107,7 @@ impl Overview {
             cost: (snapshot.round > 0).then(|| RoundAnswer::of(&snapshot.stats)),
             accounts: snapshot.watched().map(|watched| WatchedAnswer::of(watched, now)).collect(),
             faults: FaultAnswer::all(&snapshot.app, now),
-            reason: snapshot.streams.reason().map(str::to_owned),
+            reason: snapshot.unlisted().map(str::to_owned),
             streams: snapshot.known_streams().len(),
             consumers,
             findings: severities.into_iter().map(|severity| (severity.word(), found(severity))).collect(),

@@ -37,7 +37,7 @@ pub(super) const LIST: Route = Route {
         let missing = ask.snapshot.streams.value().into_iter().flat_map(|list| &list.missing);
         let missing = missing.map(ToString::to_string).collect();
         let list = List::of(ask, rows, |stream| StreamAnswer::of(stream, ask.now));
-        json(&list.lacking(ask.snapshot.streams.reason(), missing))
+        json(&list.lacking(ask.snapshot.unlisted(), missing))
     },
 };
 

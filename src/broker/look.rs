@@ -23,20 +23,20 @@ pub async fn look(
     let deadline = Deadline::after(within);
     let mut stats = RoundStats::default();
     let servers = servers(system.as_deref_mut(), deadline).await;
-    let (streams, accounts) = match holdings(system, last, &mut stats, deadline).await {
+    let (streams, is_of_all, accounts) = match holdings(system, last, &mut stats, deadline).await {
         Ok(streams) => {
             let told = join_all(brokers.iter().map(|broker| broker.read(streams.fresh(), deadline))).await;
-            (streams, told)
+            (streams, true, told)
         }
         Err(reason) => {
             let last = last.map(|last| &**last);
             let told = join_all(brokers.iter().map(|broker| broker.list_and_read(last, deadline))).await;
             let names = brokers.iter().map(|broker| broker.account().cloned());
             let (lists, told): (Vec<_>, Vec<Told>) = told.into_iter().unzip();
-            (together(names.zip(lists).collect(), last, &reason), told)
+            (together(names.zip(lists).collect(), last, &reason), false, told)
         }
     };
-    Answers { servers, streams, accounts, stats }
+    Answers { servers, streams, is_of_all, accounts, stats }
 }
 
 async fn servers(system: Option<&mut System>, deadline: Deadline) -> Reading<Vec<Server>> {

@@ -96,6 +96,7 @@ mod tests {
     fn round(second: u64, streams: Reading<Listing<Stream>>) -> Snapshot {
         let contact = Contact::standing_since(at(0));
         let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), at(second));
+        snapshot.app.name = Some("A".into());
         snapshot.streams = streams;
         snapshot
     }

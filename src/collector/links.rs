@@ -138,7 +138,9 @@ impl Links {
             Some(_) => told.next().unwrap_or_else(|| Told::nothing(NOT_YET)),
             None => Told::nothing(&line.contact().reason),
         });
-        answers.accounts = of_each.collect();
+        let is_of_all = answers.is_of_all;
+        let listed = |told: Told| Told { unlisted: told.unlisted.filter(|_| !is_of_all), ..told };
+        answers.accounts = of_each.map(listed).collect();
         self.explain_servers(answers)
     }
 
@@ -210,6 +212,7 @@ fn nothing(accounts: usize) -> Answers {
     Answers {
         servers: Reading::unknown(Why::Failed, NOT_YET),
         streams: Reading::unknown(Why::Failed, NOT_YET),
+        is_of_all: false,
         accounts: vec![Told::nothing(NOT_YET); accounts],
         stats: crate::snapshot::RoundStats::default(),
     }

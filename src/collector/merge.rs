@@ -246,7 +246,7 @@ mod tests {
 
     fn answers(streams: Reading<Listing<Stream>>) -> Answers {
         let (servers, accounts) = (Reading::not_yet(), vec![Told::nothing("not asked")]);
-        Answers { servers, streams, accounts, stats: RoundStats::default() }
+        Answers { servers, streams, is_of_all: false, accounts, stats: RoundStats::default() }
     }
 
     fn listed(rows: Vec<Stream>, missing: &[&str], now: Timestamp) -> Answers {

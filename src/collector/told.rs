@@ -22,13 +22,13 @@ pub(super) fn tell_what_was_found(snapshot: &Snapshot, system_user: Option<&str>
         (None, reason) => format!("servers unknown: {}", reason.unwrap_or_default()),
     };
     let system = match system_user {
-        Some(user) => format!("the system account as {user}"),
+        Some(user) => format!("the system account is asked as {user}"),
         None => "no system account".to_owned(),
     };
     for watched in snapshot.watched() {
         tell_of(watched);
     }
-    tracing::info!("watching {system}; {streams}; {servers}");
+    tracing::info!("seen: {streams}; {servers}; {system}");
 }
 
 /// The line of one connection.

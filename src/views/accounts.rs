@@ -1,6 +1,10 @@
 //! What stands on a page once for each account: of which accounts, and how they are told apart.
 
-use super::{Look, format, page::encoded};
+use super::{
+    Look, format,
+    page::encoded,
+    pieces::{Gap, Level, Sign},
+};
 use crate::snapshot::{Reading, Watched, Why};
 
 impl<'a> Look<'a> {
@@ -14,6 +18,22 @@ impl<'a> Look<'a> {
         let has_none = |watched: &&Watched| matches!(of(watched), Reading::Unknown { why: Why::Absent, .. });
         let told: Vec<&Watched> = self.snapshot.watched().filter(|watched| !has_none(watched)).collect();
         if told.is_empty() { vec![&self.snapshot.app] } else { told }
+    }
+
+    /// The accounts of which nobody told what they hold, where others were told of.
+    pub(super) fn unlisted(&self) -> Vec<Gap> {
+        let watched =
+            self.snapshot.watched().filter(|_| self.watches_several() && self.snapshot.streams.fresh().is_some());
+        let unlisted = watched.filter_map(|watched| Some((watched, watched.unlisted.as_deref()?)));
+        let gap = |(watched, reason): (&Watched, &str)| Gap {
+            sign: Sign::new(Level::Critical, "unknown"),
+            sentence: format!(
+                "What {} holds is not known, or old: {}.",
+                format::cut(&watched.to_string()),
+                format::cut(reason)
+            ),
+        };
+        unlisted.map(gap).collect()
     }
 
     /// The account in words, where there are several.

@@ -64,6 +64,7 @@ struct ConsumerRow {
 pub(super) struct ConsumersPage {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
+    unlisted: Vec<Gap>,
     missing: Vec<String>,
     more: usize,
     action: String,
@@ -85,12 +86,14 @@ impl ConsumersPage {
         let shown: Vec<&Consumer> = found.into_iter().filter(wanted).collect();
         let (pager, range) = Pager::of(shown.len(), search, look, Page::Consumers, "consumer");
         let shown = sorted(shown, search.sort);
-        let missing = missing(look);
+        let (missing, unlisted) = (missing(look), look.unlisted());
         let gap = Gap::of(&look.snapshot.streams, "consumers");
-        let gap = gap.or_else(|| (shown.is_empty() && missing.is_empty()).then(|| nothing(search, look)));
+        let gap = gap
+            .or_else(|| (shown.is_empty() && missing.is_empty() && unlisted.is_empty()).then(|| nothing(search, look)));
         Self {
             gap,
             stamp: Stamp::of(&look.snapshot.streams, look),
+            unlisted,
             missing,
             more: 0,
             action: look.link(&Page::Consumers(Search::default())),

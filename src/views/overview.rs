@@ -40,6 +40,7 @@ pub(super) struct Overview {
 /// The streams that matter most now.
 struct StreamPart {
     gap: Option<Gap>,
+    unlisted: Vec<Gap>,
     stamp: Option<Stamp>,
     table: StreamTable,
     href: String,
@@ -93,8 +94,10 @@ impl StreamPart {
         let shown: Vec<&Stream> = sorted(of_messages, search.sort).into_iter().take(STREAMS_MOST).collect();
         let is_empty = count == 0 && look.snapshot.streams.value().is_none_or(|list| list.missing.is_empty());
         let gap = Gap::of(&look.snapshot.streams, "streams");
+        let unlisted = look.unlisted();
         Self {
-            gap: gap.or_else(|| is_empty.then(|| Gap::empty("NATS holds no stream yet."))),
+            gap: gap.or_else(|| (is_empty && unlisted.is_empty()).then(|| Gap::empty("NATS holds no stream yet."))),
+            unlisted,
             stamp: Stamp::of(&look.snapshot.streams, look),
             said: if shown.len() < count {
                 format!("All {}, buckets included", format::counted(count, "stream"))
@@ -113,7 +116,7 @@ fn stored(look: &Look<'_>) -> Figure {
     let rates: Vec<f64> =
         streams.clone().filter_map(|stream| Some(stream.trend.as_ref()?.stored_per_second())).collect();
     let all = streams.count();
-    let number = match look.snapshot.streams.reason() {
+    let number = match look.snapshot.unlisted() {
         Some(reason) => Number::unknown(reason),
         None if all > 0 && rates.is_empty() => Number::rate(None),
         None => Number::rate(Some(rates.iter().sum())),
@@ -137,7 +140,7 @@ fn in_flight(look: &Look<'_>) -> Figure {
 
 /// A sum is known only when each of its parts is.
 fn sum_over_consumers(look: &Look<'_>, of: fn(&crate::snapshot::ConsumerState) -> u64) -> Number {
-    if let Some(reason) = look.snapshot.streams.reason() {
+    if let Some(reason) = look.snapshot.unlisted() {
         return Number::unknown(reason);
     }
     let lists = look.snapshot.known_streams().iter();

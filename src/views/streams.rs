@@ -54,6 +54,7 @@ struct StreamRow {
 pub(super) struct StreamsPage {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
+    unlisted: Vec<Gap>,
     missing: Vec<String>,
     more: usize,
     action: String,
@@ -69,12 +70,18 @@ impl StreamsPage {
         let shown = streams_of(look.snapshot, search);
         let (pager, range) = Pager::of(shown.len(), search, look, Page::Streams, "stream");
         let missing = look.snapshot.streams.value().map_or(&[][..], |streams| &streams.missing);
-        let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+        // Of an account that is not listed more is missing than is known to be.
+        let is_listed = |account: &str| look.snapshot.account(account).is_none_or(|one| one.unlisted.is_none());
+        let missing = missing.iter().filter(|missing| is_listed(&missing.account));
+        let missing: Vec<String> = missing.map(ToString::to_string).collect();
+        let unlisted = look.unlisted();
         let empty = if search.is_narrow() { "No stream is like that." } else { "NATS holds no stream yet." };
         let gap = Gap::of(&look.snapshot.streams, "streams");
         Self {
-            gap: gap.or_else(|| (shown.is_empty() && missing.is_empty()).then(|| Gap::empty(empty))),
+            gap: gap
+                .or_else(|| (shown.is_empty() && missing.is_empty() && unlisted.is_empty()).then(|| Gap::empty(empty))),
             stamp: Stamp::of(&look.snapshot.streams, look),
+            unlisted,
             missing,
             more: 0,
             action: look.link(&Page::Streams(Search::default())),

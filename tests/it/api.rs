@@ -315,3 +315,14 @@ async fn what_two_accounts_have_is_asked_for_by_account() {
     assert_eq!(ask(&router, "/api/v1/account?account=B").await.0, 200);
     assert_eq!(ask(&router, "/api/v1/account?account=C").await.0, 404, "nobody gave a user for it");
 }
+
+#[tokio::test]
+async fn what_an_account_that_is_not_listed_may_hold_is_unknown_and_not_absent() {
+    let mut unlisted = several();
+    unlisted.others[0].unlisted = Some("the login is refused".to_owned());
+    let router = router_of(unlisted, Settings::default());
+    assert_eq!(ask(&router, "/api/v1/lag/ORDERS/nobody").await.0, 503);
+    assert_eq!(ask(&router, "/api/v1/streams").await.1["reason"], "the login is refused");
+    let router = router_of(several(), Settings::default());
+    assert_eq!(ask(&router, "/api/v1/lag/ORDERS/nobody").await.0, 404);
+}

@@ -13,6 +13,8 @@ pub(super) const AUDIT: Audit = Audit {
     look,
 };
 
+const NAMELESS: &str = "the server did not tell its user by `$SYS.REQ.USER.INFO`";
+
 fn look(scene: &Scene<'_>) -> Vec<Seen> {
     scene.snapshot.watched().filter_map(seen).collect()
 }
@@ -22,6 +24,7 @@ fn seen(watched: &Watched) -> Option<Seen> {
     let (sentence, evidence) = match &watched.unlisted {
         _ if !contact.is_connected => ("There is no connection to it.", contact.reason.clone()),
         Some(reason) => ("What it holds could not be listed.", reason.clone()),
+        None if watched.name.is_none() => ("Nobody knows which account it is.", NAMELESS.to_owned()),
         None => return None,
     };
     Some(Seen { account: watched.name.clone(), about, sentence: sentence.to_owned(), evidence })

@@ -137,7 +137,21 @@ async fn the_page_of_servers_shows_each_connection() {
 async fn one_account_that_is_not_read_is_not_nats_being_away() {
     let page = page_of(refused(), "/").await;
     assert!(!page.text("h1").contains("NATS"), "{}", page.text("h1"));
+    assert_eq!(page.text("#figure-pending .number"), "9", "a user of the system account told of all");
     assert!(page.text("#status").starts_with("1 of 2 accounts connected for 0 s"), "{}", page.text("#status"));
+    let mut unlisted = refused();
+    unlisted.others[0].unlisted = Some("NATS refuses the login of billing".to_owned());
+    unlisted.streams = count(vec![in_account("A")]);
+    let said =
+        "unknown What the account of user billing holds is not known, or old: NATS refuses the login of billing.";
+    for path in ["/streams", "/consumers", "/"] {
+        let page = page_of(unlisted.clone(), path).await;
+        assert_eq!(page.texts("section .gap.critical")[0], said, "{path}");
+    }
+    let page = page_of(unlisted.clone(), "/").await;
+    assert!(page.text("#figure-pending .number").starts_with('?'), "a sum with an unknown part is unknown");
+    unlisted.streams = count(Vec::new());
+    assert_eq!(page_of(unlisted, "/streams").await.count(".gap"), 1, "it is not said that there are none");
     assert!(page_of(several(), "/").await.text("#status").starts_with("connected"));
     let mut away = refused();
     away.app.contact.is_connected = false;
