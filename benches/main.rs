@@ -10,6 +10,7 @@ mod demo;
 mod drain;
 mod measured;
 mod memory;
+mod messages;
 mod metrics;
 mod observer;
 mod pages;
@@ -64,6 +65,7 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("metrics", |_, report| metrics::run(report), true),
     ("observer", |_, report| standing::run(report), true),
     ("pages", |_, report| pages::run(report), true),
+    ("messages", |_, report| messages::run(report), true),
     ("viewers", |_, report| viewers::run(report), true),
     ("traces", |_, report| traces::run(report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),

@@ -12,6 +12,7 @@ mod forecast;
 mod known;
 mod lag;
 mod list;
+mod message;
 mod openapi;
 mod overview;
 mod past;
@@ -30,9 +31,10 @@ use crate::{
     clock::Timestamp,
     snapshot::{Snapshot, Watched},
     traces::Store,
-    views::{Page, Past, Search},
+    views::{Page, Past, Read, Search},
 };
 
+pub use message::{Wanted, wanted};
 pub use openapi::document;
 
 /// A question that can be asked.
@@ -67,6 +69,7 @@ struct Ask<'a> {
     /// What was kept of the past of what a page is about.
     past: &'a dyn Fn(&Page) -> Past,
     traces: &'a Store,
+    read: &'a Read,
     now: Timestamp,
 }
 
@@ -117,6 +120,7 @@ pub const ROUTES: &[Route] = &[
     stream::LIST,
     stream::ONE,
     past::STREAM,
+    message::LIST,
     consumer::LIST,
     consumer::ONE,
     past::CONSUMER,
@@ -143,6 +147,8 @@ pub struct Known<'a> {
     pub past: &'a dyn Fn(&Page) -> Past,
     /// The traces.
     pub traces: &'a Store,
+    /// What was read because [`wanted`] says that it is needed.
+    pub read: &'a Read,
 }
 
 /// The answer to a question at `path`, below [`crate::views::API_PREFIX`], as JSON, from what is `known`.
@@ -153,8 +159,8 @@ pub fn answer(path: &str, query: &str, known: Known<'_>, now: Timestamp) -> Resu
     let found = ROUTES.iter().find_map(|route| Some((route, parts(route.path, path)?)));
     let (route, parts) =
         found.ok_or_else(|| Failure::not_found("nothing is answered at this path; /api/openapi.json says what is"))?;
-    let Known { snapshot, past, traces } = known;
-    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, traces, now })
+    let Known { snapshot, past, traces, read } = known;
+    (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, traces, read, now })
 }
 
 /// What stands for the parts in braces, if the path is of this form.

@@ -14,6 +14,7 @@ mod holdings;
 mod jsz;
 mod letters;
 mod look;
+mod peek;
 mod servers;
 mod streams;
 mod system;
@@ -45,6 +46,7 @@ pub use ages::{First, FirstFrom};
 pub use ask::AskError;
 pub use given_up::LetterCounts;
 pub use look::look;
+pub use peek::{Reader, Source};
 pub use system::System;
 
 /// Messages read of the presence bucket: one for each instance.
@@ -132,6 +134,12 @@ impl Broker {
     /// The connection.
     pub fn connection(&self) -> &Connection {
         &self.connection
+    }
+
+    /// Who a reader of messages asks, once the account's name is known.
+    pub fn source(&self) -> Option<Source> {
+        let client = self.connection.client.clone();
+        Some(Source { client, account: self.account()?.clone(), clock: self.clock.clone() })
     }
 
     /// The account, if its name is known.

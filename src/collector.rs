@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    broker::Reader,
     clock::{Clock, Timestamp},
     config::{NatsConfig, Thresholds},
     errors::ErrorChain,
@@ -131,6 +132,11 @@ impl Collector {
     #[must_use]
     pub fn with_probes(self, asked: watch::Receiver<Asked>) -> Self {
         Self { asked: Some(asked), ..self }
+    }
+
+    /// A reader of stored messages over the collector's own connection to the watched account. Its limits hold for its clones.
+    pub fn reader(&self) -> Reader {
+        self.links.reader()
     }
 
     /// Looks until `stop` is cancelled. While no server answers it goes on trying, and its snapshots say so.

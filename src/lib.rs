@@ -39,7 +39,7 @@
 //! | floor | modules |
 //! |---|---|
 //! | words | [`name`], [`clock`], [`errors`] |
-//! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`fault`], [`snapshot`] |
+//! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`fault`], [`peek`], [`snapshot`] |
 //! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
 //! | edge | [`nats`] |
 //! | services | [`bus`], [`handler`], [`consumer`], [`rpc`], [`state`], [`service`] |
@@ -65,11 +65,15 @@ pub mod errors;
 pub mod exporter;
 pub mod fault;
 pub mod handler;
+#[cfg(feature = "dashboard")]
+mod mask;
 #[cfg(feature = "mesh")]
 pub mod mesh;
 pub mod message;
 pub mod name;
 pub mod nats;
+#[cfg(feature = "dashboard")]
+pub mod peek;
 pub mod presence;
 #[cfg(feature = "dashboard")]
 pub mod probing;
@@ -84,6 +88,7 @@ pub mod telemetry;
 pub mod trace;
 #[cfg(feature = "dashboard")]
 pub mod traces;
+mod unpack;
 #[cfg(feature = "dashboard")]
 pub mod views;
 #[cfg(feature = "dashboard")]

@@ -5,6 +5,7 @@ mod accounts;
 mod advisories;
 mod ages;
 mod asked;
+mod browse;
 mod chart;
 mod connections;
 mod consumer;
@@ -20,9 +21,12 @@ mod headline;
 mod layout;
 mod limits;
 mod lists;
+mod message;
+mod messages;
 mod overview;
 mod page;
 mod past;
+mod payload;
 mod pieces;
 mod records;
 mod replicas;
@@ -43,13 +47,23 @@ mod workers;
 
 use askama::Template;
 
-use crate::{clock::Timestamp, config::TraceUrl, snapshot::Snapshot};
+use crate::{
+    clock::Timestamp,
+    config::TraceUrl,
+    peek::{Found, One, Stored},
+    snapshot::{Reading, Snapshot},
+};
 use equivalent::Equivalents;
 
+pub use browse::Browse;
+pub(crate) use browse::ROWS as MESSAGES;
 pub use equivalent::API_PREFIX;
 pub use layout::{Frame, failure, login};
+pub(crate) use message::{headers as message_headers, trace as trace_of};
 pub use page::{Page, span_of};
 pub use past::Past;
+pub use payload::Form;
+pub(crate) use payload::show as show_payload;
 pub use search::{Search, Sort};
 pub use traced::Traced;
 
@@ -83,19 +97,52 @@ pub struct Main {
     pub is_there: bool,
 }
 
-/// Draws what `page` shows of `snapshot`, and of the past of what it is about.
+/// What a page shows beside the snapshot.
+#[derive(Debug, Default)]
+pub struct Beside {
+    /// The past of what it is about.
+    pub past: Past,
+    /// Messages that were read for it.
+    pub read: Read,
+    /// Traces that it is about.
+    pub traced: Traced,
+}
+
+/// Messages that were read for a page.
+#[derive(Debug, Default)]
+pub enum Read {
+    /// It shows none.
+    #[default]
+    Nothing,
+    /// Those that were looked for.
+    Found(Reading<Found>),
+    /// One.
+    One(Reading<One>),
+}
+
+/// The whole payload of a message with secrets left out: its bytes, their media type and the end of a file's name.
+pub(crate) fn payload(message: &Stored) -> (Vec<u8>, &'static str, &'static str) {
+    let taken = payload::take(message);
+    match taken.form {
+        Form::Hex => (taken.bytes, "application/octet-stream", "bin"),
+        Form::Text => (taken.bytes, "text/plain; charset=utf-8", "txt"),
+        Form::Json | Form::Cbor | Form::MessagePack => (taken.bytes, "application/json", "json"),
+    }
+}
+
+/// Draws what `page` shows of `snapshot`, and what it shows beside that.
 ///
 /// # Errors
 /// When a template fails, which is a defect in it.
 pub fn draw(
     page: &Page,
     snapshot: &Snapshot,
-    past: &Past,
-    traced: &Traced,
+    beside: &Beside,
     site: &Site,
     now: Timestamp,
 ) -> Result<Main, askama::Error> {
-    let look = Look { snapshot, past, site, now };
+    let Beside { past, read, traced } = beside;
+    let look = Look { snapshot, past, read, site, now };
     let mut is_there = true;
     let (title, html) = match page {
         Page::Overview => {
@@ -107,6 +154,16 @@ pub fn draw(
             let page = stream::StreamPage::of(page, account, stream, &look);
             is_there = page.is_there;
             (stream.to_string(), page.render()?)
+        }
+        Page::Messages(account, stream, browse) => {
+            let page = messages::MessagesPage::of(account, stream, browse, &look);
+            is_there = page.is_there;
+            (format!("Messages of {stream}"), page.render()?)
+        }
+        Page::Message(account, stream, sequence, form) => {
+            let page = message::MessagePage::of(account, stream, *sequence, *form, &look);
+            is_there = page.is_there;
+            (message::title(stream, *sequence), page.render()?)
         }
         Page::Consumers(search) => ("Consumers".to_owned(), consumers::ConsumersPage::of(search, &look).render()?),
         Page::Consumer(account, stream, consumer, _) => {
@@ -143,6 +200,7 @@ pub fn draw(
 struct Look<'a> {
     snapshot: &'a Snapshot,
     past: &'a Past,
+    read: &'a Read,
     site: &'a Site,
     now: Timestamp,
 }

@@ -6,6 +6,7 @@ mod assets;
 mod failure;
 mod headers;
 mod live;
+mod messages;
 pub mod metrics;
 mod pages;
 mod state;
@@ -58,6 +59,7 @@ pub fn router(web: Web, extra: Router) -> Router {
     let at = |path: &str| format!("{}{path}", web.site().base);
     let pages = Router::new()
         .route(&at("/live"), get(live::live))
+        .route(&at("/messages/{account}/{stream}/{sequence}/payload"), get(messages::payload))
         .fallback(pages::page)
         .method_not_allowed_fallback(pages::only_read)
         .layer(middleware::from_fn_with_state(web.clone(), access::guard_pages))

@@ -43,7 +43,7 @@ pub(super) struct List<T> {
 impl<T> List<T> {
     /// The page that was asked for; one behind the last is the last.
     pub(super) fn of<R>(ask: &Ask<'_>, all: Vec<R>, tell: impl Fn(R) -> T) -> Self {
-        let limit = limit(ask.query);
+        let limit = limit(ask.query, ROWS, ROWS_MOST);
         let pages = all.len().div_ceil(limit).max(1);
         let page = ask.search.page.min(pages - 1);
         Self {
@@ -62,9 +62,10 @@ impl<T> List<T> {
     }
 }
 
-fn limit(query: &str) -> usize {
+/// How many rows are asked for: `usual` unless it is said, and `most` at the most.
+pub(super) fn limit(query: &str, usual: usize, most: usize) -> usize {
     let asked = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "limit");
-    asked.and_then(|(_, value)| value.parse().ok()).unwrap_or(ROWS).clamp(1, ROWS_MOST)
+    asked.and_then(|(_, value)| value.parse().ok()).unwrap_or(usual).clamp(1, most)
 }
 
 #[cfg(test)]
@@ -73,7 +74,7 @@ mod tests {
 
     #[test]
     fn a_page_has_as_many_rows_as_were_asked_for_within_reason() {
-        let check = |query: &str, expected| assert_eq!(limit(query), expected, "{query}");
+        let check = |query: &str, expected| assert_eq!(limit(query, ROWS, ROWS_MOST), expected, "{query}");
         check("", 100);
         check("q=a&limit=7", 7);
         check("limit=0", 1);

@@ -47,7 +47,7 @@ struct Stored {
 
 impl Messages<'_> {
     /// Up to `most` messages from sequence `from` on, in one request.
-    async fn batch(&self, from: u64, most: usize) -> Result<Batch, AskError> {
+    pub(super) async fn batch(&self, from: u64, most: usize) -> Result<Batch, AskError> {
         let subject = self.direct();
         let question = json!({
             "seq": from, "next_by_subj": self.pattern, "batch": most, "max_bytes": BATCH_BYTES,

@@ -98,8 +98,13 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();
-    let settings =
-        web::Settings { trace_url: observer.trace_url, base_path: observer.base_path, access: access.clone(), traces };
+    let settings = web::Settings {
+        trace_url: observer.trace_url,
+        base_path: observer.base_path,
+        access: access.clone(),
+        traces,
+        reader: collector.reader(),
+    };
     let home = format!("http://{}{}/", reachable(address), settings.base_path);
     let sources =
         Sources { snapshots: snapshots.clone(), metrics: telemetry.metrics().clone(), traces: settings.traces.clone() };

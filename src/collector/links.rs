@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::line::Line;
 use crate::{
-    broker::{self, Answers, Broker, First, FirstFrom, System, Told},
+    broker::{self, Answers, Broker, First, FirstFrom, Reader, Source, System, Told},
     clock::Clock,
     config::NatsConfig,
     errors::ErrorChain,
@@ -25,6 +25,8 @@ pub(super) struct Links {
     lines: Vec<Line>,
     system: Option<NatsConfig>,
     system_open: Option<System>,
+    /// Who readers of messages ask.
+    sources: watch::Sender<Vec<Source>>,
     system_reason: String,
     clock: Clock,
     opened: watch::Sender<Option<Link>>,
@@ -47,6 +49,7 @@ impl Links {
             lines: lines.collect::<Result<_, _>>()?,
             system: system.map(once),
             system_open: None,
+            sources: watch::Sender::default(),
             system_reason: String::new(),
             clock,
             opened: watch::Sender::new(None),
@@ -67,7 +70,19 @@ impl Links {
             self.opened.send_replace(Some(broker.connection().link.clone()));
         }
         self.no_account_twice()?;
+        self.tell_sources();
         self.connect_system().await
+    }
+
+    fn tell_sources(&self) {
+        let sources: Vec<Source> = self.brokers().filter_map(Broker::source).collect();
+        self.sources.send_if_modified(|known| {
+            let is_new = !known.iter().map(Source::account).eq(sources.iter().map(Source::account));
+            if is_new {
+                *known = sources;
+            }
+            is_new
+        });
     }
 
     async fn connect_system(&mut self) -> Result<(), ConnectError> {
@@ -98,6 +113,11 @@ impl Links {
     /// The connection to the account of `--nats`, once it was opened.
     pub(super) fn opened(&self) -> watch::Receiver<Option<Link>> {
         self.opened.subscribe()
+    }
+
+    /// A reader of messages of the accounts, of each once a connection to it was opened.
+    pub(super) fn reader(&self) -> Reader {
+        Reader::new(self.sources.subscribe())
     }
 
     /// Who asks the system account, where there is a connection to it.

@@ -86,6 +86,8 @@ struct AdvisoryRow {
     /// How many alike it stands for, where it is not one.
     count: Option<String>,
     letter: Option<String>,
+    /// The message that it is about.
+    message: Option<String>,
 }
 
 /// The name of a thing, and its page where there is one.
@@ -217,6 +219,9 @@ impl AdvisoryRow {
         let page = |name: &crate::name::StreamName| {
             look.link(&Page::Stream(advisory.account.to_string(), name.clone(), Span::default()))
         };
+        let message = stream.zip(advisory.sequence).filter(|_| known.is_some()).map(|(stream, sequence)| {
+            look.link(&Page::Message(advisory.account.to_string(), stream.clone(), sequence, None))
+        });
         let place = stream.zip(advisory.consumer.as_ref()).zip(advisory.sequence);
         let place = place.map(|((stream, consumer), sequence)| Place {
             stream: stream.clone(),
@@ -233,6 +238,7 @@ impl AdvisoryRow {
             sentence: format::cut_at(&advisory.sentence, SENTENCE_MOST),
             count: (advisory.count > 1).then(|| format!("the last of {}", format::count(advisory.count))),
             letter: place.and_then(|place| dead_letters::page_of(place, &advisory.account, look)),
+            message,
         }
     }
 }

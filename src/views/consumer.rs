@@ -8,6 +8,7 @@ use super::{
     Look,
     advisories::AdvisoryList,
     ages,
+    browse::Browse,
     consumers::{filters, waiting},
     equivalent::Equivalents,
     failures::FailuresPanel,
@@ -56,6 +57,7 @@ struct Body {
     ages_stamp: Option<Stamp>,
     past: PastView,
     position: Vec<Line>,
+    unprocessed: Vec<(String, String)>,
     failures: FailuresPanel,
     advisories: AdvisoryList,
     workers: WorkerTable,
@@ -141,6 +143,7 @@ impl Body {
             ages_stamp: Stamp::of(&consumer.ages, look),
             past: PastView::of_consumer(page, look),
             position: position(consumer, look),
+            unprocessed: unprocessed(consumer, look),
             failures: FailuresPanel::of(consumer, look),
             advisories: AdvisoryList::of(
                 &Search::of_consumer(&consumer.account, consumer.stream.as_str(), consumer.name.as_str()),
@@ -257,6 +260,26 @@ fn position(consumer: &Consumer, look: &Look<'_>) -> Vec<Line> {
     }
     lines.push(line("Made", String::new(), Some(consumer.created)));
     lines
+}
+
+/// The way to the messages that it has not processed: for each of its filters, since messages are looked for on one pattern.
+fn unprocessed(consumer: &Consumer, look: &Look<'_>) -> Vec<(String, String)> {
+    const MOST: usize = 5;
+    let Some(state) = consumer.state.value() else { return Vec::new() };
+    let link = |subject: &str| {
+        let browse = Browse::on(subject).from(state.ack_floor_stream_sequence + 1);
+        look.link(&Page::Messages(consumer.account.to_string(), consumer.stream.clone(), browse))
+    };
+    let all = "The messages that it has not processed";
+    let filters = consumer.config.filters();
+    if filters.iter().any(|filter| !Browse::may_be_on(filter)) {
+        return Vec::new();
+    }
+    match filters.as_slice() {
+        [] => vec![(all.to_owned(), link(""))],
+        [one] => vec![(all.to_owned(), link(one))],
+        many => many.iter().take(MOST).map(|one| (format!("{all} on {}", format::cut(one)), link(one))).collect(),
+    }
 }
 
 /// How it is set up, in the words of the API where it has some.

@@ -70,6 +70,7 @@ struct Body {
     repeat: Option<(String, Option<String>)>,
     lines: Vec<(&'static str, String)>,
     consumer_href: Option<String>,
+    original_href: Option<String>,
     trace: Option<TraceLink>,
     headers: Vec<(String, String)>,
     payload: String,
@@ -176,6 +177,7 @@ impl Body {
             repeat,
             lines: lines(letter, look.account_of(watched)),
             consumer_href: consumer(letter, watched, look),
+            original_href: original(letter, watched, look),
             trace: letter.trace_id.as_deref().map(|id| TraceLink::of(id, look)),
             headers: letter.headers.clone(),
             payload,
@@ -215,6 +217,13 @@ fn consumer(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Option<Strin
     let Place { stream, consumer, .. } = &letter.place;
     let found = look.snapshot.consumer(watched.name(), stream, consumer)?;
     Some(look.link(&super::consumers::page_of(found)))
+}
+
+/// The page of the message that died, in the account of the letter.
+fn original(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Option<String> {
+    let Place { stream, sequence, .. } = &letter.place;
+    let found = look.snapshot.stream(watched.name(), stream)?;
+    Some(look.link(&Page::Message(found.account.to_string(), stream.clone(), *sequence, None)))
 }
 
 fn lines(letter: &Letter, account: Option<String>) -> Vec<(&'static str, String)> {

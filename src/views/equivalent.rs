@@ -1,6 +1,7 @@
 //! How to ask for the same numbers by other means: the command line, the API of JetStream, Prometheus. Texts to copy.
 
 mod lists;
+mod messages;
 
 use askama::{Template, filters::HtmlSafe};
 

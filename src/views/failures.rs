@@ -25,7 +25,8 @@ pub(super) struct FailuresPanel {
     sentences: Vec<String>,
     /// How many dead letters wait, and where.
     copies: Option<(String, String)>,
-    sequences: Vec<(String, Option<String>)>,
+    /// Messages that it gave up: each leads to its dead letter, or else to the message itself.
+    sequences: Vec<(String, String)>,
     reason: String,
     last: Option<Moment>,
     since: Option<Moment>,
@@ -38,7 +39,9 @@ impl FailuresPanel {
         let failures = consumer.failures.value().cloned().unwrap_or_default();
         let letter = |sequence: &u64| {
             let place = Place { stream: consumer.stream.clone(), consumer: consumer.name.clone(), sequence: *sequence };
-            (format::count(*sequence), dead_letters::page_of(place, &consumer.account, look))
+            let account = consumer.account.to_string();
+            let stored = || look.link(&Page::Message(account, consumer.stream.clone(), *sequence, None));
+            (format::count(*sequence), dead_letters::page_of(place, &consumer.account, look).unwrap_or_else(stored))
         };
         Self {
             gap: Gap::of(&consumer.failures, "messages that it gave up"),

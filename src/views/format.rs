@@ -113,6 +113,15 @@ pub(super) fn cut_at(text: &str, letters: usize) -> String {
     }
 }
 
+/// The beginning of a text that has room in so many bytes.
+pub(super) fn within(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
 /// A time that a handler took: `12 ms`, `1.2 s`.
 pub(super) fn took(seconds: f64) -> String {
     match seconds {

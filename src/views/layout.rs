@@ -57,7 +57,8 @@ impl Frame<'_> {
 
     /// Where the page's updates come from.
     fn live(&self) -> Option<String> {
-        let page = form_urlencoded::byte_serialize(self.page?.to_string().as_bytes()).collect::<String>();
+        let page = self.page.filter(|page| page.is_live())?.to_string();
+        let page = form_urlencoded::byte_serialize(page.as_bytes()).collect::<String>();
         Some(format!("{}/live?page={page}", self.site.base))
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::search::Search;
+use super::{browse::Browse, payload::Form, search::Search};
 use crate::{
     collector::Whose,
     dead_letter::Place,
@@ -23,6 +23,10 @@ pub enum Page {
     Streams(Search),
     /// One stream, in an account, with its past over a span.
     Stream(String, StreamName, Span),
+    /// Messages of one stream, in an account.
+    Messages(String, StreamName, Browse),
+    /// The message at a sequence, its payload in a form.
+    Message(String, StreamName, u64, Option<Form>),
     /// The consumers of all accounts, the worst first.
     Consumers(Search),
     /// One consumer of a stream, in an account, with its past over a span.
@@ -69,6 +73,13 @@ impl Page {
             ["streams", account, stream] => {
                 Some(Self::Stream(text(account, ACCOUNT_MOST)?, stream.parse().ok()?, span_of(query)))
             }
+            ["messages", account, stream] => {
+                Some(Self::Messages(text(account, ACCOUNT_MOST)?, stream.parse().ok()?, Browse::of_query(query)))
+            }
+            ["messages", account, stream, sequence] => {
+                let (account, stream) = (text(account, ACCOUNT_MOST)?, stream.parse().ok()?);
+                Some(Self::Message(account, stream, sequence.parse().ok()?, form_of(query)))
+            }
             ["consumers"] => Some(Self::Consumers(search())),
             ["consumers", account, stream, consumer] => {
                 let account = text(account, ACCOUNT_MOST)?;
@@ -96,7 +107,7 @@ impl Page {
     pub(super) fn list(&self) -> &'static str {
         match self {
             Self::Overview => "/",
-            Self::Streams(_) | Self::Stream(..) => "/streams",
+            Self::Streams(_) | Self::Stream(..) | Self::Messages(..) | Self::Message(..) => "/streams",
             Self::Consumers(_) | Self::Consumer(..) => "/consumers",
             Self::DeadLetters | Self::DeadLetter(..) => "/dead-letters",
             Self::Advisories(_) => "/advisories",
@@ -106,6 +117,11 @@ impl Page {
             Self::Findings(_) => "/findings",
             Self::Traces(_) | Self::Trace(..) => "/traces",
         }
+    }
+
+    /// Whether it is drawn anew after each round. A list of messages that moves while somebody reads it is no help.
+    pub fn is_live(&self) -> bool {
+        !matches!(self, Self::Messages(..) | Self::Message(..))
     }
 
     /// Whose past it shows, and over which span.
@@ -152,6 +168,12 @@ fn chosen(query: &str) -> Option<SpanId> {
     query.split('&').find_map(|pair| pair.strip_prefix("span=")?.parse().ok())
 }
 
+/// The form of a payload that an address asks for with `as=hex`.
+fn form_of(query: &str) -> Option<Form> {
+    let token = query.split('&').find_map(|pair| pair.strip_prefix("as="))?;
+    Form::ALL.into_iter().find(|form| form.token() == token)
+}
+
 fn write_span(span: Span, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if span == Span::default() { Ok(()) } else { write!(f, "?over={}", span.token()) }
 }
@@ -175,7 +197,16 @@ pub(super) fn encoded(part: &str) -> impl fmt::Display + '_ {
 /// The address of the page, percent-encoded.
 impl fmt::Display for Page {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.list())?;
+        match self {
+            Self::Messages(account, stream, browse) => {
+                return write!(f, "/messages/{}/{}{browse}", encoded(account), encoded(stream.as_str()));
+            }
+            Self::Message(account, stream, sequence, form) => {
+                write!(f, "/messages/{}/{}/{sequence}", encoded(account), encoded(stream.as_str()))?;
+                return form.map_or(Ok(()), |form| write!(f, "?as={}", form.token()));
+            }
+            page => f.write_str(page.list())?,
+        }
         match self {
             Self::Stream(account, stream, span) => {
                 write!(f, "/{}/{}", encoded(account), encoded(stream.as_str()))?;
@@ -234,6 +265,10 @@ mod tests {
         check("/consumers/A/ORDERS/%3Cimg", Some("/consumers/A/ORDERS/%3Cimg"));
         check("/dead-letters/ORDERS/mail/42", Some("/dead-letters/ORDERS/mail/42"));
         check("/dead-letters/ORDERS/mail/42?x=1&account=%24G", Some("/dead-letters/ORDERS/mail/42?account=%24G"));
+        check("/messages/A/ORDERS", Some("/messages/A/ORDERS"));
+        check("/messages/$G/ORDERS?before=7&subject=a.%3E", Some("/messages/$G/ORDERS?subject=a.%3E&before=7"));
+        check("/messages/A/ORDERS/42?as=hex", Some("/messages/A/ORDERS/42?as=hex"));
+        check("/messages/A/ORDERS/42?as=x", Some("/messages/A/ORDERS/42"));
         check("/records/dead%20end", Some("/records/dead%20end"));
         check("/consumers/A/ORDERS/mail?over=24h", Some("/consumers/A/ORDERS/mail?over=24h"));
         check("/streams/A/ORDERS?x=1&over=2h", Some("/streams/A/ORDERS?over=2h"));
@@ -266,6 +301,10 @@ mod tests {
             "/streams/A/ORDERS/x",
             "/streams//ORDERS",
             "/consumers/A/ORDERS/a.b",
+            "/messages",
+            "/messages/A",
+            "/messages/A/ORDERS/x",
+            "/messages/A/a.b",
             "/dead-letters/ORDERS/mail/x",
             "/records/%00",
             "/records/%ff",

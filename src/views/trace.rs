@@ -3,7 +3,7 @@
 use askama::Template;
 
 use super::{
-    Look, Page, Traced, format,
+    Look, Page, Traced, format, message,
     pieces::{Gap, Level, Moment, Sign},
     traces::{began, place},
     waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, text, took},
@@ -96,6 +96,8 @@ struct Chosen {
     lines: Vec<(String, String)>,
     groups: Vec<(String, Vec<(String, String)>)>,
     links: Vec<(String, String)>,
+    /// The message as its stream holds it.
+    message: Option<String>,
     close: String,
 }
 
@@ -338,6 +340,7 @@ impl Chosen {
             name: format::cut_at(&span.name, NAME_MOST),
             lines: lines.into_iter().flatten().collect(),
             groups,
+            message: message::page_of_span(span, look),
             links: span.links.iter().map(|other| linked(other, trace, look)).collect(),
             close: look.link(&Page::Trace(trace, None)),
         }

@@ -8,10 +8,13 @@ use axum::{
     routing::{MethodRouter, any},
 };
 
-use super::state::{Web, aside};
+use super::{
+    messages,
+    state::{Web, aside},
+};
 use crate::{
     api::{self, Failure},
-    views::API_PREFIX,
+    views::{API_PREFIX, Read},
 };
 
 /// Answers everything below `/api`.
@@ -28,8 +31,14 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
     if path == "/api/openapi.json" {
         return json(StatusCode::OK, api::document(&web.site().base).to_string());
     }
-    let path = path.strip_prefix(API_PREFIX).unwrap_or_default();
-    match aside(|| web.answer(path, uri.query().unwrap_or_default())) {
+    let (path, query) = (path.strip_prefix(API_PREFIX).unwrap_or_default(), uri.query().unwrap_or_default());
+    let read = match api::wanted(path, query) {
+        Some(wanted) => {
+            messages::find(web.reader(), &wanted.account, &wanted.stream, &wanted.browse, wanted.rows).await
+        }
+        None => Read::Nothing,
+    };
+    match aside(|| web.answer(path, query, &read)) {
         Ok(answer) => json(StatusCode::OK, answer),
         Err(failure) => failed(&failure),
     }

@@ -42,7 +42,7 @@ struct Feed {
 }
 
 pub(super) async fn live(State(web): State<Web>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
-    let Some(page) = Page::at(&wish.page) else {
+    let Some(page) = Page::at(&wish.page).filter(Page::is_live) else {
         return (StatusCode::NOT_FOUND, "there is no such page to follow").into_response();
     };
     let Ok(place) = web.streams().try_acquire_owned() else {

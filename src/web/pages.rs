@@ -28,7 +28,7 @@ pub(super) async fn page(
     let Some(page) = Page::at(address) else {
         return failure::page(&web, &nonce, StatusCode::NOT_FOUND, "No such page", "Nothing is shown at this address.");
     };
-    let drawn = web.draw(&page).and_then(|drawing| {
+    let drawn = web.draw(&page).await.and_then(|drawing| {
         let frame =
             Frame { site: web.site(), nonce: &nonce.0, page: Some(&page), main: &drawing.main, event: &drawing.event };
         Ok((if drawing.main.is_there { StatusCode::OK } else { StatusCode::NOT_FOUND }, frame.render()?))

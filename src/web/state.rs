@@ -12,14 +12,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Access, assets};
+use super::{access::Access, assets, messages};
 use crate::{
     api::{self, Failure, Known},
+    broker::Reader,
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
     config::{BasePath, TraceUrl},
     traces::Traces,
-    views::{self, Main, Page, Past, Site, Traced},
+    views::{self, Beside, Main, Page, Past, Read, Site, Traced},
 };
 
 /// Streams of updates that may be open at once: one for each visible tab.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub access: Access,
     /// The traces that services sent.
     pub traces: Traces,
+    /// Reads the messages that they show.
+    pub reader: Reader,
 }
 
 /// The state of the web server; clones share it.
@@ -58,6 +61,7 @@ struct Shared {
     site: Site,
     access: Access,
     traces: Traces,
+    reader: Reader,
     clock: Clock,
     stop: CancellationToken,
     streams: Arc<Semaphore>,
@@ -101,6 +105,7 @@ impl Web {
             history,
             access: settings.access.clone(),
             traces: settings.traces.clone(),
+            reader: settings.reader.clone(),
             site: assets::site(settings),
             clock,
             stop,
@@ -119,6 +124,10 @@ impl Web {
         &self.0.access
     }
 
+    pub(super) fn reader(&self) -> &Reader {
+        &self.0.reader
+    }
+
     pub(super) fn snapshots(&self) -> Snapshots {
         self.0.snapshots.clone()
     }
@@ -132,11 +141,11 @@ impl Web {
     }
 
     /// The answer of the API at `path`, as JSON.
-    pub(super) fn answer(&self, path: &str, query: &str) -> Result<String, Failure> {
+    pub(super) fn answer(&self, path: &str, query: &str, read: &Read) -> Result<String, Failure> {
         let snapshot = self.0.snapshots.borrow().clone();
         let now = self.0.clock.now();
         let past = |page: &Page| self.past(page, now);
-        let known = Known { snapshot: &snapshot, past: &past, traces: self.0.traces.store() };
+        let known = Known { snapshot: &snapshot, past: &past, traces: self.0.traces.store(), read };
         api::answer(path, query, known, now)
     }
 
@@ -144,25 +153,28 @@ impl Web {
     pub(super) async fn draw_in_turn(&self, page: &Page) -> Result<Drawing, askama::Error> {
         // It is never closed.
         let _turn = self.0.turns.acquire().await;
-        self.draw(page)
+        self.draw(page).await
     }
 
     /// The page as it looks now.
-    pub(super) fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
+    pub(super) async fn draw(&self, page: &Page) -> Result<Drawing, askama::Error> {
         let snapshot = self.0.snapshots.borrow().clone();
         let event = format!("{}-{}", self.0.run, snapshot.round);
         let now = self.0.clock.now();
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let draw = || views::draw(page, &snapshot, &self.past(page, now), &self.traced(page), self.site(), now);
-        let drawing = Drawing { event, main: Arc::new(aside(draw)?), drawn: now };
-        self.keep(page, drawing.clone());
+        let read = messages::read(self.reader(), page).await;
+        let now = self.0.clock.now();
+        let main = aside(|| {
+            let beside = Beside { past: self.past(page, now), read, traced: Traced::of(page, &self.0.traces) };
+            views::draw(page, &snapshot, &beside, self.site(), now)
+        })?;
+        let drawing = Drawing { event, main: Arc::new(main), drawn: now };
+        if page.is_live() {
+            self.keep(page, drawing.clone());
+        }
         Ok(drawing)
-    }
-
-    fn traced(&self, page: &Page) -> Traced {
-        Traced::of(page, &self.0.traces)
     }
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {

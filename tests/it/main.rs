@@ -18,6 +18,7 @@ mod guarantees;
 mod library;
 mod logins;
 mod mesh;
+mod messages;
 mod observer;
 mod pages;
 mod probing;

@@ -17,6 +17,7 @@ use async_nats::{
 };
 use futures_util::StreamExt;
 use streamgauge::{
+    broker::Reader,
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
     config::{NatsConfig, Thresholds},
@@ -35,6 +36,7 @@ const INTERVAL: Duration = Duration::from_millis(200);
 /// A collector at work; it ends with its test.
 struct Observer {
     snapshots: Snapshots,
+    reader: Reader,
     ended: JoinHandle<Result<(), ConnectError>>,
     _stop: DropGuard,
 }
@@ -48,10 +50,10 @@ impl Observer {
         let (history, thresholds) = (History::default(), Thresholds::default());
         let settings = Settings { interval: INTERVAL, app, others, system, history, thresholds };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
-        let stop = CancellationToken::new();
+        let (stop, reader) = (CancellationToken::new(), collector.reader());
         #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]
         let ended = tokio::spawn(collector.run(stop.clone()));
-        Self { snapshots, ended, _stop: stop.drop_guard() }
+        Self { snapshots, reader, ended, _stop: stop.drop_guard() }
     }
 
     fn at(server: &NatsServer) -> Self {

@@ -3,13 +3,16 @@
 //! Convention: `content-encoding` as in HTTP (RFC 9110, 8.4), whose value `lz4` means the LZ4 frame format
 //! (<https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md>).
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use bytes::Bytes;
-use lz4_flex::frame::{FrameDecoder, FrameEncoder};
+use lz4_flex::frame::FrameEncoder;
 
 use super::CodecError;
-use crate::message::{Message, header};
+use crate::{
+    message::{Message, header},
+    unpack,
+};
 
 /// The one encoding that is written.
 const LZ4: &str = "lz4";
@@ -48,14 +51,11 @@ pub(super) fn unpacked(message: &Message) -> Result<Bytes, CodecError> {
 }
 
 fn unpack(packed: &[u8], most: usize) -> Result<Bytes, CodecError> {
-    let mut plain = Vec::new();
-    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-    let read = FrameDecoder::new(packed).take(limit).read_to_end(&mut plain);
-    read.map_err(|source| CodecError::Unpack { source })?;
-    if plain.len() > most {
+    let plain = unpack::lz4(packed, most).map_err(|source| CodecError::Unpack { source })?;
+    if plain.is_cut {
         return Err(CodecError::TooLarge { packed: packed.len(), most });
     }
-    Ok(plain.into())
+    Ok(plain.bytes)
 }
 
 #[cfg(test)]

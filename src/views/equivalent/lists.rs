@@ -39,7 +39,9 @@ impl Equivalents {
             Page::Traces(_) => Some(Self::of_traces(page, look)),
             Page::Trace(id, _) => Some(Self::of_traces(&Page::Trace(*id, None), look)),
             Page::DeadLetter(place, _) => Some(Self::of_dead_letter(place, page, look)),
-            Page::Stream(..) | Page::Consumer(..) | Page::Advisories(..) => None,
+            Page::Stream(..) | Page::Messages(..) | Page::Message(..) | Page::Consumer(..) | Page::Advisories(..) => {
+                None
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use async_nats::jetstream::{consumer::pull, stream};
 use streamgauge::{
     config::NatsConfig,
+    peek::{Begin, Question},
     snapshot::{Consumer, Server, Snapshot, Watched},
 };
 
@@ -106,6 +107,20 @@ async fn with_exactly_the_listed_permissions_everything_is_seen() {
     let observer = Observer::start(login(&server, "observer"), Some(login(&server, "system")));
     observer.sees("all of it", |snapshot| unseen(snapshot).is_empty()).await;
     observer.looks_anew().await;
+    for name in ["DIRECT", "PLAIN"] {
+        let question = Question {
+            stream: name.parse().unwrap(),
+            pattern: None,
+            begin: Begin::Newest,
+            header: None,
+            filter: None,
+            rows: 50,
+        };
+        let found = observer.reader.find("APP", &question).await;
+        assert_eq!(found.fresh().map(|found| found.rows.len()), Some(3), "{name}: {found:?}");
+        let one = observer.reader.one("APP", &question.stream, 2).await;
+        assert!(one.fresh().is_some_and(|one| one.message.is_some()), "{name}: {one:?}");
+    }
     assert_eq!(refused(&server), BTreeSet::new());
 }
 

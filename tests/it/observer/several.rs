@@ -3,6 +3,7 @@
 use streamgauge::{
     config::NatsConfig,
     nats::ConnectError,
+    peek::{Begin, Question},
     snapshot::{AgeBy, Consumer, Reading, Snapshot, Watched, Why},
 };
 
@@ -62,6 +63,28 @@ async fn each_account_is_seen_by_its_user_and_nothing_is_mixed_up() {
         assert_eq!(snapshot.servers.fresh().is_some(), system.is_some());
         assert_eq!(unread(&snapshot), []);
     }
+}
+
+#[tokio::test]
+async fn messages_are_read_over_the_connection_of_their_account() {
+    let server = two_alike().await;
+    let observer = Observer::of_several(user(&server, "one", "word"), vec![user(&server, "two", "word")], None);
+    observer.sees("both accounts", both).await;
+    let newest = Question {
+        stream: "ORDERS".parse().unwrap(),
+        pattern: None,
+        begin: Begin::Newest,
+        header: None,
+        filter: None,
+        rows: 9,
+    };
+    for (account, stored) in [("ONE", 3), ("TWO", 5)] {
+        let found = observer.reader.find(account, &newest).await;
+        assert_eq!(found.fresh().map(|found| found.rows.len()), Some(stored), "{account}: {found:?}");
+    }
+    let hidden = observer.reader.find("THREE", &newest).await;
+    let reason = hidden.reason().unwrap_or_default();
+    assert!(reason.contains("needs a user in account THREE") && reason.ends_with("in ONE, TWO"), "{reason}");
 }
 
 #[tokio::test]

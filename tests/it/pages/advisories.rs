@@ -24,10 +24,18 @@ async fn the_newest_comes_first_with_its_kind_what_it_is_about_and_a_sentence() 
     let cells = page.texts("#advisory-a-3 td");
     assert_eq!(
         cells,
-        ["gave up", "reserve on ORDERS", "The server gave up message 42 after 3 deliveries. dead letter"]
+        ["gave up", "reserve on ORDERS", "The server gave up message 42 after 3 deliveries. message dead letter"]
     );
     let links = page.attributes("#advisory-a-3 a", "href");
-    assert_eq!(links, ["/consumers/A/ORDERS/reserve", "/streams/A/ORDERS", "/dead-letters/ORDERS/reserve/42"]);
+    assert_eq!(
+        links,
+        [
+            "/consumers/A/ORDERS/reserve",
+            "/streams/A/ORDERS",
+            "/messages/A/ORDERS/42",
+            "/dead-letters/ORDERS/reserve/42"
+        ]
+    );
     assert_eq!(page.text("#advisory-a-2 .tag"), "the last of 12");
     assert_eq!(page.texts("#advisory-a-1 td")[..2], ["made", "ORDERS"]);
     let said = "All kinds have been heard for 10 min. Messages that were given up or terminated are known for 1 d: stream \

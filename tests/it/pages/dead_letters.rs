@@ -43,7 +43,8 @@ async fn one_says_what_it_died_of_and_how_to_try_it_again() {
     assert_eq!(commands, expected);
     assert_eq!(page.texts("#headers dt, #headers dd"), ["ce-type", "OrderPlaced"]);
     assert_eq!(page.text("#payload pre"), r#"{"item":"soap"}"#);
-    assert_eq!(page.attributes("#letter .more a", "href"), ["/consumers/A/ORDERS/reserve"]);
+    let ways = ["/consumers/A/ORDERS/reserve", "/messages/A/ORDERS/42"];
+    assert_eq!(page.attributes("#letter .more a", "href"), ways);
 }
 
 async fn check(head: &[u8], size: u64, is_elsewhere: bool, expected: &str) {

@@ -60,6 +60,7 @@ fn order() -> Vec<ExportTraceServiceRequest> {
         text("messaging.nats.stream", "ORDERS"),
         text("messaging.nats.consumer", "payments-charge"),
         text("messaging.message.conversation_id", "o-1"),
+        pair("messaging.nats.stream_sequence", Value::IntValue(42)),
         pair("messaging.nats.delivery_count", Value::IntValue(2)),
     ];
     let refused = Some(Status { message: "the card was refused".to_owned(), code: 2 });
@@ -194,7 +195,9 @@ async fn a_span_is_looked_at_by_its_address() {
     let attributes = page.texts("#chosen dt");
     assert!(attributes.contains(&"messaging.nats.stream".to_owned()), "{attributes:?}");
     let other = format!("/traces/{}?span={}", "09".repeat(16), "08".repeat(8));
-    assert!(page.attributes("#chosen a", "href").contains(&other));
+    let links = page.attributes("#chosen a", "href");
+    assert!(links.contains(&other), "{links:?}");
+    assert!(links.contains(&"/messages/A/ORDERS/42".to_owned()), "the message as its stream holds it: {links:?}");
     assert_eq!(page.attributes(".waterfall [aria-current]", "href"), [format!("/traces/{TRACE}?span={span}")]);
 }
 

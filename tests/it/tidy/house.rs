@@ -14,9 +14,9 @@ pub enum Tower {
 #[rustfmt::skip]
 pub const FLOORS: &[(u8, Tower, &[&str])] = &[
     (0, Tower::Ground,   &["name", "clock", "errors"]),
-    (1, Tower::Ground,   &["trace", "presence", "advisory", "fault"]),
+    (1, Tower::Ground,   &["trace", "presence", "advisory", "fault", "mask", "unpack"]),
     (1, Tower::Ground,   &["message"]),
-    (1, Tower::Ground,   &["record", "dead_letter"]),
+    (1, Tower::Ground,   &["record", "dead_letter", "peek"]),
     (1, Tower::Ground,   &["snapshot"]),
     (2, Tower::Ground,   &["config", "tasks", "resilience"]),
     (2, Tower::Ground,   &["telemetry"]),
@@ -52,6 +52,7 @@ pub const EDGES: &[(&[&str], &[&str])] = &[
     (&["tower"],               &["handler"]),
     (&["clap"],                &["config", "cli", "main"]),
     (&["rustix"],              &["cli", "tasks"]),
+    (&["cel"],                 &["peek"]),
     (&["mimalloc"],            &["main"]),
 ];
 

@@ -1,0 +1,42 @@
+//! Which of the messages that were read are wanted, where only what is in them tells.
+
+use crate::peek::{Filter, HeaderIs, Judged, Question, Stored, Unclear};
+
+/// What messages are asked.
+#[derive(Debug, Default)]
+pub(super) struct Wanted {
+    header: Option<HeaderIs>,
+    filter: Option<Filter>,
+    unclear: Option<Unclear>,
+}
+
+impl Wanted {
+    pub(super) fn of(question: &Question) -> Self {
+        Self { header: question.header.clone(), filter: question.filter.clone(), unclear: None }
+    }
+
+    /// Whether messages have to be looked into.
+    pub(super) fn looks_inside(&self) -> bool {
+        self.header.is_some() || self.filter.is_some()
+    }
+
+    /// Whether a message is wanted. One that the filter cannot judge is not, and is counted.
+    pub(super) fn is(&mut self, message: &Stored) -> bool {
+        if !self.header.as_ref().is_none_or(|header| header.is_of(message)) {
+            return false;
+        }
+        match self.filter.as_ref().map(|filter| filter.judge(message)) {
+            None | Some(Judged::Wanted) => true,
+            Some(Judged::Unwanted) => false,
+            Some(Judged::Unclear(why)) => {
+                self.unclear.get_or_insert(Unclear { count: 0, why }).count += 1;
+                false
+            }
+        }
+    }
+
+    /// What could not be judged.
+    pub(super) fn unclear(&self) -> Option<Unclear> {
+        self.unclear.clone()
+    }
+}

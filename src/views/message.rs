@@ -1,0 +1,200 @@
+//! One stored message: where it lies, its headers and its payload, with secrets left out.
+
+use askama::Template;
+
+use super::{
+    Look, Read,
+    browse::Browse,
+    consumer::Crumb,
+    equivalent::Equivalents,
+    format,
+    messages::{crumbs, may_be_there},
+    page::{Page, encoded},
+    payload::{self, Form, Shown, tame},
+    pieces::{Gap, Moment, Stamp, TraceLink},
+    waterfall,
+};
+use crate::{
+    mask::{self, Masked},
+    message::header,
+    name::StreamName,
+    peek::{One, Stored},
+    snapshot::Reading,
+    trace::{Span, TraceParent, Value},
+};
+
+/// Bytes of a payload that are shown: more is to be taken away, not read on a page.
+const SHOWN_MOST: usize = 128 << 10;
+
+/// Headers that are shown, and letters of each.
+const HEADERS_MOST: usize = 128;
+const VALUE_MOST: usize = 2_048;
+
+/// The page of one message.
+#[derive(Template)]
+#[template(path = "pages/message.html")]
+pub(super) struct MessagePage {
+    title: String,
+    pub(super) is_there: bool,
+    account: Option<String>,
+    crumbs: Vec<Crumb>,
+    gap: Option<Gap>,
+    older: Option<String>,
+    newer: Option<String>,
+    body: Option<Body>,
+    stamp: Option<Stamp>,
+    equivalents: Equivalents,
+}
+
+struct Body {
+    lines: Vec<(&'static str, String)>,
+    stored: Moment,
+    stored_at: String,
+    trace: Option<TraceLink>,
+    headers: Vec<(String, String)>,
+    headers_more: usize,
+    payload: String,
+    form: String,
+    notes: Vec<String>,
+    masked: Option<String>,
+    forms: Vec<FormLink>,
+    download: String,
+}
+
+struct FormLink {
+    words: &'static str,
+    href: String,
+    is_here: bool,
+}
+
+impl MessagePage {
+    pub(super) fn of(account: &str, stream: &StreamName, sequence: u64, form: Option<Form>, look: &Look<'_>) -> Self {
+        let not_yet = Reading::not_yet();
+        let one = match look.read {
+            Read::One(one) => one,
+            _ => &not_yet,
+        };
+        let found = one.value();
+        let message = found.and_then(|one| one.message.as_ref());
+        let page = |sequence: u64| look.link(&Page::Message(account.to_owned(), stream.clone(), sequence, form));
+        let is_known = look.snapshot.stream(account, stream).is_some();
+        let list =
+            Page::Messages(account.to_owned(), stream.clone(), Browse::default().before(sequence.saturating_add(1)));
+        let mut way: Vec<Crumb> =
+            crumbs(account, stream, look).into_iter().take(if is_known { 2 } else { 1 }).collect();
+        way.push(Crumb { text: "Messages".to_owned(), href: look.link(&list) });
+        Self {
+            title: title(stream, sequence),
+            is_there: may_be_there(one) && (found.is_none() || message.is_some()),
+            account: look.has_accounts().then(|| account.to_owned()),
+            crumbs: way,
+            gap: Gap::of(one, "messages").or_else(|| (message.is_none()).then(|| gone(found, sequence))),
+            older: found.and_then(|one| one.older).map(page),
+            newer: found.and_then(|one| one.newer).map(page),
+            body: message.map(|message| Body::of(account, stream, message, form, look)),
+            stamp: Stamp::of(one, look),
+            equivalents: Equivalents::of_message(account, stream, sequence, look),
+        }
+    }
+}
+
+/// The page of a message, where its stream is known.
+pub(super) fn page_of(stream: &StreamName, sequence: u64, look: &Look<'_>) -> Option<String> {
+    // Where several accounts have a stream of this name, one is meant whose messages can be read.
+    let watched = look.snapshot.watched().find_map(|watched| look.snapshot.stream(watched.name(), stream));
+    let found = watched.or_else(|| look.snapshot.known_streams().iter().find(|row| row.name == *stream))?;
+    Some(look.link(&Page::Message(found.account.to_string(), stream.clone(), sequence, None)))
+}
+
+/// The page of the message that a span is about, where it says which one that is.
+pub(super) fn page_of_span(span: &Span, look: &Look<'_>) -> Option<String> {
+    let number = |value: &Value| match value {
+        Value::Number(number) => u64::try_from(*number).ok(),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
+    };
+    let stream = waterfall::text(span, "messaging.nats.stream")?.parse().ok()?;
+    page_of(&stream, span.attribute("messaging.nats.stream_sequence").and_then(number)?, look)
+}
+
+/// What the page is called.
+pub(super) fn title(stream: &StreamName, sequence: u64) -> String {
+    format!("Message {} of {stream}", format::count(sequence))
+}
+
+fn gone(one: Option<&One>, sequence: u64) -> Gap {
+    let is_to_come = one.is_some_and(|one| sequence > one.held.last);
+    Gap::empty(if is_to_come {
+        "The stream has not stored a message with this sequence yet."
+    } else {
+        "The stream holds no such message any more: it was processed, removed or outlived a limit."
+    })
+}
+
+impl Body {
+    fn of(account: &str, stream: &StreamName, message: &Stored, form: Option<Form>, look: &Look<'_>) -> Self {
+        let shown = payload::show(message, form, SHOWN_MOST);
+        let mut masked = shown.masked.clone();
+        let headers = headers(message, &mut masked);
+        let page = |form| look.link(&Page::Message(account.to_owned(), stream.clone(), message.sequence, form));
+        let link =
+            |form: Form| FormLink { words: form.words(), href: page(Some(form)), is_here: shown.form == Some(form) };
+        Self {
+            lines: lines(message),
+            stored: Moment::ago(message.stored, look),
+            stored_at: message.stored.to_string(),
+            trace: trace(message).map(|id| TraceLink::of(&id, look)),
+            headers_more: message.headers.len() - headers.len(),
+            headers,
+            form: told(&shown),
+            masked: (!masked.is_empty()).then(|| format!("Left out: {}.", masked.told().join(", "))),
+            forms: Form::ALL.into_iter().map(link).collect(),
+            download: format!(
+                "{}/messages/{}/{}/{}/payload",
+                look.site.base,
+                encoded(account),
+                encoded(stream.as_str()),
+                message.sequence
+            ),
+            payload: shown.text,
+            notes: shown.notes,
+        }
+    }
+}
+
+/// The headers as they are shown.
+pub(crate) fn headers(message: &Stored, masked: &mut Masked) -> Vec<(String, String)> {
+    let shown = message.headers.iter().take(HEADERS_MOST).map(|(name, value)| {
+        let value = mask::header(name, format::within(value, VALUE_MOST * 4), masked);
+        (tame(&format::cut(name)), tame(&format::cut_at(&value, VALUE_MOST)))
+    });
+    shown.collect()
+}
+
+/// The id of the trace that the message belongs to.
+pub(crate) fn trace(message: &Stored) -> Option<String> {
+    let parent: TraceParent = message.header(header::TRACEPARENT)?.parse().ok()?;
+    Some(parent.trace_id_text())
+}
+
+fn lines(message: &Stored) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("Subject", tame(&format::cut(&message.subject)))];
+    let named = [
+        ("Message id", header::MESSAGE_ID),
+        ("Correlation id", header::CORRELATION_ID),
+        ("Causation id", header::CAUSATION_ID),
+    ];
+    let found = named.into_iter().filter_map(|(what, name)| Some((what, message.header(name)?)));
+    lines.extend(found.map(|(what, value)| (what, tame(&mask::text(&format::cut(value), &mut Masked::default())))));
+    lines.push(("Size", format::bytes(message.payload.len() as u64)));
+    lines
+}
+
+/// As what the payload is shown, and how much of it.
+fn told(shown: &Shown) -> String {
+    match (shown.form, shown.is_cut) {
+        (None, _) => "It is empty.".to_owned(),
+        (Some(form), false) => format!("Shown as {}.", form.words()),
+        (Some(form), true) => format!("Its beginning, as {}.", form.words()),
+    }
+}
