@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tempfile::TempDir;
 use tokio::{io::AsyncReadExt, net::TcpStream};
 
@@ -125,9 +125,11 @@ impl NatsServer {
         child.wait().expect("an own child can be waited for");
     }
 
-    /// Makes the server stand still with its connections open, until [`NatsServer::thaw`].
+    /// Makes the server stand still with its connections open, until [`NatsServer::thaw`]. It stands still once this returns: the signal
+    /// alone waits for one of its threads to get a processor, and the others answer meanwhile.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
+        waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).expect("an own child can be waited for");
     }
 
     /// Lets a frozen server go on.
@@ -136,8 +138,11 @@ impl NatsServer {
     }
 
     fn signal(&self, signal: Signal) {
-        let child = self.running.as_ref().expect("the server is running");
-        kill_process(Pid::from_child(child), signal).expect("an own child can be signalled");
+        kill_process(self.pid(), signal).expect("an own child can be signalled");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(self.running.as_ref().expect("the server is running"))
     }
 
     /// What the server has logged since it was first started.
