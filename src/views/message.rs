@@ -98,11 +98,16 @@ impl MessagePage {
     }
 }
 
-/// The page of a message, where its stream is known.
-pub(super) fn page_of(stream: &StreamName, sequence: u64, look: &Look<'_>) -> Option<String> {
-    // Where several accounts have a stream of this name, one is meant whose messages can be read.
-    let watched = look.snapshot.watched().find_map(|watched| look.snapshot.stream(watched.name(), stream));
-    let found = watched.or_else(|| look.snapshot.known_streams().iter().find(|row| row.name == *stream))?;
+/// The page of a message, where it is known which stream of that name is meant.
+fn page_of(stream: &StreamName, sequence: u64, look: &Look<'_>) -> Option<String> {
+    let named: Vec<_> = look.snapshot.known_streams().iter().filter(|row| row.name == *stream).collect();
+    let readable: Vec<_> = named.iter().filter(|row| look.snapshot.account(&row.account).is_some()).collect();
+    // A span names no account: where several could be meant, none is guessed.
+    let found = match (readable.as_slice(), named.as_slice()) {
+        ([found], _) => found,
+        ([], [found]) => found,
+        _ => return None,
+    };
     Some(look.link(&Page::Message(found.account.to_string(), stream.clone(), sequence, None)))
 }
 
