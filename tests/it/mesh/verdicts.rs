@@ -206,11 +206,11 @@ async fn poison(play: &Play) {
     play.watch.recovers().await;
 }
 
-/// The provider takes its time, and the service with it.
+/// The provider takes its time, and the service with it: eight at once do ten a second.
 async fn slow(play: &Play) {
     let _load = play.load(40);
     play.runs_well().await;
-    play.mesh.set_provider(json!({ "latency_ms": 400 })).await;
+    play.mesh.set_provider(json!({ "latency_ms": 800 })).await;
     play.watch.turns(&[Label::FallingBehind]).await;
     play.mesh.set_provider(json!({})).await;
     play.watch.recovers().await;
