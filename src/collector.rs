@@ -134,7 +134,7 @@ impl Collector {
         Self { asked: Some(asked), ..self }
     }
 
-    /// A reader of stored messages over the collector's own connection to the watched account. Its limits hold for its clones.
+    /// A reader of stored messages over the collector's own connections to the accounts. Its limits hold for its clones.
     pub fn reader(&self) -> Reader {
         self.links.reader()
     }
@@ -176,8 +176,7 @@ impl Collector {
     }
 
     async fn read_ages(&mut self, next: &mut Snapshot) {
-        let accounts: Vec<Arc<str>> = self.links.names().into_iter().flatten().collect();
-        let plan = self.ages.plan(next, &accounts);
+        let plan = self.ages.plan(next, &self.links.names());
         let answers = self.links.first(&plan.questions, AGES_LIMIT).await;
         self.ages.take(next, plan, &answers, self.clock.now());
     }

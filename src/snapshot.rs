@@ -36,7 +36,7 @@ pub use ages::{AgeBy, Ages, Oldest};
 pub use asked::AskedProbe;
 pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
 pub use consumer::{Consumer, ConsumerState, ConsumerTrend, NewLeader};
-pub use contact::Contact;
+pub use contact::{Contact, user_in_words};
 pub use entry::{Bucket, Entry};
 pub use failures::Failures;
 pub use finding::{Finding, Severity};

@@ -5,9 +5,12 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use time::OffsetDateTime;
-use url::form_urlencoded;
 
-use super::{Ask, Failure, Parameter, Route, json, known::Moment, list::LIMIT};
+use super::{
+    Ask, Failure, Parameter, Route, json,
+    known::Moment,
+    list::{LIMIT, limit},
+};
 use crate::{
     clock::Timestamp,
     trace::{Attribute, Event, Link, Span, SpanKind, SpanStatus, TraceId},
@@ -47,7 +50,7 @@ pub(super) const LIST: Route = Route {
         if let Some(unclear) = query.unclear.first() {
             return Err(Failure { status: 400, code: "unclear", message: unclear.why.clone() });
         }
-        json(&FoundAnswer::of(ask.traces.search(&query, limit(ask.query))))
+        json(&FoundAnswer::of(ask.traces.search(&query, limit(ask.query, ROWS, ROWS_MOST))))
     },
 };
 
@@ -69,11 +72,6 @@ fn one(ask: &Ask<'_>) -> Result<String, Failure> {
         left_out: trace.left_out,
         spans: trace.spans.iter().map(SpanAnswer::of).collect(),
     })
-}
-
-fn limit(query: &str) -> usize {
-    let said = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "limit");
-    said.and_then(|(_, value)| value.parse().ok()).unwrap_or(ROWS).clamp(1, ROWS_MOST)
 }
 
 /// What was found, and how much was looked at.

@@ -103,7 +103,7 @@ impl Line {
 
     /// The user, or what stands for one.
     pub(super) fn user(&self) -> String {
-        self.before.user.clone().unwrap_or_else(|| "nobody in particular".to_owned())
+        self.before.user_in_words().to_owned()
     }
 
     /// Whether it stands.

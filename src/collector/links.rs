@@ -12,7 +12,7 @@ use crate::{
     config::NatsConfig,
     errors::ErrorChain,
     nats::{self, ConnectError, Link, Login},
-    snapshot::{Contact, Reading, Snapshot, Why},
+    snapshot::{Contact, Reading, Snapshot, Why, user_in_words},
 };
 
 /// The name under which servers list our connections.
@@ -122,8 +122,7 @@ impl Links {
 
     /// Who asks the system account, where there is a connection to it.
     pub(super) fn system_user(&self) -> Option<&str> {
-        let system = self.system_open.as_ref()?;
-        Some(system.user().unwrap_or("nobody in particular"))
+        Some(user_in_words(self.system_open.as_ref()?.user()))
     }
 
     /// Whether any connection to an account stands.
@@ -141,9 +140,9 @@ impl Links {
         self.lines.iter().map(|line| (line.contact(), line.account().cloned())).collect()
     }
 
-    /// The names of the accounts, as far as they are known, in the same order.
-    pub(super) fn names(&self) -> Vec<Option<Arc<str>>> {
-        self.lines.iter().map(|line| line.account().cloned()).collect()
+    /// The names of the accounts, as far as they are known.
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.lines.iter().filter_map(Line::account).cloned().collect()
     }
 
     /// Asks everything. Where a connection goes meanwhile, what was asked over it stays unknown.

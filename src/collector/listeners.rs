@@ -1,7 +1,5 @@
 //! A listener for each account, in the order of the accounts.
 
-use std::sync::Arc;
-
 use futures_util::future::select_all;
 
 use super::{ledger, links::Links, listener::Listener};
@@ -55,7 +53,7 @@ impl Listeners {
                 watched.advisories = told.or_last(&watched.advisories);
             }
         }
-        let names: Vec<Arc<str>> = links.names().into_iter().flatten().collect();
+        let names = links.names();
         if !names.is_empty() {
             ledger::hide_others(next, &names);
         }

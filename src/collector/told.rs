@@ -34,7 +34,7 @@ pub(super) fn tell_what_was_found(snapshot: &Snapshot, system_user: Option<&str>
 /// The line of one connection.
 fn tell_of(watched: &Watched) {
     let contact = &watched.contact;
-    let user = contact.user.as_deref().unwrap_or("nobody in particular");
+    let user = contact.user_in_words();
     match contact.server.as_ref().filter(|_| contact.is_connected) {
         Some((server, version)) => {
             tracing::info!("watching {}: {watched} as {user}; server {server} {version}", contact.url);

@@ -19,6 +19,18 @@ pub struct Contact {
     pub server: Option<(String, String)>,
 }
 
+/// A user in words: a login may name none.
+pub fn user_in_words(user: Option<&str>) -> &str {
+    user.unwrap_or("nobody in particular")
+}
+
+impl Contact {
+    /// The user in words.
+    pub fn user_in_words(&self) -> &str {
+        user_in_words(self.user.as_deref())
+    }
+}
+
 #[cfg(all(test, feature = "dashboard"))]
 impl Contact {
     /// A connection that has stood since then, with nothing else to tell.

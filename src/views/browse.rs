@@ -4,6 +4,7 @@ use std::fmt;
 
 use url::form_urlencoded;
 
+use super::search::write_query;
 use crate::{
     clock::Timestamp,
     name::{StreamName, SubjectPattern},
@@ -141,12 +142,7 @@ impl fmt::Display for Browse {
             ("from", &from),
             ("at", &self.at),
         ];
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(parts.into_iter().filter(|(_, value)| !value.is_empty()));
-        match query.finish().as_str() {
-            "" => Ok(()),
-            query => write!(f, "?{query}"),
-        }
+        write_query(&parts.map(|(name, value)| (name, value.as_str())), f)
     }
 }
 

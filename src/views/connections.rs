@@ -53,7 +53,7 @@ impl Row {
         Self {
             id: look.anchor(watched, contact.user.as_deref().unwrap_or_default()),
             account: format::cut(watched.name.as_deref().unwrap_or("not known")),
-            user: format::cut(contact.user.as_deref().unwrap_or("nobody in particular")),
+            user: format::cut(contact.user_in_words()),
             sign,
             since: Moment::length(contact.since, look),
             server: contact.server.as_ref().map(|(name, _)| server_name(name)).unwrap_or_default(),

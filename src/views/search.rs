@@ -181,12 +181,17 @@ impl fmt::Display for Search {
             ("sort", if self.sort == Sort::default() { "" } else { self.sort.token() }),
             ("page", if self.page == 0 { "" } else { &page }),
         ];
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.extend_pairs(parts.into_iter().filter(|(_, value)| !value.is_empty()));
-        match query.finish().as_str() {
-            "" => Ok(()),
-            query => write!(f, "?{query}"),
-        }
+        write_query(&parts, f)
+    }
+}
+
+/// Writes what is said of these with a question mark before it; nothing where nothing is.
+pub(super) fn write_query(parts: &[(&str, &str)], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.extend_pairs(parts.iter().filter(|(_, value)| !value.is_empty()));
+    match query.finish().as_str() {
+        "" => Ok(()),
+        query => write!(f, "?{query}"),
     }
 }
 

@@ -237,14 +237,17 @@ async fn every_link_of_a_page_leads_somewhere() {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
     let router = router(snapshots, None);
     for path in PAGES {
-        let page = Page::of(&router, path).await;
-        for link in page.attributes("a", "href") {
-            let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
-            let there = if target.is_empty() { page.clone() } else { Page::of(&router, target).await };
-            assert_eq!(there.status, 200, "{path} -> {link}");
-            let ids = there.attributes("[id]", "id");
-            assert!(anchor.is_empty() || ids.iter().any(|id| id == anchor), "{path} -> {link}: {ids:?}");
-        }
+        links_lead_somewhere(&router, path, &Page::of(&router, path).await).await;
+    }
+}
+
+async fn links_lead_somewhere(router: &Router, path: &str, page: &Page) {
+    for link in page.attributes("a", "href") {
+        let (target, anchor) = link.split_once('#').unwrap_or((&link, ""));
+        let there = if target.is_empty() { page.clone() } else { Page::of(router, target).await };
+        assert_eq!(there.status, 200, "{path} -> {link}");
+        let ids = there.attributes("[id]", "id");
+        assert!(anchor.is_empty() || ids.iter().any(|id| id == anchor), "{path} -> {link}: {ids:?}");
     }
 }
 
