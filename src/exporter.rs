@@ -13,6 +13,8 @@ mod streams;
 mod text;
 mod traces;
 
+use std::{iter, sync::Arc};
+
 use crate::{clock::Timestamp, snapshot::Snapshot, telemetry::metrics::Family, traces::Intake};
 
 use text::Text;
@@ -31,18 +33,39 @@ pub fn families() -> Vec<Family> {
     .concat()
 }
 
-/// The facts in Prometheus' text format, version 0.0.4. At most `consumers_most` durable consumers have series of their own, those
-/// with the greatest lag.
-pub fn exposition(snapshot: &Snapshot, consumers_most: usize, now: Timestamp) -> String {
-    let series = streams::series_most(snapshot) + consumers::series_most(snapshot, consumers_most);
+/// The facts in Prometheus' text format, version 0.0.4, in parts that are written as they are asked for: whoever reads takes in one while the
+/// next is written, and megabytes are never held at once. At most `consumers_most` durable consumers have series of their own, those with the
+/// greatest lag.
+pub fn exposition(
+    snapshot: Arc<Snapshot>,
+    consumers_most: usize,
+    now: Timestamp,
+) -> impl Iterator<Item = String> + Send {
+    let rows = consumers::Rows::of(&snapshot, consumers_most);
+    let (seen, left_out) = (Arc::clone(&snapshot), rows.left_out);
+    let of_streams = iter::once_with({
+        let snapshot = Arc::clone(&snapshot);
+        move || part(0, |text| streams::write(text, &snapshot, now))
+    });
+    let of_consumers =
+        (0..consumers::PARTS).map(move |number| part(rows.len(), |text| rows.write(number, text, &seen, now)));
+    let of_others = iter::once_with(move || {
+        part(0, |text| {
+            consumers::write_sums(text, &snapshot);
+            servers::write(text, &snapshot);
+            account::write(text, &snapshot);
+            asked::write(text, &snapshot);
+            observer::write(text, &snapshot, now);
+            consumers::write_bounds(text, consumers_most, left_out);
+        })
+    });
+    of_streams.chain(of_consumers).chain(of_others)
+}
+
+/// A part with room for so many series.
+fn part(series: usize, write: impl FnOnce(&mut Text)) -> String {
     let mut text = Text::with_room(series);
-    streams::write(&mut text, snapshot, now);
-    let left_out = consumers::write(&mut text, snapshot, consumers_most, now);
-    servers::write(&mut text, snapshot);
-    account::write(&mut text, snapshot);
-    asked::write(&mut text, snapshot);
-    observer::write(&mut text, snapshot, now);
-    consumers::write_bounds(&mut text, consumers_most, left_out);
+    write(&mut text);
     text.into_string()
 }
 

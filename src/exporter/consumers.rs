@@ -1,6 +1,6 @@
 //! Series of durable consumers, those with the greatest lag first, as many as may be.
 
-use std::{cmp::Reverse, collections::HashMap};
+use std::cmp::Reverse;
 
 use super::{
     streams,
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    snapshot::{Ages, Consumer, ConsumerState, Label, Oldest, Snapshot},
+    snapshot::{Ages, Consumer, ConsumerState, Label, Oldest, Snapshot, Stream},
     telemetry::metrics::{Family, Kind},
 };
 
@@ -182,25 +182,8 @@ pub(super) fn families() -> Vec<Family> {
     columns.chain([VERDICT, CONSUMERS, LIMIT, LEFT_OUT]).collect()
 }
 
-/// How many series there are at the most, of so many consumers.
-pub(super) fn series_most(snapshot: &Snapshot, most: usize) -> usize {
-    snapshot.known_consumers().count().min(most) * (COLUMNS.len() + Label::ALL.len())
-}
-
-/// The families of consumers. Returns how many durable consumers were left out for want of room.
-pub(super) fn write(text: &mut Text, snapshot: &Snapshot, most: usize, now: Timestamp) -> usize {
-    let (rows, left_out) = rows(snapshot, most);
-    for Column { family, value } in COLUMNS {
-        let series = rows.iter().filter_map(|row| Some((row.labels(family), value(row.consumer, now)?)));
-        text.family(family, series);
-    }
-    let labels = Label::ALL.map(|label| (label, format!(",label=\"{}\"", label.token())));
-    text.family_in_parts(&VERDICT, rows.iter().flat_map(|row| row.verdicts(&labels)));
-    if snapshot.round > 0 {
-        text.family(&CONSUMERS, by_label(snapshot).into_iter());
-    }
-    left_out
-}
+/// How many parts the families of consumers are written in: one for each column, and one for each label of a verdict.
+pub(super) const PARTS: usize = COLUMNS.len() + Label::ALL.len();
 
 /// How many consumers may have series, and how many have none therefore.
 pub(super) fn write_bounds(text: &mut Text, most: usize, left_out: usize) {
@@ -208,59 +191,108 @@ pub(super) fn write_bounds(text: &mut Text, most: usize, left_out: usize) {
     text.single(&LEFT_OUT, Some(left_out.into()));
 }
 
-/// A consumer and its labels.
-struct Row<'a> {
-    consumer: &'a Consumer,
+/// The durable consumers that have series, those with the greatest lag first, and how many have none. Of equal lag, the worse verdict
+/// comes first.
+pub(super) struct Rows {
+    rows: Vec<Row>,
+    pub(super) left_out: usize,
+}
+
+/// Where a consumer stands in the snapshot, and its labels.
+struct Row {
+    stream: usize,
+    consumer: usize,
     known: String,
     key: String,
 }
 
-/// The durable consumers with the greatest lag, and how many more there are. Of equal lag, the worse verdict comes first.
-fn rows(snapshot: &Snapshot, most: usize) -> (Vec<Row<'_>>, usize) {
-    let durable = |consumer: &&Consumer| consumer.config.is_durable();
-    let mut consumers: Vec<&Consumer> = snapshot.known_consumers().filter(durable).collect();
-    let lag = |consumer: &Consumer| consumer.state.value().map_or(0, ConsumerState::lag);
-    consumers.sort_by_cached_key(|consumer| (Reverse(lag(consumer)), Reverse(consumer.verdict.severity)));
-    let left_out = consumers.len().saturating_sub(most);
-    let streams = snapshot.known_streams().iter();
-    let leaders: HashMap<_, _> = streams
-        .map(|stream| {
-            let source = stream.state.fact().map(|fact| fact.source.as_ref());
-            ((&stream.account, &stream.name), streams::leader(stream).or(source).unwrap_or_default())
-        })
-        .collect();
-    let leader_of =
-        |consumer: &Consumer| leaders.get(&(&consumer.account, &consumer.stream)).copied().unwrap_or_default();
-    let rows = consumers.into_iter().take(most).map(|consumer| Row::of(consumer, leader_of(consumer)));
-    (rows.collect(), left_out)
-}
-
-impl<'a> Row<'a> {
-    fn of(consumer: &'a Consumer, stream_leader: &str) -> Self {
-        let (account, stream, name) = (consumer.account.as_ref(), consumer.stream.as_str(), consumer.name.as_str());
-        let server = consumer.state.fact().map_or("", |fact| fact.source.as_ref());
-        let known = labels(&[
-            ("account", account),
-            ("server_name", server),
-            ("stream_name", stream),
-            ("stream_leader", stream_leader),
-            ("consumer_name", name),
-            ("consumer_leader", leader(consumer).unwrap_or(server)),
-            ("is_consumer_leader", "true"),
-        ]);
-        let key = labels(&[("account", account), ("stream_name", stream), ("consumer_name", name)]);
-        Self { consumer, known, key }
-    }
-
+impl Row {
     fn labels(&self, family: &Family) -> &str {
         if family.labels == KNOWN { &self.known } else { &self.key }
     }
+}
 
-    fn verdicts<'b>(&'b self, labels: &'b [(Label, String)]) -> impl Iterator<Item = (&'b str, &'b str, Value)> {
-        labels
-            .iter()
-            .map(|(label, part)| (self.key.as_str(), part.as_str(), (self.consumer.verdict.label == *label).into()))
+impl Rows {
+    pub(super) fn of(snapshot: &Snapshot, most: usize) -> Self {
+        let mut durable: Vec<(usize, usize, &Consumer)> = places(snapshot).collect();
+        let lag = |consumer: &Consumer| consumer.state.value().map_or(0, ConsumerState::lag);
+        durable.sort_by_cached_key(|(_, _, consumer)| (Reverse(lag(consumer)), Reverse(consumer.verdict.severity)));
+        let left_out = durable.len().saturating_sub(most);
+        durable.truncate(most);
+        let rows = durable.into_iter().map(|(stream, number, consumer)| {
+            let (known, key) = both_labels(consumer, &snapshot.known_streams()[stream]);
+            Row { stream, consumer: number, known, key }
+        });
+        Self { rows: rows.collect(), left_out }
     }
+
+    /// One of the parts. `snapshot` is that of which these are the rows.
+    pub(super) fn write(&self, part: usize, text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
+        match COLUMNS.get(part) {
+            Some(column) => self.column(column, text, snapshot, now),
+            None => self.verdict(Label::ALL[part - COLUMNS.len()], text, snapshot),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn column(&self, Column { family, value }: &Column, text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
+        text.family(
+            family,
+            self.of_snapshot(snapshot).filter_map(|(row, it)| Some((row.labels(family), value(it, now)?))),
+        );
+    }
+
+    /// The series of the verdicts' family for one label.
+    fn verdict(&self, label: Label, text: &mut Text, snapshot: &Snapshot) {
+        let more = format!(",label=\"{}\"", label.token());
+        let is = |consumer: &Consumer| Value::from(consumer.verdict.label == label);
+        let series = self.of_snapshot(snapshot).map(|(row, consumer)| (row.key.as_str(), more.as_str(), is(consumer)));
+        match label {
+            label if label == Label::ALL[0] => text.family_in_parts(&VERDICT, series),
+            _ => text.more_of_family(&VERDICT, series),
+        }
+    }
+
+    fn of_snapshot<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = (&'a Row, &'a Consumer)> {
+        let streams = snapshot.known_streams();
+        self.rows.iter().filter_map(|row| Some((row, streams[row.stream].consumers.value()?.rows.get(row.consumer)?)))
+    }
+}
+
+/// The families that tell of all consumers together.
+pub(super) fn write_sums(text: &mut Text, snapshot: &Snapshot) {
+    if snapshot.round > 0 {
+        text.family(&CONSUMERS, by_label(snapshot).into_iter());
+    }
+}
+
+/// The durable consumers, and where they stand.
+fn places(snapshot: &Snapshot) -> impl Iterator<Item = (usize, usize, &Consumer)> {
+    snapshot.known_streams().iter().enumerate().flat_map(|(stream, of)| {
+        let consumers = of.consumers.value().map_or(&[][..], |list| &list.rows);
+        let durable = consumers.iter().enumerate().filter(|(_, consumer)| consumer.config.is_durable());
+        durable.map(move |(number, consumer)| (stream, number, consumer))
+    })
+}
+
+/// The labels that other exporters give to a consumer, and what names it.
+fn both_labels(consumer: &Consumer, of: &Stream) -> (String, String) {
+    let (account, stream, name) = (consumer.account.as_ref(), consumer.stream.as_str(), consumer.name.as_str());
+    let server = consumer.state.fact().map_or("", |fact| fact.source.as_ref());
+    let stream_server = of.state.fact().map_or("", |fact| fact.source.as_ref());
+    let known = labels(&[
+        ("account", account),
+        ("server_name", server),
+        ("stream_name", stream),
+        ("stream_leader", streams::leader(of).unwrap_or(stream_server)),
+        ("consumer_name", name),
+        ("consumer_leader", leader(consumer).unwrap_or(server)),
+        ("is_consumer_leader", "true"),
+    ]);
+    (known, labels(&[("account", account), ("stream_name", stream), ("consumer_name", name)]))
 }
 
 /// The server that leads the consumer; `None` without a cluster.

@@ -118,11 +118,6 @@ pub(super) fn families() -> Vec<Family> {
     COLUMNS.iter().map(|column| column.family).collect()
 }
 
-/// How many series there are at the most.
-pub(super) fn series_most(snapshot: &Snapshot) -> usize {
-    snapshot.known_streams().len() * COLUMNS.len()
-}
-
 /// The families of streams. Streams of which there is no fresh word are left out.
 pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
     let fresh = |stream: &&Stream| stream.state.fresh().is_some();

@@ -47,7 +47,7 @@ impl From<f64> for Value {
 const SERIES_ROOM: usize = 192;
 
 impl Text {
-    /// A text with room for so many series. One of megabytes that grows by and by takes twice its size in the end.
+    /// A text with room for so many series, which need not be moved while it grows.
     pub(super) fn with_room(series: usize) -> Self {
         Self(String::with_capacity(series.saturating_mul(SERIES_ROOM)))
     }
@@ -66,11 +66,20 @@ impl Text {
         let start = self.0.len();
         self.head(family);
         let filled = self.0.len();
-        for (labels, more, value) in series {
-            self.series(family.name, [labels.as_ref(), more.as_ref()], value);
-        }
+        self.more_of_family(family, series);
         if self.0.len() == filled {
             self.0.truncate(start);
+        }
+    }
+
+    /// More series of the family that was written last, in a text of their own.
+    pub(super) fn more_of_family<L: AsRef<str>, R: AsRef<str>>(
+        &mut self,
+        family: &Family,
+        series: impl Iterator<Item = (L, R, Value)>,
+    ) {
+        for (labels, more, value) in series {
+            self.series(family.name, [labels.as_ref(), more.as_ref()], value);
         }
     }
 

@@ -1,12 +1,16 @@
 //! `/metrics` of the observer: what it knows of NATS, and what it knows of itself, as one text.
 
+use std::convert::Infallible;
+
 use axum::{
     Router,
+    body::Body,
     http::header,
     middleware,
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures_util::stream;
 
 use super::{
     access::{self, Access},
@@ -42,10 +46,10 @@ fn exposition(sources: &Sources, clock: &Clock, consumers_most: usize) -> Respon
     let Sources { snapshots, metrics, traces } = sources;
     let snapshot = snapshots.borrow().clone();
     metrics.set_connected(snapshot.app.contact.is_connected);
-    let mut text = exporter::exposition(&snapshot, consumers_most, clock.now());
-    if matches!(traces.taking, Taking::At(_)) {
-        text.push_str(&exporter::exposition_of_traces(&traces.receiver.intake()));
-    }
-    text.push_str(&metrics.exposition());
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    let of_traces =
+        matches!(traces.taking, Taking::At(_)).then(|| exporter::exposition_of_traces(&traces.receiver.intake()));
+    let parts =
+        exporter::exposition(snapshot, consumers_most, clock.now()).chain(of_traces).chain([metrics.exposition()]);
+    let body = Body::from_stream(stream::iter(parts.map(Ok::<_, Infallible>)));
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], body).into_response()
 }

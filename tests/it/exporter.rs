@@ -11,7 +11,7 @@ use std::{
 };
 
 use streamgauge::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     exporter,
     snapshot::{
         AccountUse, AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Health, Label, Listing,
@@ -33,8 +33,12 @@ use crate::{
 
 const MANY: usize = 2_000;
 
+fn exposition(snapshot: &Snapshot, most: usize, now: Timestamp) -> String {
+    exporter::exposition(Arc::new(snapshot.clone()), most, now).collect()
+}
+
 fn text_of(snapshot: &Snapshot) -> String {
-    exporter::exposition(snapshot, MANY, now())
+    exposition(snapshot, MANY, now())
 }
 
 /// The value of every series of a text, by name and labels.
@@ -114,7 +118,7 @@ fn an_age_counts_on_between_rounds_and_without_lag_is_zero() {
         consumer.ages = Reading::known(Ages { unprocessed: Some(oldest), undelivered: None }, "n1", now());
     });
     let world = with_streams(vec![stream("ORDERS", vec![aged])]);
-    let text = exporter::exposition(&world, MANY, now().after(Duration::from_secs(5)));
+    let text = exposition(&world, MANY, now().after(Duration::from_secs(5)));
     let labels = "account=\"A\",stream_name=\"ORDERS\",consumer_name=\"reserve\"";
     assert_eq!(value(&text, &format!("streamgauge_consumer_lag_age_seconds{{{labels}}}")), 95.0);
     assert_eq!(value(&text, &format!("streamgauge_consumer_undelivered_age_seconds{{{labels}}}")), 0.0);
@@ -193,7 +197,7 @@ fn before_the_first_round_nothing_is_counted() {
 fn consumers_with_the_greatest_lag_have_series_and_the_rest_is_counted() {
     let consumers = vec![lagging("a", 1), lagging("b", 30), lagging("c", 2), lagging("d", 40)];
     let world = with_streams(vec![stream("ORDERS", consumers)]);
-    let text = exporter::exposition(&world, 2, now());
+    let text = exposition(&world, 2, now());
     let named: BTreeSet<&str> =
         ["a", "b", "c", "d"].into_iter().filter(|name| text.contains(&format!("consumer_name=\"{name}\""))).collect();
     assert_eq!(named, BTreeSet::from(["b", "d"]));
