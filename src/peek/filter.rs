@@ -119,9 +119,23 @@ impl FilterError {
     /// What a parser found, without all that it would have taken instead.
     fn of(errors: &ParseErrors) -> Self {
         let Some(first) = errors.errors.first() else { return Self { at: 1, why: "it is no expression".to_owned() } };
-        let why = first.msg.split(" expecting").next().unwrap_or_default();
-        let why = why.trim_start_matches("Syntax error: ").replace("'<EOF>'", "the end");
-        Self { at: usize::try_from(first.pos.1).unwrap_or_default().max(1), why }
+        let said = first.msg.trim_start_matches("Syntax error: ");
+        Self { at: usize::try_from(first.pos.1).unwrap_or_default().max(1), why: explained(said) }
+    }
+}
+
+/// What the parser says of a place, in words that do not speak of parsing.
+fn explained(said: &str) -> String {
+    let (said, _) = said.split_once(" expecting").unwrap_or((said, ""));
+    let unexpected = ["mismatched input ", "extraneous input "].iter().find_map(|kind| said.strip_prefix(kind));
+    match unexpected {
+        Some("'<EOF>'") => "it ends where more must follow".to_owned(),
+        Some(what) => format!("{what} cannot stand here"),
+        None => match said.strip_prefix("token recognition error at: ") {
+            Some(what) => format!("{what} means nothing here"),
+            None if said.starts_with("no viable alternative") => "it makes no sense from here on".to_owned(),
+            None => said.replace("'<EOF>'", "the end"),
+        },
     }
 }
 
@@ -281,9 +295,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
-        check_wrong("", 1, "the end");
-        check_wrong("body.a ==", 10, "the end");
-        check_wrong("subject = 1", 9, "=");
+        check_wrong("", 1, "it ends where more must follow");
+        check_wrong("body.a ==", 10, "it ends where more must follow");
+        check_wrong("body.a == )", 11, "')' cannot stand here");
+        check_wrong("(body.a", 8, "the end");
+        check_wrong("subject = 1", 9, "means nothing here");
         check_wrong("subject == topic", 12, "`topic` is not known: there are subject, headers, body and sequence");
         check_wrong("subject.matches(\"a\")", 16, "`matches` is not known");
         check_wrong("body.a.map(x, x) == []", 11, "exists, exists_one or all");

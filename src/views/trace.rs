@@ -242,13 +242,18 @@ impl HopRow {
             subject: first(&["messaging.destination.name", "messaging.destination.template"]).to_owned(),
             consumer: first(&["messaging.nats.consumer", "messaging.consumer.group.name"]).to_owned(),
             publish: hop.publish.map_or_else(unknown, |publish| took(publish.duration())),
-            waiting: hop.waiting.map_or_else(unknown, took),
+            waiting: hop.waiting.map_or_else(unknown, waited),
             process: took(process.duration()),
             settle: hop.settle.map_or_else(unknown, |settle| took(settle.duration())),
             sign,
             href,
         }
     }
+}
+
+/// How long a message waited. A handler may begin before its publisher hears that the message is stored.
+fn waited(nanos: u64) -> String {
+    if nanos == 0 { "none".to_owned() } else { took(nanos) }
 }
 
 impl SpanRow {
