@@ -7,6 +7,7 @@ mod api;
 mod benches;
 mod browser;
 mod check_command;
+mod conventions;
 mod demo;
 mod deploy;
 mod dlq_command;

@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::json;
 
 use super::{LIMIT, Mesh, PAID, order};
-use crate::support::otlp::{Collector, Span, SpanKind, orphans, outline, pieces};
+use crate::{
+    conventions,
+    support::otlp::{Collector, Span, SpanKind, orphans, outline, pieces},
+};
 
 /// Service, kind and name of each span of an order that completes, and how many there are.
 const EXPECTED: &[(&str, SpanKind, &str, usize)] = &[
@@ -73,6 +76,7 @@ async fn the_spans_of_an_order_are_one_graph_and_its_log_lines_name_it() {
     for span in spans.iter().filter(|span| span.kind == SpanKind::Consumer) {
         comes_from_its_sender(span, &spans, &id);
     }
+    conventions::spans_keep_to_them(&spans);
     lines_name_the_trace(&mesh, &id, &trace_id);
 }
 
