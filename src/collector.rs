@@ -15,6 +15,7 @@ mod probes;
 mod seen;
 mod told;
 mod trend;
+mod window;
 
 use std::{
     sync::Arc,

@@ -46,7 +46,7 @@ pub use listing::{Listing, Missing};
 pub use probes::{ProbePast, Probed};
 pub use reading::{Fact, Reading, Why};
 pub use round::RoundStats;
-pub use sample::Sample;
+pub use sample::{Habits, Mark, Sample};
 pub use series::{Point, Series, Span};
 pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
 pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};

@@ -25,8 +25,8 @@ use super::monitor::{Notes, PREFIX};
 use crate::{
     clock::Timestamp,
     snapshot::{
-        AgeBy, Ages, Consumer, ConsumerState, Failures, Label, Mode, Sample, Severity, Stream, StreamState, Verdict,
-        WorkerFact, stretch,
+        AgeBy, Ages, Consumer, ConsumerState, Failures, Habits, Label, Mark, Mode, Sample, Severity, Stream,
+        StreamState, Verdict, WorkerFact, stretch,
     },
 };
 
@@ -52,6 +52,8 @@ pub struct Facts<'a> {
     pub held: Option<&'a StreamState>,
     /// The last rounds, the oldest first, this one included.
     pub samples: &'a [Sample],
+    /// What is remembered of it beyond these.
+    pub habits: Habits,
     /// How old the oldest messages are, if that is fresh.
     pub ages: Option<&'a Ages>,
     /// What it gave up, if that is known.
@@ -119,6 +121,7 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
     }
     let severity = if silenced { severity.min(Severity::Notice) } else { severity };
     let since = if is_same(last.label, label) { last.since } else { facts.now };
+    let since = facts.known_since(label).map_or(since, |known| known.min(since));
     Verdict { label, severity, sentence, evidence, next_step, since }
 }
 
@@ -160,10 +163,24 @@ impl<'a> Facts<'a> {
         last.unwrap_or(self.consumer.created).age(self.now).0
     }
 
-    /// How long a handler may take before it counts as hung.
+    /// From when on at the latest it must have been so, whether anybody looked then or not.
+    fn known_since(&self, label: Label) -> Option<Timestamp> {
+        match label {
+            // Nothing moved since, and there was something to do: the later of both.
+            Label::Stopped | Label::NoWorkers => {
+                let moved = [self.state.last_delivered, self.state.last_acked].into_iter().flatten().max();
+                let waits = self.ages.and_then(|ages| ages.unprocessed).filter(|oldest| oldest.by == AgeBy::Message);
+                moved.max(waits.map(|oldest| oldest.stored)).filter(|_| waits.is_some())
+            }
+            Label::Losing => self.failures.filter(|failures| failures.exhausted > 0)?.last,
+            _ => None,
+        }
+    }
+
+    /// How long a handler may take before it counts as hung. One that asks for more time is given what it asks for.
     fn patience(&self) -> Duration {
         let told = self.consumer.config.ack_wait;
-        let told = if told > USUAL_ACK_WAIT { told } else { Duration::ZERO };
+        let told = if told > USUAL_ACK_WAIT || self.habits.is_extended { told } else { Duration::ZERO };
         let handlers = self.workers.iter().filter_map(|worker| worker.p99).max().unwrap_or_default();
         told.max(handlers.saturating_mul(4))
     }
@@ -186,6 +203,13 @@ impl<'a> Facts<'a> {
         &self.samples[self.samples.len().saturating_sub(SAMPLES)..]
     }
 
+    /// How far it was one to two minutes ago, and how far it is; `None` where the last rounds reach as far back.
+    fn minutes(&self) -> Option<(Mark, &'a Sample)> {
+        let (earlier, now) = (self.habits.earlier?, self.samples.last()?);
+        let first = self.recent().first()?;
+        (earlier.at < first.at).then_some((earlier, now))
+    }
+
     /// Whether more waited in each of the last rounds than in the one before.
     fn lag_grows(&self) -> bool {
         self.trend().is_some_and(|trend| trend.windows(2).all(|pair| pair[1].pending > pair[0].pending))
@@ -193,8 +217,7 @@ impl<'a> Facts<'a> {
 
     /// Whether it takes only some of the stream's messages, or may have begun in the midst of them.
     fn is_filtered(&self) -> bool {
-        let config = &self.consumer.config;
-        !config.filters().is_empty() || config.deliver_policy == "last_per_subject"
+        !self.consumer.config.takes_all()
     }
 
     /// Whether its client went away and the server is about to remove it.
@@ -221,7 +244,12 @@ fn messages(count: u64) -> String {
     if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
 }
 
+/// The word that goes with one, or with any other number.
+fn one_or(count: u64, one: &'static str, many: &'static str) -> &'static str {
+    if count == 1 { one } else { many }
+}
+
 /// Messages that wait.
 fn waiting(count: u64) -> String {
-    format!("{} {}", messages(count), if count == 1 { "waits" } else { "wait" })
+    format!("{} {}", messages(count), one_or(count, "waits", "wait"))
 }

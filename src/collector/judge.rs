@@ -1,12 +1,10 @@
 //! Gives every consumer its verdict: remembers its last rounds, and hands them to the checks.
 
-use std::{
-    collections::{HashMap, VecDeque},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
+use super::window::Window;
 use crate::{
-    checks::consumer::{self, Facts, SAMPLES},
+    checks::consumer::{self, Facts},
     clock::Timestamp,
     name::{ConsumerName, StreamName},
     snapshot::{Consumer, ConsumerState, Reading, Sample, Snapshot, Stream, StreamState, Verdict, WorkerFact},
@@ -24,9 +22,9 @@ type Key = (Arc<str>, StreamName, ConsumerName);
 /// The last rounds of every consumer.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    windows: HashMap<Key, VecDeque<Sample>>,
+    windows: HashMap<Key, Window>,
     /// Those of consumers that were gone: one that is made anew under the same name goes on with them.
-    gone: HashMap<Key, (VecDeque<Sample>, usize)>,
+    gone: HashMap<Key, (Window, usize)>,
 }
 
 impl Judge {
@@ -40,10 +38,7 @@ impl Judge {
             if let Reading::Known(list) | Reading::Stale { fact: list, .. } = &mut consumers {
                 for consumer in &mut list.value.rows {
                     let key = (consumer.account.clone(), consumer.stream.clone(), consumer.name.clone());
-                    let mut window = windows
-                        .remove(&key)
-                        .or_else(|| self.come_back(&key))
-                        .unwrap_or_else(|| VecDeque::with_capacity(SAMPLES));
+                    let mut window = windows.remove(&key).or_else(|| self.come_back(&key)).unwrap_or_default();
                     let pulls = workers.get(&key);
                     consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
                     self.windows.insert(key, window);
@@ -54,12 +49,12 @@ impl Judge {
         self.keep_gone(windows);
     }
 
-    fn come_back(&mut self, key: &Key) -> Option<VecDeque<Sample>> {
+    fn come_back(&mut self, key: &Key) -> Option<Window> {
         self.gone.remove(key).map(|(window, _)| window)
     }
 
     /// Keeps the rounds of those that are not there any more for as many rounds as are remembered.
-    fn keep_gone(&mut self, windows: HashMap<Key, VecDeque<Sample>>) {
+    fn keep_gone(&mut self, windows: HashMap<Key, Window>) {
         self.gone.retain(|_, (_, missed)| {
             *missed += 1;
             *missed < GONE_ROUNDS
@@ -69,25 +64,22 @@ impl Judge {
     }
 }
 
-fn of(
-    consumer: &Consumer,
-    stream: &Stream,
-    window: &mut VecDeque<Sample>,
-    workers: &[WorkerFact],
-    now: Timestamp,
-) -> Verdict {
+fn of(consumer: &Consumer, stream: &Stream, window: &mut Window, workers: &[WorkerFact], now: Timestamp) -> Verdict {
     let state = match &consumer.state {
         Reading::Known(fact) => {
-            remember(window, sample(consumer, &fact.value, stream.state.fresh(), fact.at));
+            window.remember(sample(consumer, &fact.value, stream.state.fresh(), fact.at), fact.value.last_delivered);
             &fact.value
         }
         Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => return unheard(consumer, reason, now),
     };
     let (ages, failures) = (consumer.ages.fresh(), consumer.failures.fresh());
-    let samples: &[Sample] = window.make_contiguous();
+    let (habits, last) = (window.habits(), window.last_verdict(&consumer.verdict));
     let held = stream.state.fresh();
-    let facts = Facts { consumer, state, stream, held, samples, ages, failures, workers, now };
-    consumer::verdict(&facts, &consumer.verdict)
+    let samples = window.samples();
+    let facts = Facts { consumer, state, stream, held, samples, habits, ages, failures, workers, now };
+    let verdict = consumer::verdict(&facts, &last);
+    window.judged(&verdict);
+    verdict
 }
 
 fn unheard(consumer: &Consumer, reason: &str, now: Timestamp) -> Verdict {
@@ -97,13 +89,6 @@ fn unheard(consumer: &Consumer, reason: &str, now: Timestamp) -> Verdict {
         format!("There is no fresh word of its leader: {reason}."),
         if was_unknown { last.since } else { now },
     )
-}
-
-fn remember(window: &mut VecDeque<Sample>, sample: Sample) {
-    if window.len() == SAMPLES {
-        window.pop_front();
-    }
-    window.push_back(sample);
 }
 
 fn sample(consumer: &Consumer, state: &ConsumerState, stream: Option<&StreamState>, at: Timestamp) -> Sample {

@@ -72,6 +72,7 @@ fn stream(now: &mut Stream, last: Option<&Stream>) {
     let unread = Reading::not_yet();
     let consumers = std::mem::replace(&mut now.consumers, Reading::not_yet());
     now.consumers = self::consumers(consumers, last.map_or(&unread, |last| &last.consumers));
+    trend::all_of_it_came(now);
 }
 
 fn consumers(now: Reading<Listing<Consumer>>, last: &Reading<Listing<Consumer>>) -> Reading<Listing<Consumer>> {
@@ -94,6 +95,7 @@ fn consumer(now: &mut Consumer, last: Option<&Consumer>) {
         now.new_leader = new_leader(&state, last).filter(|leader| leader.is_new_to_it(&state));
         let state = if now.new_leader.is_some() { Reading::unknown(Why::Failed, NEW_LEADER) } else { state };
         now.state = state.or_last(&last.state);
+        trend::keep_times(&mut now.state, last.state.value());
     }
     now.trend = trend::of_consumer(&now.state, last.map(|last| &last.state));
     if let Some(last) = last {

@@ -171,6 +171,11 @@ impl ConsumerConfig {
         one.into_iter().chain(self.filter_subjects.iter().map(String::as_str)).collect()
     }
 
+    /// Whether every message of its stream is for it.
+    pub fn takes_all(&self) -> bool {
+        self.filters().is_empty() && self.deliver_policy != "last_per_subject"
+    }
+
     /// Whether it outlives its clients.
     pub fn is_durable(&self) -> bool {
         !self.durable_name.is_empty()

@@ -87,12 +87,10 @@ impl ConsumerState {
 }
 
 impl Consumer {
-    /// Messages for it that the stream took, a second, between the last two rounds: what was delivered and what is pending more.
-    /// Deliveries of the same message count each. `None` until two rounds have read it.
+    /// Messages for it that the stream took, a second, between the last two rounds. `None` until two rounds have read it.
     pub fn arrived_per_second(&self) -> Option<f64> {
-        let (state, trend) = (self.state.fresh()?, self.trend?);
-        let waited_for = trend.delivered.saturating_add(state.pending).saturating_sub(trend.pending_before);
-        Some(per_second(waited_for, trend.over))
+        self.state.fresh()?;
+        self.trend.map(|trend| per_second(trend.arrived, trend.over))
     }
 
     /// By how many messages a second its pending ones grew less between the last two rounds; negative where they grew more.
@@ -123,7 +121,10 @@ pub struct ConsumerTrend {
     pub over: Duration,
     /// Deliveries made in it.
     pub delivered: u64,
-    /// By how much the ack floor moved, in deliveries.
+    /// Messages that came for it: all that the stream stored where it takes them all, else what was delivered for the first time and what
+    /// is pending more.
+    pub arrived: u64,
+    /// Messages that were in flight, or came to be, and are no more: acked, as a rule.
     pub acked: u64,
     /// By how much the ack floor moved, in sequences of the stream.
     pub passed: u64,
@@ -137,7 +138,7 @@ impl ConsumerTrend {
         per_second(self.delivered, self.over)
     }
 
-    /// Deliveries a second by which the ack floor moved.
+    /// Messages acked a second.
     pub fn acked_per_second(&self) -> f64 {
         per_second(self.acked, self.over)
     }
@@ -152,6 +153,7 @@ mod tests {
         let now = Timestamp::parse("2030-01-31T12:00:00Z").unwrap();
         let state = ConsumerState { pending: pending[1], ..ConsumerState::default() };
         let over = Duration::from_secs(2);
+        let came = (delivered + pending[1]).saturating_sub(pending[0]);
         let consumer = Consumer {
             account: "A".into(),
             stream: "ORDERS".parse().unwrap(),
@@ -159,7 +161,14 @@ mod tests {
             config: Arc::default(),
             created: now,
             state: Reading::known(state, "n1", now),
-            trend: Some(ConsumerTrend { over, delivered, acked: 0, passed: 0, pending_before: pending[0] }),
+            trend: Some(ConsumerTrend {
+                over,
+                delivered,
+                arrived: came,
+                acked: 0,
+                passed: 0,
+                pending_before: pending[0],
+            }),
             ages: Reading::not_yet(),
             failures: Reading::not_yet(),
             verdict: Verdict::unknown("not looked at", now),

@@ -1,5 +1,7 @@
 //! What a consumer was like in one round, small enough that the last rounds can be kept.
 
+use std::time::Duration;
+
 use crate::clock::Timestamp;
 
 /// A consumer and its stream in one round.
@@ -36,4 +38,44 @@ impl Sample {
     pub fn lag(&self) -> u64 {
         self.pending.saturating_add(self.ack_pending)
     }
+
+    /// How far it was.
+    pub fn mark(&self) -> Mark {
+        let Self { at, pending, delivered, delivered_stream_sequence, .. } = *self;
+        Mark { at, pending, delivered, delivered_stream_sequence }
+    }
+}
+
+/// How far a consumer was at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mark {
+    /// When that was read.
+    pub at: Timestamp,
+    /// Messages not yet delivered.
+    pub pending: u64,
+    /// Deliveries ever made.
+    pub delivered: u64,
+    /// The last message delivered, by its sequence in the stream.
+    pub delivered_stream_sequence: u64,
+}
+
+impl Mark {
+    /// Deliveries between this and a later one, and how many of them were of messages that had not been delivered before, as far as the
+    /// stream's sequences tell. `None` where the count began anew.
+    pub fn deliveries_until(&self, later: &Self) -> Option<(u64, u64)> {
+        let deliveries = later.delivered.checked_sub(self.delivered)?;
+        let passed = later.delivered_stream_sequence.checked_sub(self.delivered_stream_sequence)?;
+        Some((deliveries, deliveries.min(passed)))
+    }
+}
+
+/// What is remembered of a consumer beyond its last rounds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Habits {
+    /// How far it was one to two minutes ago.
+    pub earlier: Option<Mark>,
+    /// Whether whoever holds its messages has asked for more time since the last of them was delivered.
+    pub is_extended: bool,
+    /// How long its worker stays away, where it did so three times alike and came back by itself.
+    pub rhythm: Option<Duration>,
 }

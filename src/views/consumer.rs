@@ -246,8 +246,12 @@ fn position(consumer: &Consumer, look: &Look<'_>) -> Vec<Line> {
                 count(state.ack_floor_stream_sequence),
                 format::counted_u64(state.ack_floor, "delivery")
             ),
-            state.last_acked,
+            None,
         ));
+        // Messages above the floor are acked as well: the last ack need not be one that moved it.
+        if state.last_acked.is_some() {
+            lines.push(line("Last ack", String::new(), state.last_acked));
+        }
         if let Some(left) = state.pause_left.filter(|_| state.is_paused) {
             lines.push(line("Paused", format!("for {} more", Age(left)), None));
         }

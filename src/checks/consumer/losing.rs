@@ -1,22 +1,30 @@
 //! Messages went that it had not processed.
 
-use super::{Facts, Found, Rule, messages};
+use std::time::Duration;
+
+use super::{Facts, Found, Rule, messages, one_or};
 use crate::{
     clock::Age,
-    snapshot::{Failures, Label, Sample, Severity},
+    snapshot::{Failures, Label, Sample, Severity, StreamState},
 };
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Losing,
-    severity: "critical; warning where they were in flight",
-    rule: "Messages went that it had not processed: its stream removed them, or the server gave up delivering them.",
+    severity: "critical; warning where they were in flight, or where workers terminate many",
+    rule: "Messages went that it had not processed: its stream removed them, the server gave up delivering them, or its workers terminated many of them and kept no copy.",
     evidence: "the stream's first sequence against what was delivered, round by round; the broker's advisories",
-    threshold: "one message in the last 3 rounds; one that was given up and not acked since",
+    threshold: "one message in the last 3 rounds; one that was given up and not acked since; a tenth of what was delivered and at least 3 terminated, the last one in the last hour",
     look,
 };
 
+/// Terminated messages that are worth a word, if they are a tenth of all that was delivered.
+const REFUSED_LEAST: u64 = 3;
+
+/// What was terminated longer ago was meant so, or somebody has looked by now.
+const REFUSED_LATELY: Duration = Duration::from_secs(3_600);
+
 fn look(facts: &Facts<'_>) -> Option<Found> {
-    removed(facts).or_else(|| gave_up(facts)).or_else(|| removed_in_flight(facts))
+    removed(facts).or_else(|| gave_up(facts)).or_else(|| removed_in_flight(facts)).or_else(|| refused(facts))
 }
 
 /// The stream removed what was never delivered.
@@ -33,11 +41,19 @@ fn removed(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::Losing,
         severity: Severity::Critical,
-        sentence: format!("Its stream removed {about}{} before they were delivered.", messages(lost)).into(),
+        sentence: format!(
+            "Its stream removed {about}{} before {} delivered.",
+            messages(lost),
+            one_or(lost, "it was", "they were")
+        )
+        .into(),
         evidence: vec![
             format!(
-                "the stream begins at sequence {}, and the consumer is at {}",
-                now.stream_first_sequence, now.delivered_stream_sequence
+                "the consumer went from sequence {} to {} with {} deliveries, and the stream begins at {}",
+                first.delivered_stream_sequence,
+                now.delivered_stream_sequence,
+                now.delivered.saturating_sub(first.delivered),
+                now.stream_first_sequence
             ),
             format!("removed within the last {}, by {}", Age(first.at.age(now.at).0), limits(facts)),
         ],
@@ -54,12 +70,20 @@ fn removed_between(before: &Sample, after: &Sample, is_filtered: bool) -> u64 {
     if !is_known || before.created != after.created {
         return 0;
     }
-    let from = after.delivered_stream_sequence.saturating_add(1).max(before.stream_first_sequence);
-    let gone = after.stream_first_sequence.saturating_sub(from);
-    if gone == 0 || !is_filtered {
-        return gone;
-    }
+    // The oldest message that it could still have been given.
+    let oldest = before.delivered_stream_sequence.saturating_add(1).max(before.stream_first_sequence);
     let delivered = after.delivered.saturating_sub(before.delivered);
+    let gone =
+        after.stream_first_sequence.saturating_sub(oldest.max(after.delivered_stream_sequence.saturating_add(1)));
+    if !is_filtered {
+        // It goes on behind what went: what it passed over without a delivery is lost as well.
+        let passed = after.delivered_stream_sequence.saturating_add(1).saturating_sub(oldest);
+        let lost = gone.saturating_add(passed.saturating_sub(delivered));
+        return lost.min(after.stream_first_sequence.saturating_sub(oldest));
+    }
+    if gone == 0 {
+        return 0;
+    }
     let vanished = before.pending.saturating_sub(delivered).saturating_sub(after.pending);
     let is_still = delivered == 0 && before.pending > 0;
     vanished.max(if is_still { expected(gone, after) } else { 0 })
@@ -73,15 +97,27 @@ fn expected(gone: u64, after: &Sample) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX).min(gone)
 }
 
+/// The limits that the stream has reached; all that it has, where none of them is known to be reached.
 fn limits(facts: &Facts<'_>) -> String {
-    let config = &facts.stream.config;
-    let limits = [
-        config.age_limit().map(|age| format!("max_age of {}", Age(age))),
-        config.byte_limit().map(|bytes| format!("max_bytes of {bytes}")),
-        config.message_limit().map(|count| format!("max_msgs of {count}")),
-    ];
-    let limits: Vec<String> = limits.into_iter().flatten().collect();
-    if limits.is_empty() { "a purge: the stream has no limits".to_owned() } else { limits.join(", ") }
+    let (config, held) = (&facts.stream.config, facts.held);
+    let is_full = |now: Option<u64>, most: u64| now.is_some_and(|now| now >= most - most / 20);
+    let age = |held: &StreamState| Some(held.first_stored?.age(facts.now).0.as_secs());
+    let limits: Vec<(bool, String)> = [
+        config
+            .age_limit()
+            .map(|most| (is_full(held.and_then(age), most.as_secs()), format!("max_age of {}", Age(most)))),
+        config.byte_limit().map(|most| (is_full(held.map(|held| held.bytes), most), format!("max_bytes of {most}"))),
+        config
+            .message_limit()
+            .map(|most| (is_full(held.map(|held| held.messages), most), format!("max_msgs of {most}"))),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let any_is_full = limits.iter().any(|(is_full, _)| *is_full);
+    let told: Vec<String> =
+        limits.into_iter().filter(|(is_full, _)| *is_full || !any_is_full).map(|(_, limit)| limit).collect();
+    if told.is_empty() { "a purge: the stream has no limits".to_owned() } else { told.join(", ") }
 }
 
 fn gave_up(facts: &Facts<'_>) -> Option<Found> {
@@ -90,7 +126,11 @@ fn gave_up(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::Losing,
         severity: Severity::Critical,
-        sentence: format!("The server gave up {given_up} that nobody acked; they count as processed.").into(),
+        sentence: format!(
+            "The server gave up {given_up} that nobody acked; {} as processed.",
+            one_or(failures.exhausted, "it counts", "they count")
+        )
+        .into(),
         evidence: evidence(failures, facts),
         next_step: "look at them with `streamgauge dlq list` and replay them once the cause is mended".into(),
     })
@@ -105,9 +145,45 @@ fn removed_in_flight(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::Losing,
         severity: Severity::Warning,
-        sentence: format!("Its stream removed {} while they were in flight.", messages(failures.removed)).into(),
+        sentence: format!(
+            "Its stream removed {} while {} in flight.",
+            messages(failures.removed),
+            one_or(failures.removed, "it was", "they were")
+        )
+        .into(),
         evidence: vec![format!("the server says so of each; removed by {}", limits(facts))],
         next_step: "raise the limits of the stream: a message that fails now does not come again".into(),
+    })
+}
+
+/// Workers that are not the library's refuse many messages: nobody keeps a copy, and the counters say that all is well. To refuse one that
+/// cannot be taken is as it should be.
+fn refused(facts: &Facts<'_>) -> Option<Found> {
+    let failures = facts.failures.filter(|failures| failures.terminated >= REFUSED_LEAST && failures.copies == 0)?;
+    if failures.terminated < facts.state.delivered / 10 {
+        return None;
+    }
+    let last = failures.last.filter(|last| last.age(facts.now).0 < REFUSED_LATELY)?;
+    let is_ours = !facts.workers.is_empty();
+    let stream = &facts.stream.name;
+    let look = failures
+        .sequences
+        .first()
+        .map_or_else(String::new, |sequence| format!(", for one at `nats stream get {stream} {sequence}`"));
+    (!is_ours).then(|| Found {
+        label: Label::Losing,
+        severity: Severity::Warning,
+        sentence: format!(
+            "Its workers terminated {}, the last {} ago: terminated counts as processed, and no copy was kept.",
+            messages(failures.terminated),
+            last.age(facts.now)
+        )
+        .into(),
+        evidence: evidence(failures, facts),
+        next_step: format!(
+            "look at why they refuse what they get{look}; what has to be processed is to be published anew"
+        )
+        .into(),
     })
 }
 
@@ -121,16 +197,27 @@ fn copies(count: u64) -> String {
     if count == 1 { "1 copy lies".to_owned() } else { format!("{count} copies lie") }
 }
 
+fn was(count: u64) -> &'static str {
+    one_or(count, "was", "were")
+}
+
 fn evidence(failures: &Failures, facts: &Facts<'_>) -> Vec<String> {
     let sequences: Vec<String> = failures.sequences.iter().take(5).map(u64::to_string).collect();
     let told = [
         (failures.exhausted > 0).then(|| match facts.consumer.config.deliver_limit() {
             Some(limit) => {
-                format!("{} were delivered {limit} times, as often as max_deliver allows", failures.exhausted)
+                format!(
+                    "{} {} delivered {limit} times, as often as max_deliver allows",
+                    failures.exhausted,
+                    was(failures.exhausted)
+                )
             }
-            None => format!("{} were delivered as often as max_deliver allowed", failures.exhausted),
+            None => {
+                format!("{} {} delivered as often as max_deliver allowed", failures.exhausted, was(failures.exhausted))
+            }
         }),
-        (failures.terminated > 0).then(|| format!("{} were terminated by a worker", failures.terminated)),
+        (failures.terminated > 0)
+            .then(|| format!("{} {} terminated by a worker", failures.terminated, was(failures.terminated))),
         (failures.copies > 0).then(|| format!("{} of it in the stream of dead letters", copies(failures.copies))),
         (!failures.reason.is_empty()).then(|| format!("the last reason given: {}", failures.reason)),
         (!sequences.is_empty()).then(|| format!("the last ones by stream sequence: {}", sequences.join(", "))),
@@ -155,6 +242,31 @@ mod tests {
         check(&squeezed([101, 105, 111]), Label::Losing);
         check(&squeezed([90, 95, 101]), Label::NoWorkers);
         check(&squeezed([111, 111, 111]), Label::NoWorkers);
+    }
+
+    #[test]
+    fn what_a_consumer_that_goes_on_has_passed_over_is_lost_as_well() {
+        let lost = |delivered: u64, at: u64, first: u64| {
+            let sample = |delivered, at, first| Sample {
+                delivered,
+                delivered_stream_sequence: at,
+                stream_first_sequence: first,
+                ..World::still(0).samples[0]
+            };
+            removed_between(&sample(100, 100, 91), &sample(100 + delivered, at, first), false)
+        };
+        assert_eq!(lost(50, 1_050, 1_001), 900, "it went on behind what was removed");
+        assert_eq!(lost(20, 120, 1_001), 880, "it has not got there yet");
+        assert_eq!(lost(950, 1_050, 1_001), 0, "all was delivered before it was removed");
+        assert_eq!(lost(10, 150, 101), 0, "a gap in the stream is no loss");
+        assert_eq!(lost(0, 100, 101), 0);
+    }
+
+    #[test]
+    fn of_several_limits_the_one_that_is_reached_is_named() {
+        let world = squeezed([101, 105, 111]).streamed(|config| config.max_age = Duration::from_secs(3_600));
+        let by = world.held(|held| held.messages = 50).judge().evidence[1].clone();
+        assert!(by.ends_with("by max_msgs of 50"), "{by}");
     }
 
     #[test]
@@ -193,6 +305,8 @@ mod tests {
         check_severity(&failed(1, 0), Label::Losing, Severity::Critical);
         check_severity(&failed(1, 3), Label::Losing, Severity::Critical);
         check(&failed(0, 3), Label::Ok);
+        check_severity(&failed(0, 30), Label::Losing, Severity::Warning);
+        check(&failed(0, 30).handled_in(Duration::from_secs(1)), Label::Ok);
         check(&failed(0, 0), Label::Ok);
     }
 

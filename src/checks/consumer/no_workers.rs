@@ -1,5 +1,7 @@
 //! Messages wait, and nobody asks for them.
 
+use std::time::Duration;
+
 use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
@@ -11,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: "critical",
     rule: "Messages wait, and nobody asks for them: no pull request waits, or nobody listens where they are sent.",
     evidence: "waiting pull requests, the server's word on listeners, the time since the last delivery",
-    threshold: "3 rounds; where messages are in flight, once `ack_wait` is over",
+    threshold: "3 rounds; where messages are in flight, once `ack_wait` is over; where its worker stayed away three times alike and came back by itself, half as long again",
     look,
 };
 
@@ -27,6 +29,9 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         || !facts.stands_still()
     {
         return None;
+    }
+    if let Some(rhythm) = facts.habits.rhythm.filter(|rhythm| facts.still_for() < *rhythm + *rhythm / 2) {
+        return Some(comes_and_goes(state.lag(), rhythm));
     }
     let who =
         if config.mode() == Mode::Pull { "no worker asks for them" } else { "nobody listens where they are sent" };
@@ -55,12 +60,28 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     })
 }
 
+/// Nobody asks now, as so often before somebody came.
+fn comes_and_goes(lag: u64, rhythm: Duration) -> Found {
+    Found {
+        label: Label::Ok,
+        severity: Severity::Ok,
+        sentence: format!(
+            "{} for its worker, which has come by itself about every {} so far.",
+            waiting(lag),
+            Age(rhythm)
+        )
+        .into(),
+        evidence: Vec::new(),
+        next_step: "".into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::super::world::{World, check};
-    use crate::snapshot::Label;
+    use crate::snapshot::{Habits, Label};
 
     #[test]
     fn messages_that_nobody_asks_for_have_no_workers() {
@@ -85,5 +106,16 @@ mod tests {
         let push = World::still(5).configured(|config| config.deliver_subject = "inbox".to_owned());
         check(&push, Label::NoWorkers);
         check(&push.with(|state| state.has_listener = true), Label::Stopped);
+    }
+
+    #[test]
+    fn a_worker_that_always_came_back_is_given_half_as_long_again() {
+        let resting = |quiet| {
+            let rhythm = Some(Duration::from_secs(60));
+            World::still(5).quiet_for(Duration::from_secs(quiet)).used_to(Habits { rhythm, ..Habits::default() })
+        };
+        check(&resting(80), Label::Ok);
+        assert!(resting(80).judge().sentence.contains("every 1 min"), "{:?}", resting(80).judge());
+        check(&resting(91), Label::NoWorkers);
     }
 }

@@ -1,5 +1,7 @@
 //! It was set back, or made anew.
 
+use std::cmp::Ordering;
+
 use super::{Facts, Found, Rule, messages};
 use crate::{
     clock::Age,
@@ -21,14 +23,15 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     let is_anew = before.created != after.created;
     let what = if is_anew { "It was deleted and made anew" } else { "It was set back" };
     let (was, is) = positions(before, after);
-    let (severity, sentence) = match was.checked_sub(is) {
-        Some(back) if back > 0 => {
-            (Severity::Warning, format!("{what}, {} before where it was: they are processed again.", messages(back)))
+    let (severity, sentence) = match effect(facts, is_anew, (was, is), (before, after)) {
+        Effect::Back(count) => {
+            (Severity::Warning, format!("{what}, {} before where it was: they are processed again.", messages(count)))
         }
-        _ if before.lag() > 0 => {
-            (Severity::Warning, format!("{what}, and may have skipped {}.", messages(before.lag())))
+        Effect::Repeated(count) => {
+            (Severity::Warning, format!("{what}, and has processed about {} again since.", messages(count)))
         }
-        _ => (Severity::Notice, format!("{what}, and goes on where it was.")),
+        Effect::Skipped(count) => (Severity::Warning, format!("{what}, and may have skipped {}.", messages(count))),
+        Effect::None => (Severity::Notice, format!("{what}, and goes on where it was.")),
     };
     Some(Found {
         label: Label::Rewound,
@@ -45,6 +48,32 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         next_step:
             "if nobody meant that, find out who deletes or resets it; handlers that are not idempotent act twice".into(),
     })
+}
+
+/// What it means for messages.
+enum Effect {
+    /// It stands so far before where it stood.
+    Back(u64),
+    /// It is as far again or farther, after more deliveries than there were messages between.
+    Repeated(u64),
+    /// It had lag, or began behind where it was.
+    Skipped(u64),
+    None,
+}
+
+fn effect(facts: &Facts<'_>, is_anew: bool, (was, is): (u64, u64), (before, after): (&Sample, &Sample)) -> Effect {
+    if was > is {
+        return Effect::Back(was - is);
+    }
+    let passed = is - was;
+    // One that was made anew counts its deliveries from there.
+    match after.delivered.cmp(&passed) {
+        Ordering::Greater if is_anew => Effect::Repeated(after.delivered - passed),
+        Ordering::Less if is_anew && !facts.is_filtered() => Effect::Skipped(passed - after.delivered),
+        Ordering::Equal if is_anew => Effect::None,
+        _ if before.lag() > 0 => Effect::Skipped(before.lag()),
+        _ => Effect::None,
+    }
 }
 
 /// Where it was and where it is: the delivered position, or the ack floor where only that went back.
@@ -87,7 +116,26 @@ mod tests {
         check(&at(&[100, 0, 10, 20], 1), Label::Rewound);
         check(&at(&[100, 110, 120], 0), Label::Ok);
         check_severity(&at(&[100, 110, 120], 2), Label::Rewound, Severity::Warning);
-        let caught_up = at(&[100, 110, 120], 2).sampled(|_, sample| sample.pending = 0);
-        check_severity(&caught_up, Label::Rewound, Severity::Notice);
+    }
+
+    #[test]
+    fn one_that_is_made_anew_counts_its_deliveries_from_there() {
+        let anew = |delivered| {
+            at(&[100, 110, 120], 2).sampled(move |round, sample| {
+                sample.pending = 0;
+                sample.delivered = if round == 2 { delivered } else { 110 };
+            })
+        };
+        let said = |world: &World| world.judge().sentence.into_owned();
+        check_severity(&anew(10), Label::Rewound, Severity::Notice);
+        check_severity(&anew(120), Label::Rewound, Severity::Warning);
+        assert!(said(&anew(120)).contains("has processed about 110 messages again"), "{}", said(&anew(120)));
+        check_severity(&anew(3), Label::Rewound, Severity::Warning);
+        assert!(said(&anew(3)).contains("may have skipped 7 messages"), "{}", said(&anew(3)));
+        check_severity(
+            &anew(3).configured(|config| config.filter_subject = "a".to_owned()),
+            Label::Rewound,
+            Severity::Notice,
+        );
     }
 }

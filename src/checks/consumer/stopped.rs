@@ -1,6 +1,6 @@
 //! Messages wait and somebody could take them, but neither delivery nor ack moves.
 
-use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
+use super::{Facts, Found, ROUNDS, Rule, messages, one_or, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
@@ -23,9 +23,8 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     }
     let still = Age(facts.still_for());
     let (sentence, next_step) = if state.ack_pending > 0 {
-        let held = messages(state.ack_pending);
-        let sentence =
-            format!("{held} were handed out and come neither back nor to an end; nothing moved for {still}.");
+        let held = format!("{} {}", messages(state.ack_pending), one_or(state.ack_pending, "is", "are"));
+        let sentence = format!("{held} handed out and neither back nor at an end; nothing moved for {still}.");
         (sentence, "look for a handler that hangs: its logs and what it waits for")
     } else {
         let sentence =
@@ -54,8 +53,8 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::world::{World, check};
-    use crate::snapshot::Label;
+    use super::super::world::{World, check, now};
+    use crate::snapshot::{Habits, Label};
 
     #[test]
     fn lag_that_does_not_move_although_somebody_asks_has_stopped() {
@@ -72,5 +71,24 @@ mod tests {
         check(&long, Label::Ok);
         check(&long.quiet_for(Duration::from_secs(301)), Label::NoWorkers);
         check(&World::still(0).with(|state| state.ack_pending = 2).handled_in(Duration::from_secs(20)), Label::Ok);
+    }
+
+    #[test]
+    fn whoever_asks_for_more_time_has_not_stopped() {
+        let held = |is_extended| {
+            let world = World::still(0).with(|state| state.ack_pending = 1);
+            world.used_to(Habits { is_extended, ..Habits::default() })
+        };
+        check(&held(false), Label::Stopped);
+        check(&held(true).quiet_for(Duration::from_secs(29)), Label::Ok);
+        check(&held(true).quiet_for(Duration::from_secs(31)), Label::NoWorkers);
+    }
+
+    #[test]
+    fn it_began_when_nothing_moved_any_more_whether_anybody_looked_or_not() {
+        let world = World::still(5).oldest(Duration::from_secs(600)).quiet_for(Duration::from_secs(420));
+        assert_eq!(world.judge().since, now().before(Duration::from_secs(420)));
+        let world = World::still(5).oldest(Duration::from_secs(60)).quiet_for(Duration::from_secs(420));
+        assert_eq!(world.judge().since, now().before(Duration::from_secs(60)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Facts, Found, ROUNDS, Rule};
 use crate::{
     clock::Age,
-    snapshot::{Acks, Label, Sample, Severity},
+    snapshot::{Acks, Label, Mark, Severity},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -13,7 +13,7 @@ pub(super) const RULE: Rule = Rule {
     severity: "critical; warning while messages are acked",
     rule: "Deliveries go on and little comes of them: the ack floor does not move, because of a message that no handler can take or handlers that hang; or many messages are delivered again, because handlers fail or `ack_wait` is shorter than they take.",
     evidence: "ack floor, last ack and deliveries of the last rounds; messages in redelivery; `ack_wait` against the p99 of its workers",
-    threshold: "3 rounds; where the floor moves, a third of the deliveries; where nothing comes back, as long as a handler may take",
+    threshold: "3 rounds; where the floor moves, a third of the deliveries in these or in the last minutes; where nothing comes back, as long as a handler may take",
     look,
 };
 
@@ -78,19 +78,11 @@ fn kept(facts: &Facts<'_>) -> Option<Found> {
     })
 }
 
-/// Messages are acked, but many of them only after they were delivered again, in one round after the other: what a worker held that
-/// ended comes again once.
+/// Messages are acked, but many of them only after they were delivered again, in one round after the other or over the last minutes: what
+/// a worker held that ended comes again once.
 fn repeated(facts: &Facts<'_>) -> Option<Found> {
-    let recent = facts.recent();
-    let ([first, .., now], true) = (recent, recent.len() > ROUNDS) else { return None };
-    let counted: Vec<(u64, u64)> = recent.windows(2).map(|pair| again(&pair[0], &pair[1])).collect::<Option<_>>()?;
-    let (deliveries, again) = counted
-        .iter()
-        .fold((0_u64, 0_u64), |sum, round| (sum.0.saturating_add(round.0), sum.1.saturating_add(round.1)));
-    let is_usual = |&(deliveries, again): &(u64, u64)| again == 0 || again < deliveries / 3;
-    if again < TELLING || counted.iter().any(is_usual) {
-        return None;
-    }
+    let now = facts.samples.last()?;
+    let (over, (deliveries, again)) = each_round(facts).or_else(|| each_minute(facts))?;
     let (sentence, next_step) = slow_handlers(facts).map_or_else(
         || {
             let wait = Age(facts.consumer.config.ack_wait);
@@ -106,18 +98,43 @@ fn repeated(facts: &Facts<'_>) -> Option<Found> {
         severity: Severity::Warning,
         sentence: sentence.into(),
         evidence: vec![
-            format!("{deliveries} deliveries in the last {}, {again} of them again", Age(first.at.age(now.at).0)),
+            format!("{deliveries} deliveries in the last {}, {again} of them again", Age(over)),
             format!("{} of {} messages in flight are being delivered again", now.redelivered, now.ack_pending),
         ],
         next_step: next_step.into(),
     })
 }
 
+/// Over which time how many deliveries were made, and how many of them again: where it was many in each of the last rounds.
+fn each_round(facts: &Facts<'_>) -> Option<(Duration, (u64, u64))> {
+    let recent = facts.recent();
+    let ([first, .., now], true) = (recent, recent.len() > ROUNDS) else { return None };
+    let counted: Vec<(u64, u64)> = recent
+        .windows(2)
+        .map(|pair| again(pair[0].mark(), pair[1].mark()).filter(|_| pair[0].created == pair[1].created))
+        .collect::<Option<_>>()?;
+    let sum = counted
+        .iter()
+        .fold((0_u64, 0_u64), |sum, round| (sum.0.saturating_add(round.0), sum.1.saturating_add(round.1)));
+    let is_usual = |&(deliveries, again): &(u64, u64)| again == 0 || again < deliveries / 3;
+    let is_telling = sum.1 >= TELLING && !counted.iter().any(is_usual);
+    is_telling.then(|| (first.at.age(now.at).0, sum))
+}
+
+/// The same over the last minutes, where rounds are too short to tell: again and again before the last rounds, and still.
+fn each_minute(facts: &Facts<'_>) -> Option<(Duration, (u64, u64))> {
+    let (earlier, now) = facts.minutes()?;
+    let first = facts.recent().first()?;
+    let (deliveries, all) = again(earlier, now.mark())?;
+    let (before, lately) = (again(earlier, first.mark())?.1, again(first.mark(), now.mark())?.1);
+    let goes_on = before > 0 && (lately > 0 || now.redelivered > 0);
+    (goes_on && all >= TELLING.max(deliveries / 3)).then(|| (earlier.at.age(now.at).0, (deliveries, all)))
+}
+
 /// Deliveries between two rounds, and how many of them were of messages delivered before; those that skip messages hide some.
-fn again(before: &Sample, after: &Sample) -> Option<(u64, u64)> {
-    let deliveries = after.delivered.checked_sub(before.delivered)?;
-    let new = after.delivered_stream_sequence.checked_sub(before.delivered_stream_sequence)?;
-    (before.created == after.created).then_some((deliveries, deliveries.saturating_sub(new)))
+fn again(before: Mark, after: Mark) -> Option<(u64, u64)> {
+    let (deliveries, first) = before.deliveries_until(&after)?;
+    Some((deliveries, deliveries - first))
 }
 
 fn too_slow((p99, wait): (Duration, Duration)) -> (String, String) {
@@ -162,6 +179,7 @@ fn again_and_again(facts: &Facts<'_>) -> (String, String) {
 mod tests {
     use super::super::world::{World, check, check_severity, now};
     use super::*;
+    use crate::snapshot::Habits;
 
     /// Deliveries go on, the floor stands, and some messages are in flight again.
     fn poisoned(redelivered: u64) -> World {
@@ -219,6 +237,35 @@ mod tests {
         let said = |world: &World| world.judge().sentence.into_owned();
         assert_eq!(said(&again(5)), "15 of 30 deliveries were of messages that had been delivered before.");
         assert!(said(&again(5).handled_in(Duration::from_secs(60))).contains("p99 is 1 min, ack_wait is 30 s"));
+    }
+
+    #[test]
+    fn what_is_too_little_for_a_round_shows_over_minutes() {
+        // In 90 s before the last rounds 40 deliveries of 24 messages, in the last rounds 4 of `new`.
+        let over_minutes = |delivered: u64, new: u64, redelivered: u64| {
+            let earlier = Mark {
+                at: now().before(Duration::from_secs(90)),
+                pending: 0,
+                delivered,
+                delivered_stream_sequence: 76,
+            };
+            World::moving(&[0, 0, 0], 2)
+                .with(|state| (state.ack_pending, state.redelivered) = (2, redelivered))
+                .sampled(move |round, sample| {
+                    sample.delivered_stream_sequence = 100 + if round == 0 { 0 } else { new };
+                })
+                .used_to(Habits { earlier: Some(earlier), ..Habits::default() })
+        };
+        check_severity(&over_minutes(60, 4, 1), Label::Stuck, Severity::Warning);
+        check_severity(&over_minutes(60, 2, 0), Label::Stuck, Severity::Warning);
+        assert!(
+            over_minutes(60, 4, 1).judge().sentence.starts_with("16 of 44 deliveries"),
+            "{:?}",
+            over_minutes(60, 4, 1)
+        );
+        check(&over_minutes(60, 4, 0), Label::Ok);
+        check(&over_minutes(76, 0, 1), Label::Ok);
+        check(&over_minutes(70, 4, 1), Label::Ok);
     }
 
     #[test]

@@ -6,8 +6,8 @@ use super::{Facts, verdict};
 use crate::{
     clock::Timestamp,
     snapshot::{
-        AgeBy, Ages, Consumer, ConsumerConfig, ConsumerState, Failures, Label, Listing, Oldest, Reading, Sample,
-        Severity, Stream, StreamConfig, StreamState, Verdict, WorkerFact,
+        AgeBy, Ages, Consumer, ConsumerConfig, ConsumerState, Failures, Habits, Label, Listing, Oldest, Reading,
+        Sample, Severity, Stream, StreamConfig, StreamState, Verdict, WorkerFact,
     },
 };
 
@@ -21,6 +21,7 @@ pub(super) struct World {
     pub(super) config: ConsumerConfig,
     /// The samples of earlier rounds and of this one; what a test changes in the state is changed in all of them.
     pub(super) samples: Vec<Sample>,
+    pub(super) habits: Habits,
     pub(super) stream: StreamConfig,
     pub(super) held: StreamState,
     pub(super) ages: Option<Ages>,
@@ -89,8 +90,8 @@ impl World {
             last_sequence: last.stream_last_sequence,
             ..StreamState::default()
         };
-        let (ages, failures, workers) = (None, None, Vec::new());
-        Self { state, config, samples, stream, held, ages, failures, workers, created: long_ago() }
+        let (habits, ages, failures, workers) = (Habits::default(), None, None, Vec::new());
+        Self { state, config, samples, habits, stream, held, ages, failures, workers, created: long_ago() }
     }
 
     /// Changes the state, in all rounds.
@@ -160,6 +161,12 @@ impl World {
         self
     }
 
+    /// What is remembered of it beyond its rounds.
+    pub(super) fn used_to(mut self, habits: Habits) -> Self {
+        self.habits = habits;
+        self
+    }
+
     /// When it was made.
     pub(super) fn made(mut self, created: Timestamp) -> Self {
         self.created = created;
@@ -201,6 +208,7 @@ impl World {
             stream: &stream,
             held: stream.state.value(),
             samples: &self.samples,
+            habits: self.habits,
             ages: self.ages.as_ref(),
             failures: self.failures.as_ref(),
             workers: &self.workers,

@@ -171,7 +171,8 @@ async fn check_ages(by: AgeBy, pending_before: u64, expected: [&str; 5]) {
     let mut one = consumer("ORDERS", "reserve");
     let oldest = Oldest { sequence: None, stored: now().before(Duration::from_secs(150)), by };
     one.ages = Reading::known(Ages { unprocessed: Some(oldest), undelivered: Some(oldest) }, "n2", now());
-    one.trend = one.trend.map(|trend| ConsumerTrend { pending_before, acked: 0, passed: 0, ..trend });
+    let arrived = 13_u64.saturating_sub(pending_before);
+    one.trend = one.trend.map(|trend| ConsumerTrend { pending_before, arrived, acked: 0, passed: 0, ..trend });
     let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
     let page = page_of(all.clone(), "/consumers/A/ORDERS/reserve").await;
     let figures =

@@ -143,6 +143,7 @@ pub fn consumer(stream: &str, name: &str) -> Consumer {
         trend: Some(ConsumerTrend {
             over: Duration::from_secs(2),
             delivered: 10,
+            arrived: 10,
             acked: 10,
             passed: 10,
             pending_before: 3,
