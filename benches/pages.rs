@@ -34,6 +34,8 @@ type Address = fn(Shape, usize) -> String;
 
 const PAGES: &[(&str, Address)] = &[
     ("overview", |_, _| "/".to_owned()),
+    ("map", |_, _| "/map".to_owned()),
+    ("map of a stream", |shape, turn| format!("/map?focus=stream:APP/{}&over=24h", stream_name(turn % shape.streams))),
     ("streams", |_, turn| format!("/streams?page={}", turn % 20 + 1)),
     ("streams, searched", |_, turn| format!("/streams?q={}&sort=messages", turn % 1_000)),
     ("stream", |shape, turn| format!("/streams/APP/{}?over=24h", stream_name(turn % shape.streams))),

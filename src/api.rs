@@ -12,6 +12,7 @@ mod forecast;
 mod known;
 mod lag;
 mod list;
+mod map;
 mod message;
 mod openapi;
 mod overview;
@@ -117,6 +118,7 @@ struct FailureBody<'a> {
 /// All questions.
 pub const ROUTES: &[Route] = &[
     overview::ROUTE,
+    map::ROUTE,
     stream::LIST,
     stream::ONE,
     past::STREAM,

@@ -21,6 +21,7 @@ mod headline;
 mod layout;
 mod limits;
 mod lists;
+mod map;
 mod message;
 mod messages;
 mod overview;
@@ -59,6 +60,7 @@ pub use browse::Browse;
 pub(crate) use browse::ROWS as MESSAGES;
 pub use equivalent::API_PREFIX;
 pub use layout::{Frame, failure, login};
+pub use map::{Column, Edge, Graph, Kind, Node, Sources, Thing, Wish};
 pub(crate) use message::{headers as message_headers, trace as trace_of};
 pub use page::{Page, span_of};
 pub use past::Past;
@@ -106,6 +108,8 @@ pub struct Beside {
     pub read: Read,
     /// Traces that it is about.
     pub traced: Traced,
+    /// What is connected with what, where it shows that.
+    pub graph: Option<Graph>,
 }
 
 /// Messages that were read for a page.
@@ -141,7 +145,7 @@ pub fn draw(
     site: &Site,
     now: Timestamp,
 ) -> Result<Main, askama::Error> {
-    let Beside { past, read, traced } = beside;
+    let Beside { past, read, traced, graph } = beside;
     let look = Look { snapshot, past, read, site, now };
     let mut is_there = true;
     let (title, html) = match page {
@@ -149,6 +153,7 @@ pub fn draw(
             let page = overview::Overview::of(&look);
             (page.headline.title(), page.render()?)
         }
+        Page::Map(wish) => ("Map".to_owned(), map::MapPage::of(wish, graph.as_ref(), &look).render()?),
         Page::Streams(search) => ("Streams".to_owned(), streams::StreamsPage::of(search, &look).render()?),
         Page::Stream(account, stream, _) => {
             let page = stream::StreamPage::of(page, account, stream, &look);

@@ -8,6 +8,7 @@ mod search;
 mod shelf;
 mod sign;
 mod size;
+mod traffic;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -24,6 +25,7 @@ use shelf::Shelf;
 
 pub use search::{Found, Row};
 pub use shelf::{Counts, Rejected};
+pub use traffic::{Act, Flow, Flows, Way};
 
 /// What is kept unless it is said otherwise.
 const USUAL_BOUND: usize = 128_000_000;
@@ -104,6 +106,11 @@ impl Store {
     /// Looks for at most so many traces, the newest first.
     pub fn search(&self, query: &Query, most: usize) -> Found {
         search::search(&self.read(), query, most)
+    }
+
+    /// The ways that messages take, and how often each was taken between two moments of the last day.
+    pub fn flows(&self, from: Timestamp, to: Timestamp) -> Flows {
+        self.read().traffic.flows(from, to, self.0.clock.now())
     }
 
     /// A trace that is kept.

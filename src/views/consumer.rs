@@ -14,6 +14,7 @@ use super::{
     failures::FailuresPanel,
     findings::FindingRow,
     format,
+    map::{Thing, on_map},
     page::Page,
     past::PastView,
     pieces::{Gap, Moment, Number, Sign, Stamp},
@@ -50,6 +51,7 @@ pub(super) struct Crumb {
 
 struct Body {
     tags: Vec<&'static str>,
+    map_href: String,
     description: Option<String>,
     verdict: VerdictView,
     figures: Vec<Figure>,
@@ -136,6 +138,10 @@ impl Body {
         let about = format!("consumer {} of stream {}", consumer.name, consumer.stream);
         Self {
             tags: tags(consumer, state.value()),
+            map_href: on_map(
+                Thing::Consumer(consumer.account.to_string(), consumer.stream.to_string(), consumer.name.to_string()),
+                look,
+            ),
             description: Some(format::cut(&consumer.config.description)).filter(|text| !text.is_empty()),
             verdict: VerdictView::of(consumer, look),
             figures: figures(consumer, stream, look),

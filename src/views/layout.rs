@@ -4,7 +4,7 @@ use askama::Template;
 use url::form_urlencoded;
 
 use super::{
-    Look, Main, Page, Site,
+    Look, Main, Page, Site, Wish,
     faults::FaultBanner,
     pieces::{Level, Moment, Sign, server_name},
     search::Search,
@@ -37,6 +37,7 @@ impl Frame<'_> {
         let search = Search::default;
         let pages = [
             (Page::Overview, "Overview"),
+            (Page::Map(Wish::default()), "Map"),
             (Page::Consumers(search()), "Consumers"),
             (Page::Streams(search()), "Streams"),
             (Page::Findings(search()), "Findings"),
@@ -64,7 +65,8 @@ impl Frame<'_> {
 
     /// Where to search from any page that has no search of its own.
     fn search(&self) -> Option<String> {
-        let has_own = self.page.is_some_and(|page| page.search().is_some() || matches!(page, Page::Traces(_)));
+        let has_own =
+            self.page.is_some_and(|page| page.search().is_some() || matches!(page, Page::Traces(_) | Page::Map(_)));
         (!has_own).then(|| self.site.link(&Page::Consumers(Search::default())))
     }
 }

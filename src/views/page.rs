@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{browse::Browse, payload::Form, search::Search};
+use super::{browse::Browse, map::Wish, payload::Form, search::Search};
 use crate::{
     collector::Whose,
     dead_letter::Place,
@@ -19,6 +19,8 @@ use crate::{
 pub enum Page {
     /// What is wrong, since when, how that is known, what to do.
     Overview,
+    /// What is connected with what.
+    Map(Wish),
     /// The streams of all accounts.
     Streams(Search),
     /// One stream, in an account, with its past over a span.
@@ -69,6 +71,7 @@ impl Page {
         let search = || Search::of_query(query);
         match parts.as_slice() {
             [""] => Some(Self::Overview),
+            ["map"] => Some(Self::Map(Wish::of_query(query))),
             ["streams"] => Some(Self::Streams(search())),
             ["streams", account, stream] => {
                 Some(Self::Stream(text(account, ACCOUNT_MOST)?, stream.parse().ok()?, span_of(query)))
@@ -107,6 +110,7 @@ impl Page {
     pub(super) fn list(&self) -> &'static str {
         match self {
             Self::Overview => "/",
+            Self::Map(_) => "/map",
             Self::Streams(_) | Self::Stream(..) | Self::Messages(..) | Self::Message(..) => "/streams",
             Self::Consumers(_) | Self::Consumer(..) => "/consumers",
             Self::DeadLetters | Self::DeadLetter(..) => "/dead-letters",
@@ -220,6 +224,7 @@ impl fmt::Display for Page {
                 write!(f, "/{}/{}/{sequence}", encoded(stream.as_str()), encoded(consumer.as_str()))?;
                 Search { account: account.clone(), ..Search::default() }.fmt(f)
             }
+            Self::Map(wish) => wish.fmt(f),
             Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
             Self::Traces(query) => {
                 let query = query.to_string();
@@ -247,6 +252,7 @@ mod tests {
     fn every_page_has_one_address_and_every_address_at_most_one_page() {
         for address in [
             "/",
+            "/map",
             "/streams",
             "/consumers",
             "/dead-letters",
@@ -259,6 +265,7 @@ mod tests {
         ] {
             check(address, Some(address));
         }
+        check("/map?focus=service%3Apay&x=1", Some("/map?focus=service:pay"));
         check("/streams/$G/ORDERS", Some("/streams/$G/ORDERS"));
         check("/streams/a%20b%2Fc/ORDERS", Some("/streams/a%20b%2Fc/ORDERS"));
         check("/consumers/A/ORDERS/mail", Some("/consumers/A/ORDERS/mail"));

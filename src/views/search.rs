@@ -152,7 +152,8 @@ impl Search {
     }
 }
 
-fn has(text: &str, part: &str) -> bool {
+/// Whether a text has a part, letters of either case taken alike.
+pub(super) fn has(text: &str, part: &str) -> bool {
     let (text, part) = (text.as_bytes(), part.as_bytes());
     let Some(first) = part.first() else { return true };
     text.windows(part.len()).any(|window| window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(part))

@@ -9,6 +9,7 @@ use super::{
     asked::AskedPanel,
     consumers::page_of,
     format,
+    map::{Thing, on_map},
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
     standing::{self, Standing},
     strip::Strip,
@@ -42,6 +43,7 @@ impl HtmlSafe for ServiceList {}
 struct Service {
     id: String,
     name: String,
+    map_href: String,
     summary: Sign,
     instances: Vec<Instance>,
     more: usize,
@@ -157,8 +159,9 @@ impl Service {
         } else {
             Sign::new(Level::Unknown, "stale")
         };
+        let map_href = on_map(Thing::Service(name.to_owned()), look);
         let name = format::cut(name);
-        Self { id: look.anchor(watched, &name), name, summary, more: all - instances.len(), instances }
+        Self { map_href, id: look.anchor(watched, &name), name, summary, more: all - instances.len(), instances }
     }
 }
 

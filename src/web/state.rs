@@ -19,8 +19,9 @@ use crate::{
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
     config::{BasePath, TraceUrl},
+    snapshot::Snapshot,
     traces::Traces,
-    views::{self, Beside, Main, Page, Past, Read, Site, Traced},
+    views::{self, Beside, Graph, Main, Page, Past, Read, Site, Sources, Traced},
 };
 
 /// Streams of updates that may be open at once: one for each visible tab.
@@ -167,7 +168,12 @@ impl Web {
         let read = messages::read(self.reader(), page).await;
         let now = self.0.clock.now();
         let main = aside(|| {
-            let beside = Beside { past: self.past(page, now), read, traced: Traced::of(page, &self.0.traces) };
+            let beside = Beside {
+                past: self.past(page, now),
+                read,
+                traced: Traced::of(page, &self.0.traces),
+                graph: self.graph(page, &snapshot, now),
+            };
             views::draw(page, &snapshot, &beside, self.site(), now)
         })?;
         let drawing = Drawing { event, main: Arc::new(main), drawn: now };
@@ -181,6 +187,13 @@ impl Web {
         let history = &self.0.history;
         let series = page.past().and_then(|(whose, span)| history.of(&whose, span, now));
         Past { series, since: history.since(), is_on_disk: history.is_on_disk() }
+    }
+
+    /// What is connected with what, for the page that shows it.
+    fn graph(&self, page: &Page, snapshot: &Snapshot, now: Timestamp) -> Option<Graph> {
+        let Page::Map(wish) = page else { return None };
+        let past = |page: &Page| self.past(page, now);
+        Some(Graph::of(wish, Sources { snapshot, traces: self.0.traces.store(), past: &past, now }))
     }
 
     fn kept(&self, page: &Page, event: &str, now: Timestamp) -> Option<Drawing> {

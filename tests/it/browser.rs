@@ -51,8 +51,9 @@ async fn every_page_is_accessible_in_both_colour_schemes_at_both_widths() {
 
 #[tokio::test]
 async fn the_keyboard_alone_reaches_all_and_shows_where_it_is() {
-    const PLACES: [&str; 10] = [
+    const PLACES: [&str; 11] = [
         "Overview",
+        "Map",
         "Consumers",
         "Streams",
         "Findings",
@@ -133,6 +134,7 @@ async fn without_scripts_every_page_can_be_read_and_lists_can_be_searched() {
             NOBODY => (sentence.as_str(), false),
             "/streams" | "/streams/APP/ORDERS" => ("ORDERS", true),
             "/findings" => ("It keeps everything for ever.", true),
+            "/map" => ("From publisher to handler", true),
             "/dead-letters" => ("ORDERS.mail.2", true),
             "/advisories" => ("What servers tell unasked", false),
             "/dead-letters/ORDERS/mail/2" => ("streamgauge dlq replay ORDERS.mail.2", false),

@@ -9,6 +9,7 @@ pub(crate) mod faults;
 mod findings;
 mod hostile;
 mod live;
+mod map;
 mod past;
 mod servers;
 mod services;
@@ -31,8 +32,9 @@ use tokio_util::sync::CancellationToken;
 use crate::support::page::Page;
 use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream};
 
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "/",
+    "/map",
     "/streams",
     "/streams/A/ORDERS",
     "/messages/A/ORDERS",

@@ -11,13 +11,14 @@ use super::{
     origins::{Origins, Resource},
     record::{Place, Writer},
     sign::Sign,
+    traffic::Traffic,
 };
 use crate::{
     trace::{Origin, SpanId, TraceId},
     traces::given::GivenSpan,
 };
 
-/// The dictionary may take one part of so many of the bound, and so may what is known of makers.
+/// The dictionary may take one part of so many of the bound, and so may what is known of makers and of the ways of messages.
 const PART: usize = 16;
 
 /// One span may take one part of so many of the bound: half a megabyte of the least that is usual.
@@ -70,6 +71,7 @@ pub(super) struct Shelf {
     spans: usize,
     pub(super) dictionary: Dictionary,
     pub(super) origins: Origins,
+    pub(super) traffic: Traffic,
     traces: VecDeque<Box<Kept>>,
     /// The number of the first of `traces`; each has the next.
     first: u64,
@@ -115,6 +117,7 @@ impl Shelf {
             spans: 0,
             dictionary: Dictionary::new(bound / PART),
             origins: Origins::default(),
+            traffic: Traffic::new(bound / PART),
             traces: VecDeque::new(),
             first: 0,
             index: HashMap::new(),
@@ -130,7 +133,7 @@ impl Shelf {
 
     /// What all of it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.dictionary.bytes() + self.origins.bytes() + self.gone.bytes_most()
+        self.bytes + self.dictionary.bytes() + self.origins.bytes() + self.traffic.bytes() + self.gone.bytes_most()
     }
 
     pub(super) fn spans(&self) -> usize {
@@ -225,6 +228,7 @@ impl Shelf {
         kept.push(scratch, summary);
         *bytes += kept.bytes() - before;
         self.spans += 1;
+        self.traffic.note(origin, span, now);
         Ok(())
     }
 

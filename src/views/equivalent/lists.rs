@@ -29,6 +29,7 @@ impl Equivalents {
     pub(in crate::views) fn of_list(page: &Page, look: &Look<'_>) -> Option<Self> {
         match page {
             Page::Overview => Some(Self::of_overview(look)),
+            Page::Map(_) => Some(Self::of_map(page, look)),
             Page::Streams(search) => Some(Self::of_streams(search, look)),
             Page::Consumers(search) => Some(Self::of_consumers(search, look)),
             Page::Servers => Some(Self::of_servers(look)),
@@ -53,6 +54,18 @@ impl Equivalents {
             row("stored a second", SERIES, "sum(rate(nats_stream_last_seq[5m]))".to_owned()),
             row("pending", SERIES, "sum(nats_consumer_num_pending)".to_owned()),
             row("ack pending", SERIES, "sum(nats_consumer_num_ack_pending)".to_owned()),
+        ];
+        Self::with(SUMMARY, rows)
+    }
+
+    fn of_map(page: &Page, look: &Look<'_>) -> Self {
+        let rows = vec![
+            row("streams and their subjects", "nats", "nats stream report".to_owned()),
+            row("which instances pull from which consumer", "nats", format!("nats kv watch {}", presence::BUCKET)),
+            all_of_it(look, &page.to_string()),
+            row("stored a second", SERIES, "rate(nats_stream_last_seq[5m])".to_owned()),
+            row("delivered a second", SERIES, "rate(nats_consumer_delivered_consumer_seq[5m])".to_owned()),
+            row("oldest unprocessed, in seconds", SERIES, "streamgauge_consumer_lag_age_seconds".to_owned()),
         ];
         Self::with(SUMMARY, rows)
     }

@@ -53,8 +53,9 @@ const HOSTILE_NAME: &str = "<img\"'&=\u{202e}x";
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// Every kind of page, and what is answered there.
-pub const PAGES: [(&str, u16); 18] = [
+pub const PAGES: [(&str, u16); 19] = [
     ("/", 200),
+    ("/map", 200),
     ("/consumers", 200),
     (NOBODY, 200),
     ("/consumers/APP/%3Cimg%22'%26%3D%E2%80%AEx/%3Cimg%22'%26%3D%E2%80%AEx", 200),

@@ -28,8 +28,9 @@ async fn hostile_names_stay_text() {
         let of_them =
             [format!("/streams/{HOSTILE_ACCOUNT}/{name}"), format!("/consumers/{HOSTILE_ACCOUNT}/{name}/{name}")];
         let others = PAGES.into_iter().filter(|path| !path.contains("/A/ORDERS")).map(str::to_owned);
+        let mapped = format!("/map?focus=stream:{}/{}", HOSTILE_ACCOUNT.replace('%', "%25"), name.replace('%', "%25"));
         let searched = "/consumers?q=%3Cimg&sort=%3Cscript%3E&page=99".to_owned();
-        for path in others.chain(of_them).chain([searched]) {
+        for path in others.chain(of_them).chain([searched, mapped]) {
             let (_sender, snapshots) = watch::channel(Arc::new(hostile()));
             let page = Page::of(&router(snapshots, trace_url), &path).await;
             assert_eq!(page.status, 200, "{path}");

@@ -1,0 +1,350 @@
+//! The map: which services send what, which streams hold it, who reads it and how far behind they are; as a picture and as a list.
+
+mod arrange;
+mod draw;
+mod graph;
+mod wish;
+
+use std::cmp::Reverse;
+
+use askama::Template;
+
+use super::{
+    Browse, Look, Page, format,
+    page::encoded,
+    pieces::{Gap, Level, Moment, Number, Sign, Stamp},
+};
+use crate::{clock::Age, snapshot::Span, traces::Query};
+use draw::Picture;
+
+pub use graph::{Column, Edge, Graph, Kind, Node, Sources};
+pub use wish::{Thing, Wish};
+
+/// Letters of a name in the list.
+const LETTERS: usize = 120;
+
+/// The page of the map.
+#[derive(Template)]
+#[template(path = "pages/map.html")]
+pub(super) struct MapPage {
+    action: String,
+    wish: Wish,
+    spans: Vec<Choice>,
+    stamp: Option<Stamp>,
+    gap: Option<Gap>,
+    sign: Sign,
+    sentence: String,
+    /// That not all of it is shown, and what helps.
+    part: Option<String>,
+    focus: Option<Focus>,
+    picture: Option<Picture>,
+    rows: Vec<Row>,
+    services_stamp: Option<Stamp>,
+    /// By what it is known who sends and who handles.
+    traced: String,
+    since: Option<Moment>,
+}
+
+/// A link that shows the same over another time.
+struct Choice {
+    words: &'static str,
+    href: String,
+    is_here: bool,
+}
+
+/// What is looked at.
+struct Focus {
+    kind: &'static str,
+    name: String,
+    /// Its page.
+    href: Option<String>,
+}
+
+/// A line of the picture, or something that none leads to.
+struct Row {
+    from: End,
+    verb: &'static str,
+    to: Option<End>,
+    rate: Option<Number>,
+    note: String,
+    last: Option<Moment>,
+}
+
+/// One end of a line.
+struct End {
+    kind: &'static str,
+    name: String,
+    href: String,
+    sign: Option<Sign>,
+}
+
+/// Where the map shows what is connected with something.
+pub(super) fn on_map(thing: Thing, look: &Look<'_>) -> String {
+    look.link(&Page::Map(Wish::on(thing)))
+}
+
+impl MapPage {
+    pub(super) fn of(wish: &Wish, graph: Option<&Graph>, look: &Look<'_>) -> Self {
+        let snapshot = look.snapshot;
+        let unknown = Gap::of(&snapshot.streams, "streams");
+        let graph = graph.filter(|graph| !graph.nodes.is_empty());
+        let (sign, sentence) =
+            graph.map_or_else(|| (Sign::new(Level::Unknown, "nothing"), String::new()), |graph| sentence(graph, wish));
+        Self {
+            action: look.link(&Page::Map(Wish::default())),
+            spans: spans(wish, look),
+            stamp: Stamp::of(&snapshot.streams, look),
+            gap: unknown.or_else(|| graph.is_none().then(|| Gap::empty(nothing(wish)))),
+            sign,
+            sentence,
+            part: graph.and_then(part),
+            focus: wish.focus.as_ref().map(|thing| Focus::of(thing, graph, look)),
+            picture: graph.map(|graph| Picture::of(graph, wish, look)),
+            rows: graph.map(|graph| rows(graph, look)).unwrap_or_default(),
+            services_stamp: Stamp::of(&snapshot.app.presence, look),
+            traced: graph.map(traced).unwrap_or_default(),
+            since: graph.and_then(|graph| graph.since).map(|since| Moment::ago(since, look)),
+            wish: wish.clone(),
+        }
+    }
+}
+
+fn nothing(wish: &Wish) -> &'static str {
+    match (&wish.focus, wish.q.is_empty()) {
+        (Some(_), _) => "Nothing of that name is on the map: it is gone, or no service has told of it.",
+        (None, false) => "Nothing on the map is called like that.",
+        (None, true) => "NATS holds no stream yet, and no service has told of messages that it sends.",
+    }
+}
+
+fn spans(wish: &Wish, look: &Look<'_>) -> Vec<Choice> {
+    let choice = |over: Option<Span>| Choice {
+        words: over.map_or("now", Span::words),
+        href: look.link(&Page::Map(wish.with_over(over))),
+        is_here: wish.over == over,
+    };
+    std::iter::once(None).chain(Span::ALL.map(Some)).map(choice).collect()
+}
+
+/// How many of what there are, and who is behind.
+fn sentence(graph: &Graph, wish: &Wish) -> (Sign, String) {
+    let count = |column| graph.nodes.iter().filter(|node| node.column == column).count();
+    let consumers = count(Column::Consumers);
+    let counts = format!(
+        "{}, {}, {}",
+        format::counted(graph.services(), "service"),
+        format::counted(count(Column::Streams), "stream"),
+        format::counted(consumers, "consumer")
+    );
+    let (level, state) = state(graph, consumers);
+    let over = wish
+        .over
+        .map(|over| format!(" Numbers are of the last {}: mean rates, and the worst lag and age.", over.words()));
+    (Sign::new(level, level.class()), format!("{counts}; {state}.{}", over.unwrap_or_default()))
+}
+
+fn state(graph: &Graph, consumers: usize) -> (Level, String) {
+    let at =
+        |level: fn(u8) -> bool| graph.nodes.iter().enumerate().filter(move |(_, node)| level(node.level.trouble()));
+    let troubled = at(|trouble| trouble > 0).filter(|(_, node)| node.column == Column::Consumers);
+    let worst = troubled.clone().max_by_key(|(at, node)| (node.level.trouble(), node.age, node.lag, Reverse(*at)));
+    if let Some((at, node)) = worst {
+        let more = match troubled.count() - 1 {
+            0 => String::new(),
+            1 => ", and 1 more consumer needs you".to_owned(),
+            more => format!(", and {} need you", format::counted(more, "more consumer")),
+        };
+        return (node.level, format!("{}{more}", behind(graph, at, node)));
+    }
+    let mut others = at(|trouble| trouble > 0).filter(|(_, node)| !matches!(node.column, Column::Consumers));
+    if let Some((_, node)) = others.next() {
+        return (
+            node.level,
+            format!("{} {}: {}", node.thing.kind(), format::cut_at(node.thing.name(), LETTERS), node.word),
+        );
+    }
+    let unknown =
+        graph.nodes.iter().filter(|node| node.column == Column::Consumers && node.level == Level::Unknown).count();
+    match (consumers, unknown) {
+        (0, _) => (Level::Idle, "nobody has made a consumer".to_owned()),
+        (_, 0) => (Level::Ok, "nothing is wrong with any of them".to_owned()),
+        (_, unknown) => (Level::Unknown, format!("how {} stand is not known", format::counted(unknown, "consumer"))),
+    }
+}
+
+/// Such as `payments is behind by 2 min: payments-charge on ORDERS is falling behind`.
+fn behind(graph: &Graph, at: usize, node: &Node) -> String {
+    let name = format!(
+        "{} on {} is {}",
+        format::cut_at(node.thing.name(), LETTERS),
+        format::cut_at(node.thing.stream().unwrap_or_default(), LETTERS),
+        node.word
+    );
+    let handlers = graph.handlers(at);
+    match (handlers.as_slice(), node.age, node.lag) {
+        ([service], Some(age), Some(1..)) => {
+            format!("{} is behind by {}: {name}", format::cut_at(service, LETTERS), Age(age))
+        }
+        (_, Some(age), Some(1..)) => format!("{name}, behind by {}", Age(age)),
+        (_, _, Some(lag @ 1..)) => format!("{name}, behind by {}", format::counted_u64(lag, "message")),
+        _ => name,
+    }
+}
+
+/// What is not shown.
+fn part(graph: &Graph) -> Option<String> {
+    let cut = |(shown, all): (usize, usize), one: &str| {
+        (shown < all).then(|| format!("{} of {}", format::count(shown as u64), format::counted(all, one)))
+    };
+    let cuts: Vec<String> =
+        [cut(graph.streams, "stream"), cut(graph.consumers, "consumer")].into_iter().flatten().collect();
+    let rest = (graph.left_out > 0)
+        .then(|| format!("{} found no room", format::counted(graph.left_out, "subject, service or line")));
+    if cuts.is_empty() && rest.is_none() {
+        return None;
+    }
+    let shown = (!cuts.is_empty()).then(|| format!("showing {}, the worst and then the busiest", cuts.join(" and ")));
+    let said: Vec<String> = shown.into_iter().chain(rest).collect();
+    Some(format::sentence(&format!("{}; search, or look at one of them, to see what is around it", said.join("; "))))
+}
+
+/// By what it is known who sends and who handles.
+fn traced(graph: &Graph) -> String {
+    let forgotten = if graph.forgotten > 0 {
+        format!(" {} were forgotten for want of room.", format::counted_u64(graph.forgotten, "way of messages"))
+    } else {
+        String::new()
+    };
+    match graph.since {
+        None => "Who publishes is not known: no service has sent a span about a message. Who processes is what instances say of themselves.".to_owned(),
+        Some(_) => format!(
+            "Who publishes, and what comes on a subject, is counted by the spans of the last {}: messages that are not traced are not among them. The first came{forgotten}",
+            Age(graph.window)
+        ),
+    }
+}
+
+impl Focus {
+    fn of(thing: &Thing, graph: Option<&Graph>, look: &Look<'_>) -> Self {
+        let node = graph.and_then(|graph| {
+            graph.nodes.iter().find(|node| node.thing.kind() == thing.kind() && node.thing.name() == thing.name())
+        });
+        Self {
+            kind: thing.kind(),
+            name: format::cut_at(thing.name(), LETTERS),
+            href: graph.zip(node).map(|(graph, node)| link(node, graph, look)),
+        }
+    }
+}
+
+/// Every line, in the order of the picture; then what none leads to.
+fn rows(graph: &Graph, look: &Look<'_>) -> Vec<Row> {
+    let end = |at: usize| End::of(&graph.nodes[at], graph, look);
+    let lines = graph.edges.iter().map(|edge| {
+        let to = &graph.nodes[edge.to];
+        let rate = match edge.kind {
+            Kind::Copies => None,
+            _ => Some(rate_of(edge, graph)),
+        };
+        Row {
+            from: End { sign: None, ..end(edge.from) },
+            verb: edge.kind.verb(),
+            to: Some(end(edge.to)),
+            rate,
+            note: match edge.kind {
+                Kind::Reads => waiting(to),
+                Kind::Handles if edge.pulls > 0 => pulling(edge.pulls),
+                _ => String::new(),
+            },
+            last: edge.last.map(|last| Moment::ago(last, look)),
+        }
+    });
+    let is_alone = |at: &usize| !graph.edges.iter().any(|edge| edge.from == *at || edge.to == *at);
+    let alone = (0..graph.nodes.len()).filter(is_alone).map(|at| Row {
+        from: end(at),
+        verb: "is connected with nothing",
+        to: None,
+        rate: None,
+        note: String::new(),
+        last: None,
+    });
+    lines.chain(alone).collect()
+}
+
+fn pulling(instances: usize) -> String {
+    if instances == 1 {
+        "1 instance pulls".to_owned()
+    } else {
+        format!("{} instances pull", format::count(instances as u64))
+    }
+}
+
+fn rate_of(edge: &Edge, graph: &Graph) -> Number {
+    match (edge.rate, edge.kind) {
+        (Some(rate), _) => Number::known(format::rate(rate)),
+        (None, Kind::Reads) => Number::rate(None),
+        (None, _) if graph.since.is_none() => Number::unknown("no service has sent a span about a message"),
+        (None, _) => Number::unknown("no span has told of it"),
+    }
+}
+
+/// `lag 5, oldest 2 min`.
+fn waiting(consumer: &Node) -> String {
+    match (consumer.lag, consumer.age) {
+        (None, _) => "lag unknown".to_owned(),
+        (Some(0), _) => "no lag".to_owned(),
+        (Some(lag), None) => format!("lag {}", format::count(lag)),
+        (Some(lag), Some(age)) => format!("lag {}, oldest {}", format::count(lag), Age(age)),
+    }
+}
+
+impl End {
+    fn of(node: &Node, graph: &Graph, look: &Look<'_>) -> Self {
+        Self {
+            kind: node.thing.kind(),
+            name: format::cut_at(node.thing.name(), LETTERS),
+            href: link(node, graph, look),
+            sign: (!node.word.is_empty()).then(|| Sign::new(node.level, node.word.clone())),
+        }
+    }
+}
+
+/// The page that tells more of something.
+fn link(node: &Node, graph: &Graph, look: &Look<'_>) -> String {
+    let name = node.thing.name();
+    let page = match &node.thing {
+        Thing::Service(_) if node.has_page => return service_link(name, look),
+        Thing::Service(_) => Page::Traces(Query { service: name.to_owned(), ..Query::default() }),
+        Thing::Subject(account, _) => {
+            let at = graph.nodes.iter().position(|other| other.thing == node.thing);
+            let held = graph.edges.iter().find(|edge| Some(edge.from) == at && edge.kind == Kind::Takes);
+            let stream = held.and_then(|edge| graph.nodes[edge.to].thing.name().parse().ok());
+            match stream {
+                Some(stream) => {
+                    let browse = Browse { subject: name.to_owned(), ..Browse::default() };
+                    Page::Messages(account.clone(), stream, browse)
+                }
+                None => Page::Traces(Query { subject: name.to_owned(), ..Query::default() }),
+            }
+        }
+        Thing::Stream(account, stream) => match stream.parse() {
+            Ok(stream) => Page::Stream(account.clone(), stream, Span::default()),
+            Err(_) => Page::Streams(super::Search::default()),
+        },
+        Thing::Consumer(account, stream, consumer) => match (stream.parse(), consumer.parse()) {
+            (Ok(stream), Ok(consumer)) => Page::Consumer(account.clone(), stream, consumer, Span::default()),
+            _ => Page::Consumers(super::Search::default()),
+        },
+    };
+    look.link(&page)
+}
+
+/// Where the page of services tells of one.
+fn service_link(name: &str, look: &Look<'_>) -> String {
+    let told = look.snapshot.watched().find(|watched| {
+        let entries = watched.presence.value().into_iter().flat_map(|bucket| &bucket.entries);
+        entries.chain(&watched.gone).any(|entry| entry.value.service == name)
+    });
+    let anchor = look.anchor(told.unwrap_or(&look.snapshot.app), name);
+    format!("{}#service-{}", look.link(&Page::Services), encoded(&anchor))
+}
