@@ -9,6 +9,7 @@ mod dead_letter;
 mod fault;
 mod finding;
 mod forecast;
+mod journey;
 mod known;
 mod lag;
 mod list;
@@ -35,6 +36,7 @@ use crate::{
     views::{Page, Past, Read, Search},
 };
 
+pub use journey::followed;
 pub use message::{Wanted, wanted};
 pub use openapi::document;
 
@@ -138,6 +140,7 @@ pub const ROUTES: &[Route] = &[
     lag::ROUTE,
     trace::LIST,
     trace::ONE,
+    journey::ROUTE,
 ];
 
 /// What answers are taken from.

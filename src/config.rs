@@ -19,6 +19,8 @@ mod telemetry;
 #[cfg(feature = "dashboard")]
 mod thresholds;
 #[cfg(feature = "dashboard")]
+mod tools;
+#[cfg(feature = "dashboard")]
 mod traces;
 
 #[cfg(feature = "dashboard")]
@@ -33,12 +35,14 @@ pub use nats::{NatsConfig, SystemConfig};
 #[cfg(all(feature = "dashboard", feature = "mesh"))]
 pub(crate) use observer::interval;
 #[cfg(feature = "dashboard")]
-pub use observer::{BasePath, NotLoopback, ObserverConfig, TraceUrl};
+pub use observer::{BasePath, NotLoopback, ObserverConfig};
 #[cfg(feature = "dashboard")]
 pub use probe::ProbeTarget;
 pub use service::ServiceConfig;
 pub use telemetry::{LogFormat, TelemetryConfig};
 #[cfg(feature = "dashboard")]
 pub use thresholds::Thresholds;
+#[cfg(feature = "dashboard")]
+pub use tools::{About, ToolLink, ToolUrl, ToolsConfig};
 #[cfg(feature = "dashboard")]
 pub use traces::{ForwardConfig, ForwardUrl, Otlp, OtlpNotLoopback, TracesConfig};

@@ -66,6 +66,8 @@ pub mod exporter;
 pub mod fault;
 pub mod handler;
 #[cfg(feature = "dashboard")]
+pub mod journey;
+#[cfg(feature = "dashboard")]
 mod mask;
 #[cfg(feature = "mesh")]
 pub mod mesh;

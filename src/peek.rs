@@ -1,6 +1,7 @@
 //! A look at stored messages: what is asked for, and what was found. No look changes anything.
 
 mod filter;
+mod mention;
 
 use bytes::Bytes;
 
@@ -11,6 +12,7 @@ use crate::{
 };
 
 pub use filter::{Filter, FilterError, Judged};
+pub use mention::Mention;
 
 /// Which messages of a stream to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,10 @@ pub struct Question {
     pub header: Option<HeaderIs>,
     /// What is asked of each message; `None` for nothing.
     pub filter: Option<Filter>,
+    /// The id that they mention; `None` for any message.
+    pub mention: Option<Mention>,
+    /// Until when they were stored, on the way towards newer ones; `None` for no end.
+    pub until: Option<Timestamp>,
     /// How many messages at the most.
     pub rows: usize,
 }
@@ -144,7 +150,7 @@ pub struct Unclear {
 /// Why a search ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum End {
-    /// It came to the end of the stream.
+    /// It came to the end of the stream, or of the time that was asked for.
     #[default]
     All,
     /// As many messages as were wanted are found.

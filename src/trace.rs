@@ -1,9 +1,11 @@
 //! Traces: their identity as it travels in headers, by W3C Trace Context, and what is known of their spans.
 
+mod log;
 mod span;
 
 use std::{fmt, str::FromStr};
 
+pub use log::{Log, LogLevel, TraceLogs};
 pub use span::{
     Attribute, Event, Link, Origin, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceIdError, Value,
 };

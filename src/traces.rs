@@ -13,7 +13,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 pub use forward::Forwarded;
 pub use otlp::{Receiver, Refused};
 pub use query::{Query, Wanted};
-pub use store::{Act, Counts, Flow, Flows, Found, Rejected, Row, Stock, Store, Tally, Way};
+pub use store::{Act, Counts, Flow, Flows, Found, LogCounts, Rejected, Row, Stock, Store, Tally, Way};
 
 /// The traces of an observer, and where it takes them.
 #[derive(Debug, Clone, Default)]

@@ -12,15 +12,19 @@ mod consumer;
 mod consumers;
 mod cost;
 mod dead_letters;
+mod elsewhere;
 mod equivalent;
 mod failures;
 mod faults;
 mod findings;
+mod follow;
 mod format;
 mod headline;
+mod journey;
 mod layout;
 mod limits;
 mod lists;
+mod logs;
 mod map;
 mod message;
 mod messages;
@@ -50,7 +54,8 @@ use askama::Template;
 
 use crate::{
     clock::Timestamp,
-    config::TraceUrl,
+    config::ToolsConfig,
+    journey::Facts,
     peek::{Found, One, Stored},
     snapshot::{Reading, Snapshot},
 };
@@ -59,6 +64,7 @@ use equivalent::Equivalents;
 pub use browse::Browse;
 pub(crate) use browse::ROWS as MESSAGES;
 pub use equivalent::API_PREFIX;
+pub use follow::Follow;
 pub use layout::{Frame, failure, login};
 pub use map::{Column, Edge, Graph, Kind, Node, Sources, Thing, Wish};
 pub(crate) use message::{headers as message_headers, trace as trace_of};
@@ -74,9 +80,9 @@ pub use select::{advisories_of, consumers_of, findings_of, streams_of};
 /// What all pages share and the program decides once.
 #[derive(Debug, Clone, Default)]
 pub struct Site {
-    /// Where traces are shown.
-    pub trace_url: Option<TraceUrl>,
-    /// Whether they are shown here, where `trace_url` names no other place.
+    /// Other tools that show the same.
+    pub tools: ToolsConfig,
+    /// Whether traces are shown here.
     pub shows_traces: bool,
     /// What stands before the path of every page, such as `/gauge`; empty for nothing.
     pub base: String,
@@ -122,6 +128,8 @@ pub enum Read {
     Found(Reading<Found>),
     /// One.
     One(Reading<One>),
+    /// What a journey is made of.
+    Journey(Box<Facts>),
 }
 
 /// The whole payload of a message with secrets left out: its bytes, their media type and the end of a file's name.
@@ -192,6 +200,10 @@ pub fn draw(
         Page::Trace(id, chosen) => {
             let page = trace::TracePage::of(*id, *chosen, traced, &look);
             is_there = page.is_there;
+            (page.title.clone(), page.render()?)
+        }
+        Page::Journey(follow) => {
+            let page = journey::JourneyPage::of(follow, &look);
             (page.title.clone(), page.render()?)
         }
         Page::Servers => ("Servers".to_owned(), servers::ServersPage::of(&look).render()?),

@@ -5,6 +5,7 @@ mod api;
 mod assets;
 mod failure;
 mod headers;
+mod journey;
 mod live;
 mod messages;
 pub mod metrics;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    trace::{Attribute, Event, Link, Span, SpanKind, SpanStatus, TraceId},
+    trace::{Attribute, Event, Link, Log, LogLevel, Span, SpanKind, SpanStatus, TraceId},
     traces::{Found, Query, Row},
 };
 
@@ -57,7 +57,7 @@ pub(super) const LIST: Route = Route {
 /// One trace.
 pub(super) const ONE: Route = Route {
     path: "/traces/{trace_id}",
-    summary: "One trace with all spans of it that are kept.",
+    summary: "One trace with all spans of it that are kept, and what services wrote down in it, secrets left out.",
     query: &[],
     schema: |generator| generator.subschema_for::<TraceAnswer>(),
     answer: one,
@@ -65,12 +65,16 @@ pub(super) const ONE: Route = Route {
 
 fn one(ask: &Ask<'_>) -> Result<String, Failure> {
     let id = ask.parts.first().and_then(|id| id.parse::<TraceId>().ok());
-    let trace = id.and_then(|id| ask.traces.trace(id));
-    let trace = trace.ok_or_else(|| Failure::not_found("no trace of this id is kept"))?;
+    let found = id.map(|id| (id, ask.traces.trace(id), ask.traces.logs(id)));
+    let (id, trace, logs) = found
+        .filter(|(_, trace, logs)| trace.is_some() || !logs.rows.is_empty())
+        .ok_or_else(|| Failure::not_found("no trace of this id is kept"))?;
     json(&TraceAnswer {
-        trace_id: trace.id.to_string(),
-        left_out: trace.left_out,
-        spans: trace.spans.iter().map(SpanAnswer::of).collect(),
+        trace_id: id.to_string(),
+        left_out: trace.as_ref().map_or(0, |trace| trace.left_out),
+        spans: trace.iter().flat_map(|trace| &trace.spans).map(SpanAnswer::of).collect(),
+        logs_left_out: logs.left_out,
+        logs: logs.rows.iter().map(LogAnswer::of).collect(),
     })
 }
 
@@ -115,8 +119,43 @@ struct TraceAnswer {
     trace_id: String,
     /// Spans that came and were not kept, because it has so many.
     left_out: u64,
-    /// In the order in which they came.
+    /// In the order in which they came; none where only logs of it are kept.
     spans: Vec<SpanAnswer>,
+    /// Log entries that came and were not kept, because it has so many.
+    logs_left_out: u64,
+    /// In the order of their times.
+    logs: Vec<LogAnswer>,
+}
+
+/// What a service wrote down. Values that look secret are masked.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TraceLog")]
+struct LogAnswer {
+    at: Option<Moment>,
+    /// The same in nanoseconds since 1970, as text.
+    at_unix_nanos: String,
+    level: LevelAnswer,
+    service: String,
+    /// The span that it was written in.
+    span_id: Option<String>,
+    /// What kind of event it tells of; empty where it does not say so.
+    event: String,
+    body: String,
+    attributes: Vec<PairAnswer>,
+}
+
+/// How much a log entry matters.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "LogLevel")]
+enum LevelAnswer {
+    Unspecified,
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+    Fatal,
 }
 
 /// One piece of work.
@@ -251,6 +290,29 @@ impl SpanAnswer {
             attributes: pairs(&span.attributes),
             events: span.events.iter().map(EventAnswer::of).collect(),
             links: span.links.iter().map(LinkAnswer::of).collect(),
+        }
+    }
+}
+
+impl LogAnswer {
+    fn of(log: &Log) -> Self {
+        Self {
+            at: moment(log.at),
+            at_unix_nanos: log.at.to_string(),
+            level: match log.level {
+                LogLevel::Unspecified => LevelAnswer::Unspecified,
+                LogLevel::Trace => LevelAnswer::Trace,
+                LogLevel::Debug => LevelAnswer::Debug,
+                LogLevel::Info => LevelAnswer::Info,
+                LogLevel::Warn => LevelAnswer::Warn,
+                LogLevel::Error => LevelAnswer::Error,
+                LogLevel::Fatal => LevelAnswer::Fatal,
+            },
+            service: log.origin.service.clone(),
+            span_id: log.span.map(|span| span.to_string()),
+            event: log.event.clone(),
+            body: log.body.to_string(),
+            attributes: pairs(&log.attributes),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Reads stored messages for whoever looks at a page. It makes no consumer and acks nothing, so it is safe on every kind of stream.
 
 mod search;
+mod stored;
 mod wanted;
 mod windows;
 
@@ -21,7 +22,7 @@ use crate::{
     clock::{Age, Clock},
     errors::ErrorChain,
     name::StreamName,
-    peek::{Begin, Found, Held, One, Question},
+    peek::{Begin, Found, Held, One, Question, Stored},
     snapshot::{Reading, Why},
 };
 use search::Search;
@@ -106,6 +107,27 @@ impl Reader {
     /// The message at a sequence of a stream in `account`.
     pub async fn one(&self, account: &str, stream: &StreamName, sequence: u64) -> Reading<One> {
         self.try_one(account, stream, sequence).await.unwrap_or_else(ReadError::into_reading)
+    }
+
+    /// Those of the messages at these sequences of a stream in `account` that it still holds.
+    pub async fn several(&self, account: &str, stream: &StreamName, sequences: &[u64]) -> Reading<Vec<Stored>> {
+        self.try_several(account, stream, sequences).await.unwrap_or_else(ReadError::into_reading)
+    }
+
+    /// The accounts in which it may read.
+    pub fn accounts(&self) -> Vec<Arc<str>> {
+        self.sources.borrow().iter().map(|source| source.account.clone()).collect()
+    }
+
+    async fn try_several(
+        &self,
+        account: &str,
+        stream: &StreamName,
+        sequences: &[u64],
+    ) -> Result<Reading<Vec<Stored>>, ReadError> {
+        let mut look = self.begin(account, stream).await?;
+        let found = look.search.several(sequences).await?;
+        Ok(look.told(found))
     }
 
     async fn try_find(&self, account: &str, question: &Question) -> Result<Reading<Found>, ReadError> {

@@ -99,7 +99,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let settings = web::Settings {
-        trace_url: observer.trace_url,
+        tools: observer.tools,
         base_path: observer.base_path,
         access: access.clone(),
         traces,

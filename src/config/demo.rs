@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::TraceUrl;
+use super::ToolsConfig;
 
 /// Settings of `streamgauge demo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -23,11 +23,11 @@ pub struct DemoConfig {
     #[arg(long, env = "STREAMGAUGE_NATS_SERVER", value_name = "FILE")]
     pub nats_server: Option<PathBuf>,
 
-    /// Link to a trace, `{trace_id}` standing for its id, as in http://localhost:16686/trace/{trace_id}
-    #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
-    pub trace_url: Option<TraceUrl>,
-
     /// Write the addresses to this file as JSON once everything is up
     #[arg(long, value_name = "FILE")]
     pub urls_file: Option<PathBuf>,
+
+    /// Where else there is something to see.
+    #[command(flatten)]
+    pub tools: ToolsConfig,
 }

@@ -2,9 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use url::Url;
-
-use super::{AccessConfig, ProbeTarget};
+use super::{AccessConfig, ProbeTarget, ToolsConfig};
 
 /// How the observer looks and shows.
 #[derive(Debug, Clone, clap::Args)]
@@ -30,10 +28,6 @@ pub struct ObserverConfig {
     #[arg(long = "probe", env = "STREAMGAUGE_PROBES", value_name = "NAME=URL", value_delimiter = ',')]
     pub probes: Vec<ProbeTarget>,
 
-    /// Where traces are shown: an address with {trace_id} in it, such as http://localhost:16686/trace/{trace_id}
-    #[arg(long, env = "STREAMGAUGE_TRACE_URL", value_name = "URL")]
-    pub trace_url: Option<TraceUrl>,
-
     /// What stands before the path of every page, such as /gauge, where a proxy serves the pages among others
     #[arg(long, env = "STREAMGAUGE_BASE_PATH", value_name = "PATH", default_value_t = BasePath::default(), hide_default_value = true)]
     pub base_path: BasePath,
@@ -41,6 +35,10 @@ pub struct ObserverConfig {
     /// Who may read.
     #[command(flatten)]
     pub access: AccessConfig,
+
+    /// Where else there is something to see.
+    #[command(flatten)]
+    pub tools: ToolsConfig,
 }
 
 /// The address is reachable from other machines and nobody said that this is meant.
@@ -58,47 +56,6 @@ impl ObserverConfig {
     /// When it is reachable from other machines and neither a token nor `--insecure` was given.
     pub fn address(&self) -> Result<SocketAddr, NotLoopback> {
         if self.access.lets_in(self.listen) { Ok(self.listen) } else { Err(NotLoopback(self.listen)) }
-    }
-}
-
-/// Where a trace is shown: an `http` or `https` address that holds a place for the trace's id.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TraceUrl(String);
-
-/// What stands for the id.
-const PLACE: &str = "{trace_id}";
-
-impl std::str::FromStr for TraceUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if !text.contains(PLACE) {
-            return Err(format!("it has no {PLACE} where the id of the trace goes"));
-        }
-        let filled = text.replace(PLACE, "4bf92f3577b34da6a3ce929d0e0e4736");
-        let url = Url::parse(&filled).map_err(|error| format!("it is not an address: {error}"))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err("it does not begin with http:// or https://".to_owned());
-        }
-        let host = url.host_str().unwrap_or_default();
-        if text.split(host).next().is_some_and(|before| before.contains(PLACE)) {
-            return Err("the id of the trace may only stand after the host".to_owned());
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl std::fmt::Display for TraceUrl {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl TraceUrl {
-    /// The address of a trace; `None` when the text is not the id of one (32 hex digits).
-    pub fn of(&self, trace_id: &str) -> Option<String> {
-        let is_id = trace_id.len() == 32 && trace_id.bytes().all(|byte| byte.is_ascii_hexdigit());
-        is_id.then(|| self.0.replace(PLACE, trace_id))
     }
 }
 
@@ -141,31 +98,6 @@ pub(crate) fn interval(text: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn check_url(text: &str, accepted: bool) {
-        assert_eq!(text.parse::<TraceUrl>().is_ok(), accepted, "{text}");
-    }
-
-    #[test]
-    fn a_trace_url_is_http_and_has_a_place_for_the_id() {
-        check_url("http://localhost:16686/trace/{trace_id}", true);
-        check_url("https://g/explore?left={\"q\":\"{trace_id}\"}", true);
-        check_url("http://localhost:16686/trace/", false);
-        check_url("javascript:alert('{trace_id}')", false);
-        check_url("data:text/html,{trace_id}", false);
-        check_url("/trace/{trace_id}", false);
-        check_url("http://{trace_id}.example.org/", false);
-        check_url("{trace_id}", false);
-    }
-
-    #[test]
-    fn only_an_id_makes_a_link() {
-        let url: TraceUrl = "http://t/{trace_id}".parse().unwrap();
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
-        assert_eq!(url.of(id), Some(format!("http://t/{id}")));
-        assert_eq!(url.of("\" onclick=alert(1) x=\"aaaaaaaaaaaaaaaa"), None);
-        assert_eq!(url.of(""), None);
-    }
-
     #[test]
     fn a_base_path_is_a_path_and_ends_without_a_slash() {
         let check = |text: &str, expected: Option<&str>| {
@@ -193,7 +125,7 @@ mod tests {
             data: None,
             metrics_consumers: 2_000,
             probes: Vec::new(),
-            trace_url: None,
+            tools: ToolsConfig::default(),
             base_path: BasePath::default(),
         };
         assert_eq!(config.address().is_ok(), accepted, "{said}");

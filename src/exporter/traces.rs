@@ -1,9 +1,9 @@
-//! Series of the traces that are taken: what came, what was not kept and why, what is kept, and what went on.
+//! Series of the traces that are taken, and of their logs: what came, what was not kept and why, what is kept, and what went on.
 
 use super::text::{Text, Value, labels};
 use crate::{
     telemetry::metrics::{Family, Kind},
-    traces::Intake,
+    traces::{Intake, Stock},
 };
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {
@@ -32,6 +32,23 @@ const TRACES: Family = gauge("streamgauge_traces", "Traces that are kept.");
 const SPANS: Family = gauge("streamgauge_trace_spans", "Their spans.");
 const BYTES: Family = gauge("streamgauge_trace_bytes", "What they take in memory.");
 const LIMIT: Family = gauge("streamgauge_trace_bytes_limit", "What they may take (--trace-memory).");
+const LOGS_TAKEN: Family =
+    counter("streamgauge_trace_logs_taken_total", &[], "Log entries of traces that came by OTLP and were kept.");
+const LOGS_REJECTED: Family = counter(
+    "streamgauge_trace_logs_rejected_total",
+    &["reason"],
+    "Log entries that came and were not kept: malformed, untraced, late for a trace that had made room, or too_large, they or the logs of their trace.",
+);
+const LOGS_EVICTED: Family = counter(
+    "streamgauge_trace_logs_evicted_total",
+    &[],
+    "Log entries that were let go, with their trace or to make room for new ones.",
+);
+const LOGS: Family = gauge("streamgauge_trace_logs", "Log entries that are kept.");
+const LOG_BYTES: Family = gauge(
+    "streamgauge_trace_log_bytes",
+    "What they take of streamgauge_trace_bytes, an eighth of its limit at the most.",
+);
 const FORWARDED: Family = counter(
     "streamgauge_trace_spans_forwarded_total",
     &[],
@@ -40,7 +57,7 @@ const FORWARDED: Family = counter(
 const DROPPED: Family = counter(
     "streamgauge_trace_spans_forward_dropped_total",
     &["reason"],
-    "Spans that should have gone on and were dropped: no_room, where too many waited, or not_taken there; absent without --otlp-forward.",
+    "Spans that should have gone on and were dropped: no_room, where too many waited, not_taken there, or rejected there of a request that was taken; absent without --otlp-forward.",
 );
 const WAITING: Family = gauge(
     "streamgauge_trace_forward_waiting_bytes",
@@ -49,7 +66,8 @@ const WAITING: Family = gauge(
 
 pub(super) fn families() -> Vec<Family> {
     let kept = [TAKEN, REJECTED, REFUSED, EVICTED, EVICTED_SPANS, TRACES, SPANS, BYTES, LIMIT];
-    [&kept[..], &[FORWARDED, DROPPED, WAITING]].concat()
+    let logs = [LOGS_TAKEN, LOGS_REJECTED, LOGS_EVICTED, LOGS, LOG_BYTES];
+    [&kept[..], &logs, &[FORWARDED, DROPPED, WAITING]].concat()
 }
 
 pub(super) fn write(text: &mut Text, intake: &Intake) {
@@ -66,11 +84,29 @@ pub(super) fn write(text: &mut Text, intake: &Intake) {
     text.single(&SPANS, Some(stock.spans.into()));
     text.single(&BYTES, Some(stock.bytes.into()));
     text.single(&LIMIT, Some(stock.bound.into()));
+    write_logs(text, stock);
     if let Some(forwarded) = forwarded {
         text.single(&FORWARDED, Some(forwarded.spans.into()));
-        text.family(&DROPPED, by_reason(&[("no_room", forwarded.no_room), ("not_taken", forwarded.not_taken)]));
+        let reasons =
+            [("no_room", forwarded.no_room), ("not_taken", forwarded.not_taken), ("rejected", forwarded.rejected)];
+        text.family(&DROPPED, by_reason(&reasons));
         text.single(&WAITING, Some(forwarded.waiting_bytes.into()));
     }
+}
+
+fn write_logs(text: &mut Text, stock: &Stock) {
+    let counts = &stock.log_counts;
+    text.single(&LOGS_TAKEN, Some(counts.taken.into()));
+    let reasons = [
+        ("malformed", counts.malformed),
+        ("untraced", counts.untraced),
+        ("late", counts.late),
+        ("too_large", counts.too_large),
+    ];
+    text.family(&LOGS_REJECTED, by_reason(&reasons));
+    text.single(&LOGS_EVICTED, Some(counts.evicted.into()));
+    text.single(&LOGS, Some(stock.logs.into()));
+    text.single(&LOG_BYTES, Some(stock.log_bytes.into()));
 }
 
 fn by_reason(counts: &[(&str, u64)]) -> impl Iterator<Item = (String, Value)> {

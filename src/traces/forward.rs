@@ -3,6 +3,8 @@
 //! Requests go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no room, or is
 //! not taken there in time, is dropped and counted.
 
+mod far;
+
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,25 +15,19 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use percent_encoding::percent_decode_str;
-use reqwest::{
-    Client, StatusCode, Url,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
-};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use crate::{config::ForwardConfig, errors, resilience::Backoff};
+use crate::{config::ForwardConfig, resilience::Backoff};
+use far::{Far, Refusal};
+
+pub use far::ForwardError;
 
 /// Kilobytes of requests that wait at most: half a second of as much as can be taken, and minutes of what a usual system sends.
 const WAITING_MOST_KB: usize = 16 * 1_024;
 
 /// Requests on their way at once: the wait for one answer does not hold up the others.
 const AT_ONCE: usize = 4;
-
-/// How long one request may take, its answer included.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// How long a request is tried for: a receiver that is started anew is back by then.
 const TRIED_MOST: Duration = Duration::from_secs(60);
@@ -54,19 +50,22 @@ pub struct Forwarder {
 pub struct Forwarding {
     shared: Arc<Shared>,
     queue: mpsc::Receiver<Parcel>,
-    client: Client,
+    far: Far,
 }
 
 #[derive(Debug)]
 struct Shared {
-    to: Url,
+    to: String,
     room: Arc<Semaphore>,
     sent: AtomicU64,
     no_room: AtomicU64,
     not_taken: AtomicU64,
+    rejected: AtomicU64,
     /// Something was dropped for want of room since the last request that was taken there.
     is_full: AtomicBool,
     trouble: Mutex<Option<String>>,
+    /// Nothing is sent before this, as the far end asked.
+    pause: Mutex<Option<Instant>>,
 }
 
 /// A request that waits, with its place.
@@ -89,71 +88,36 @@ pub struct Forwarded {
     pub no_room: u64,
     /// Spans that were dropped because they were not taken there.
     pub not_taken: u64,
+    /// Spans of requests that were taken there, which were not.
+    pub rejected: u64,
     /// Bytes that wait or are on their way, in whole kilobytes for each request.
     pub waiting_bytes: usize,
     /// Why the last request was not taken there, until one is.
     pub trouble: Option<String>,
 }
 
-/// Traces cannot go on to where they should.
-#[derive(Debug, thiserror::Error)]
-pub enum ForwardError {
-    /// A header is none. What it says is not repeated: it may be secret.
-    #[error("header {0} of --otlp-forward-headers is not of the form name=value")]
-    Header(usize),
-    /// There is no client.
-    #[error("setting up the HTTP client for traces that go on")]
-    Client(#[source] reqwest::Error),
-}
-
-/// A request was not taken.
-struct Refusal {
-    why: String,
-    is_transient: bool,
-}
-
 /// What sends everything on to where `config` says.
 ///
 /// # Errors
-/// When a header is none, or there is no HTTP client.
+/// When a header is none, or certificates cannot be read.
 pub fn forwarder(config: &ForwardConfig) -> Result<Option<(Forwarder, Forwarding)>, ForwardError> {
     let Some(to) = &config.otlp_forward else { return Ok(None) };
-    let headers = config.otlp_forward_headers.as_ref().map(|pairs| headers(pairs.reveal())).transpose()?;
-    let client = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .timeout(LIMIT)
-        .user_agent(concat!("streamgauge/", env!("CARGO_PKG_VERSION")))
-        .default_headers(headers.unwrap_or_default());
+    let far = Far::new(to.url().as_str(), config)?;
     let shared = Arc::new(Shared {
-        to: to.url().clone(),
+        to: to.url().to_string(),
         room: Arc::new(Semaphore::new(WAITING_MOST_KB)),
         sent: AtomicU64::default(),
         no_room: AtomicU64::default(),
         not_taken: AtomicU64::default(),
+        rejected: AtomicU64::default(),
         is_full: AtomicBool::default(),
         trouble: Mutex::default(),
+        pause: Mutex::default(),
     });
     // Each takes a kilobyte of the room at least: the queue is never full before the room is.
     let (sender, queue) = mpsc::channel(WAITING_MOST_KB);
-    let forwarding =
-        Forwarding { shared: shared.clone(), queue, client: client.build().map_err(ForwardError::Client)? };
+    let forwarding = Forwarding { shared: shared.clone(), queue, far };
     Ok(Some((Forwarder { shared, queue: sender }, forwarding)))
-}
-
-/// Reads `name=value,name=value` with values in percent encoding.
-///
-/// Convention: `OTEL_EXPORTER_OTLP_HEADERS`.
-fn headers(pairs: &str) -> Result<HeaderMap, ForwardError> {
-    let read = |pair: &str| {
-        let (name, value) = pair.split_once('=')?;
-        let value: Vec<u8> = percent_decode_str(value.trim()).collect();
-        let mut value = HeaderValue::from_bytes(&value).ok()?;
-        value.set_sensitive(true);
-        Some((name.trim().parse::<HeaderName>().ok()?, value))
-    };
-    let pairs = pairs.split(',').enumerate();
-    pairs.map(|(index, pair)| read(pair).ok_or(ForwardError::Header(index + 1))).collect()
 }
 
 impl Forwarder {
@@ -172,13 +136,14 @@ impl Forwarder {
 
     /// What became of what was to go on.
     pub fn state(&self) -> Forwarded {
-        let Shared { to, room, sent, no_room, not_taken, trouble, .. } = &*self.shared;
+        let Shared { to, room, sent, no_room, not_taken, rejected, trouble, .. } = &*self.shared;
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Forwarded {
-            to: to.to_string(),
+            to: to.clone(),
             spans: count(sent),
             no_room: count(no_room),
             not_taken: count(not_taken),
+            rejected: count(rejected),
             waiting_bytes: (WAITING_MOST_KB - room.available_permits()) * 1_024,
             trouble: trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
@@ -188,7 +153,7 @@ impl Forwarder {
 impl Forwarding {
     /// Sends on what is offered until `stop`, and then for a moment what still waits.
     pub async fn run(self, stop: CancellationToken) {
-        let Self { shared, queue, client } = self;
+        let Self { shared, queue, far } = self;
         let parcels = stream::unfold(queue, |mut queue| async {
             let parcel = tokio::select! {
                 parcel = queue.recv() => parcel,
@@ -199,7 +164,7 @@ impl Forwarding {
             };
             parcel.map(|parcel| (parcel, queue))
         });
-        let sending = parcels.for_each_concurrent(AT_ONCE, |parcel| shared.deliver(&client, parcel, &stop));
+        let sending = parcels.for_each_concurrent(AT_ONCE, |parcel| shared.deliver(&far, parcel, &stop));
         let overdue = async {
             stop.cancelled().await;
             tokio::time::sleep(FLUSH_LIMIT).await;
@@ -213,11 +178,13 @@ impl Forwarding {
 
 impl Shared {
     /// Sends a request until it is taken, is refused for good, has been tried for long enough, or nobody waits any more.
-    async fn deliver(&self, client: &Client, parcel: Parcel, stop: &CancellationToken) {
+    async fn deliver(&self, far: &Far, parcel: Parcel, stop: &CancellationToken) {
         let began = Instant::now();
         for failures in 1.. {
-            let Err(refusal) = self.post(client, &parcel).await else {
-                return self.taken(&parcel);
+            self.paused(stop).await;
+            let refusal = match far.post(parcel.body.clone(), parcel.kind).await {
+                Ok(rejected) => return self.taken(&parcel, rejected),
+                Err(refusal) => refusal,
             };
             self.refused(&refusal);
             let wait = BACKOFF.wait(failures, fastrand::f64());
@@ -232,23 +199,22 @@ impl Shared {
         self.not_taken.fetch_add(parcel.spans, Ordering::Relaxed);
     }
 
-    async fn post(&self, client: &Client, parcel: &Parcel) -> Result<(), Refusal> {
-        let post = client.post(self.to.clone()).header(CONTENT_TYPE, parcel.kind).body(parcel.body.clone());
-        match post.send().await {
-            Ok(answer) if answer.status().is_success() => Ok(()),
-            Ok(answer) => Err(Refusal::of(answer.status())),
-            Err(error) if error.is_timeout() => {
-                Err(Refusal { why: format!("it did not answer within {} s", LIMIT.as_secs()), is_transient: true })
-            }
-            Err(error) => {
-                let why = format!("it does not answer: {}", errors::innermost(&error));
-                Err(Refusal { why: errors::brief(why), is_transient: true })
+    /// Waits for as long as the far end asked all who send to it to wait.
+    async fn paused(&self, stop: &CancellationToken) {
+        let until = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = until {
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => {}
+                () = stop.cancelled() => {}
             }
         }
     }
 
-    fn taken(&self, parcel: &Parcel) {
-        self.sent.fetch_add(parcel.spans, Ordering::Relaxed);
+    /// A request was taken, but for so many spans of it.
+    fn taken(&self, parcel: &Parcel, rejected: u64) {
+        let rejected = rejected.min(parcel.spans);
+        self.sent.fetch_add(parcel.spans - rejected, Ordering::Relaxed);
+        self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.is_full.store(false, Ordering::Relaxed);
         if self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some() {
             tracing::info!(to = %self.to, "traces go on again");
@@ -256,39 +222,14 @@ impl Shared {
     }
 
     fn refused(&self, refusal: &Refusal) {
+        if let Some(after) = refusal.after {
+            let until = Instant::now() + after;
+            let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            *pause = (*pause).max(Some(until));
+        }
         let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(refusal.why.clone());
         if told.is_none() {
             tracing::warn!(to = %self.to, error = %refusal.why, "traces do not go on; they wait for a while, and are then dropped");
-        }
-    }
-}
-
-impl Refusal {
-    /// Convention: the answers of OTLP over HTTP that one tries again after.
-    fn of(status: StatusCode) -> Self {
-        let again = [
-            StatusCode::TOO_MANY_REQUESTS,
-            StatusCode::BAD_GATEWAY,
-            StatusCode::SERVICE_UNAVAILABLE,
-            StatusCode::GATEWAY_TIMEOUT,
-        ];
-        let hint = if status == StatusCode::NOT_FOUND { ": is it an address that takes OTLP over HTTP?" } else { "" };
-        Self { why: format!("it answers {status}{hint}"), is_transient: again.contains(&status) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_are_read_as_the_sdk_reads_them() {
-        let read = headers("authorization=Bearer%20a%3Db, x-scope = 1").unwrap();
-        assert_eq!(read["authorization"], "Bearer a=b");
-        assert_eq!(read["x-scope"], "1");
-        for (pairs, wrong) in [("a", 1), ("a=1,b", 2), ("a b=1", 1), ("a=%0A", 1)] {
-            let error = headers(pairs).unwrap_err();
-            assert!(matches!(error, ForwardError::Header(index) if index == wrong), "{pairs}: {error}");
         }
     }
 }

@@ -13,8 +13,9 @@ pub(super) struct Pair<'a> {
 }
 
 /// A value that is given.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) enum Given<'a> {
+    #[default]
     Empty,
     Text(Text<'a>),
     Bool(bool),
@@ -58,6 +59,23 @@ pub(super) struct GivenLink<'a> {
     pub(super) attributes: Vec<Pair<'a>>,
 }
 
+/// An entry of a log that is given.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct GivenLog<'a> {
+    pub(super) trace: Cow<'a, [u8]>,
+    pub(super) span: Cow<'a, [u8]>,
+    /// When it was written; 0 where that is not told.
+    pub(super) at: u64,
+    /// When somebody saw it.
+    pub(super) seen: u64,
+    pub(super) level: u64,
+    pub(super) level_name: Text<'a>,
+    pub(super) event: Text<'a>,
+    pub(super) body: Given<'a>,
+    pub(super) attributes: Vec<Pair<'a>>,
+    pub(super) left_out: u64,
+}
+
 /// Attributes, events, links, and all values within them that a span may have; what is more is left out, and counted. Without it a few
 /// bytes in a request would become many in memory.
 pub(super) const PARTS_MOST: u64 = 2_048;
@@ -74,7 +92,7 @@ impl GivenSpan<'_> {
     }
 }
 
-/// Whoever takes spans that are given: first who made them, then they themselves.
+/// Whoever takes spans and logs that are given: first who made them, then they themselves.
 pub(super) trait Take<'a> {
     /// The process that made the spans which follow.
     fn resource(&mut self, attributes: Vec<Pair<'a>>);
@@ -82,4 +100,6 @@ pub(super) trait Take<'a> {
     fn scope(&mut self, name: Text<'a>, version: Text<'a>);
     /// A span; `None` for one that cannot be read.
     fn span(&mut self, span: Option<&GivenSpan<'a>>);
+    /// An entry of a log; `None` for one that cannot be read.
+    fn log(&mut self, log: Option<&GivenLog<'a>>);
 }

@@ -1,4 +1,4 @@
-//! The receiver: spans by OTLP, over HTTP as protocol buffers or JSON, and over gRPC; plain or packed by gzip. An address answers both.
+//! The receiver: spans and the logs of their traces by OTLP, over HTTP as protocol buffers or JSON, and over gRPC; plain or packed by gzip. An address answers both.
 //!
 //! Convention: <https://opentelemetry.io/docs/specs/otlp/>, 1.x.
 
@@ -28,7 +28,7 @@ use axum::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Intake, Store, Tally, forward::Forwarder};
-use answer::{Form, Refusal};
+use answer::{Form, Refusal, Signal};
 use body::Packing;
 
 /// Bytes of the largest request as it is sent: eight thousand spans of a collector between us and the services take some six million.
@@ -124,19 +124,20 @@ impl Receiver {
     /// What answers at the address of the receiver.
     pub fn router(&self) -> Router {
         Router::new()
-            .route("/v1/traces", post(take))
-            .route("/v1/metrics", post(only_traces))
-            .route("/v1/logs", post(only_traces))
-            .route(grpc::EXPORT, post(grpc::export))
+            .route("/v1/traces", post(take_traces))
+            .route("/v1/logs", post(take_logs))
+            .route("/v1/metrics", post(no_metrics))
+            .route(grpc::TRACES, post(grpc::traces))
+            .route(grpc::LOGS, post(grpc::logs))
             .fallback(grpc::unknown)
             .with_state(self.clone())
     }
 
-    async fn take(&self, headers: &HeaderMap, body: Body, form: Form) -> Result<Tally, Refusal> {
+    async fn take(&self, headers: &HeaderMap, body: Body, form: Form, signal: Signal) -> Result<Tally, Refusal> {
         let packing = body::packing(headers.get(header::CONTENT_ENCODING))?;
         let place = self.place(body::length(headers)?.unwrap_or(BODY_MOST))?;
         let body = body::whole(body).await?;
-        let tally = self.read(body, packing, form).await;
+        let tally = self.read(body, packing, form, signal).await;
         drop(place);
         tally
     }
@@ -147,14 +148,14 @@ impl Receiver {
         self.0.in_flight.try_acquire_many(kilobytes).map_err(|_| Refusal::Busy)
     }
 
-    /// Reads a request that has come whole, and keeps its spans.
-    async fn read(&self, body: Bytes, packing: Packing, form: Form) -> Result<Tally, Refusal> {
+    /// Reads a request that has come whole, and keeps what is in it. Spans go on; whoever keeps traces takes no logs as a rule.
+    async fn read(&self, body: Bytes, packing: Packing, form: Form, signal: Signal) -> Result<Tally, Refusal> {
         let reading = self.0.readers.acquire().await.map_err(|_| Refusal::Busy)?;
         let inner = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
             let body = body::unpacked(&body, packing, form)?;
-            let tally = store_all(&inner.store, &body, form)?;
-            if let Some(forwarder) = &inner.forwarder {
+            let tally = store_all(&inner.store, &body, form, signal)?;
+            if let Some(forwarder) = inner.forwarder.as_ref().filter(|_| signal == Signal::Traces) {
                 forwarder.offer(body, form.kind(), tally.taken + tally.rejected);
             }
             Ok(tally)
@@ -182,29 +183,44 @@ pub fn answering_calls(guarded: Router) -> Router {
     guarded.layer(middleware::from_fn(grpc::in_its_way))
 }
 
-fn store_all(store: &Store, body: &Bytes, form: Form) -> Result<Tally, Refusal> {
-    match form {
-        Form::Protobuf => {
-            let (given, tally) = store.take(|taker| protobuf::each_span(body, taker));
-            given.map(|()| tally).map_err(|_| Refusal::Malformed("it is not a request of OTLP for traces".to_owned()))
-        }
-        Form::Json => {
-            let (given, tally) = store.take(|taker| json::each_span(body, taker));
-            given.map(|()| tally).map_err(|error| Refusal::Malformed(error.to_string()))
-        }
-    }
+/// How many spans a receiver says in its answer that it did not take; 0 where it does not say so.
+pub(super) fn rejected(answer: &[u8], is_json: bool) -> u64 {
+    if is_json { json::rejected(answer) } else { protobuf::rejected(answer) }
 }
 
-async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
-    let form = match Form::of(&headers) {
+fn store_all(store: &Store, body: &Bytes, form: Form, signal: Signal) -> Result<Tally, Refusal> {
+    let (given, tally) = match (form, signal) {
+        (Form::Protobuf, Signal::Traces) => whole(store.take(|taker| protobuf::each_span(body, taker))),
+        (Form::Protobuf, Signal::Logs) => whole(store.take(|taker| protobuf::each_log(body, taker))),
+        (Form::Json, Signal::Traces) => whole(store.take(|taker| json::each_span(body, taker))),
+        (Form::Json, Signal::Logs) => whole(store.take(|taker| json::each_log(body, taker))),
+    };
+    given.map(|()| tally).map_err(Refusal::Malformed)
+}
+
+/// What was wrong with a request as a whole, in words.
+fn whole<E: ToString>((given, tally): (Result<(), E>, Tally)) -> (Result<(), String>, Tally) {
+    (given.map_err(|error| error.to_string()), tally)
+}
+
+async fn take_traces(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
+    take(&receiver, &headers, body, Signal::Traces).await
+}
+
+async fn take_logs(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
+    take(&receiver, &headers, body, Signal::Logs).await
+}
+
+async fn take(receiver: &Receiver, headers: &HeaderMap, body: Body, signal: Signal) -> Response {
+    let form = match Form::of(headers) {
         Ok(form) => form,
         Err(refusal) => {
             receiver.refuse(&refusal);
             return refusal.answer(Form::Json);
         }
     };
-    match receiver.take(&headers, body, form).await {
-        Ok(tally) => answer::taken(&tally, form),
+    match receiver.take(headers, body, form, signal).await {
+        Ok(tally) => answer::taken(&tally, form, signal),
         Err(refusal) => {
             receiver.refuse(&refusal);
             refusal.answer(form)
@@ -213,9 +229,9 @@ async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) 
 }
 
 /// What a service is told that sends everything to one address.
-const ONLY_TRACES: &str = "only traces are taken here: set OTEL_METRICS_EXPORTER and OTEL_LOGS_EXPORTER to none, or give the other signals \
-                           an address of their own";
+const NO_METRICS: &str = "only traces and their logs are taken here: set OTEL_METRICS_EXPORTER to none, or give the other signals an address \
+                          of their own";
 
-async fn only_traces() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, format!("{ONLY_TRACES}\n"))
+async fn no_metrics() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, format!("{NO_METRICS}\n"))
 }

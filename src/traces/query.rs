@@ -76,7 +76,8 @@ impl Query {
     pub fn of_query(query: &str) -> Self {
         let mut wanted = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-            let value: String = value.trim().chars().filter(|letter| !letter.is_control()).collect();
+            let value: String = value.chars().filter(|letter| !letter.is_control()).collect();
+            let value = value.trim().to_owned();
             if value.is_empty() {
                 continue;
             }
@@ -105,16 +106,19 @@ impl Query {
             "message" => self.text(|query| &mut query.message, value),
             "correlation" => self.text(|query| &mut query.correlation, value),
             "status" => {
-                self.status = [Wanted::Error, Wanted::NoError].into_iter().find(|status| status.token() == value);
-                self.status.is_none().then(|| format!("status is `{value}`: error and ok are known"))
+                let read = [Wanted::Error, Wanted::NoError].into_iter().find(|status| status.token() == value);
+                self.status = read.or(self.status);
+                read.is_none().then(|| format!("status is `{value}`: error and ok are known"))
             }
             "min" => {
-                self.least = duration(&value);
-                self.least.is_none().then(|| not_a_duration(&value))
+                let read = duration(&value);
+                self.least = read.or(self.least);
+                read.is_none().then(|| not_a_duration(&value))
             }
             "max" => {
-                self.most = duration(&value);
-                self.most.is_none().then(|| not_a_duration(&value))
+                let read = duration(&value);
+                self.most = read.or(self.most);
+                read.is_none().then(|| not_a_duration(&value))
             }
             "attribute" => self.attribute(&value),
             "before" => {
@@ -241,6 +245,10 @@ mod tests {
         assert!(query.is_empty());
         assert_eq!(Query::of_query(&query.to_string()), query);
         assert_eq!(Query::of_query(&format!("q={}", "x".repeat(501))).unclear.len(), 1);
+        let twice = Query::of_query("min=soon&min=1.5s&status=odd&status=error&max=2s&max=late");
+        assert_eq!((twice.least, twice.most), (Some(Duration::from_millis(1_500)), Some(Duration::from_secs(2))));
+        assert_eq!(Query::of_query(&twice.to_string()), twice);
+        assert_eq!(Query::of_query("q=a+%0e").text, "a");
     }
 
     #[test]

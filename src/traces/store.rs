@@ -2,7 +2,9 @@
 
 mod dictionary;
 mod kept;
+mod logs;
 mod origins;
+mod pieces;
 mod record;
 mod search;
 mod shelf;
@@ -13,16 +15,17 @@ mod traffic;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::{
-    given::{GivenSpan, Pair, Take, Text},
+    given::{GivenLog, GivenSpan, Pair, Take, Text},
     query::Query,
 };
 use crate::{
     clock::{Clock, Timestamp},
-    trace::{Origin, Trace, TraceId},
+    trace::{Origin, Trace, TraceId, TraceLogs},
 };
 use origins::Resource;
 use shelf::Shelf;
 
+pub use logs::LogCounts;
 pub use search::{Found, Row};
 pub use shelf::{Counts, Rejected};
 pub use traffic::{Act, Flow, Flows, Way};
@@ -53,19 +56,37 @@ pub struct Stock {
     pub bound: usize,
     /// When the first span of the oldest trace came.
     pub oldest: Option<Timestamp>,
+    /// Entries of logs that are kept.
+    pub logs: usize,
+    /// What these take of `bytes`.
+    pub log_bytes: usize,
+    /// What happened to logs since the start.
+    pub log_counts: LogCounts,
     /// What happened since the start.
     pub counts: Counts,
 }
 
-/// What became of the spans of one request.
+/// What became of the spans of one request, or of the logs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Spans that were kept.
+    /// Those that were kept.
     pub taken: u64,
-    /// Spans that were not.
+    /// Those that were not.
     pub rejected: u64,
     /// Why the last of them was not.
     pub why: Option<Rejected>,
+}
+
+impl Tally {
+    fn count(&mut self, taken: Result<(), Rejected>) {
+        match taken {
+            Ok(()) => self.taken += 1,
+            Err(why) => {
+                self.rejected += 1;
+                self.why = Some(why);
+            }
+        }
+    }
 }
 
 impl Default for Store {
@@ -90,6 +111,9 @@ impl Store {
             bytes: shelf.bytes(),
             bound: shelf.bound(),
             oldest: shelf.oldest().map(|kept| Timestamp(at(kept.arrived))),
+            logs: shelf.logs.len(),
+            log_bytes: shelf.logs.bytes(),
+            log_counts: shelf.logs.counts(),
             counts: shelf.counts(),
         }
     }
@@ -119,6 +143,12 @@ impl Store {
         let kept = shelf.get(id)?;
         let spans = kept.heads().filter_map(|head| head.whole(&shelf.dictionary, &kept.origins)).collect();
         Some(Trace { id, spans, left_out: kept.left_out })
+    }
+
+    /// What services wrote down while they worked on a trace, kept or not; secrets are left out.
+    pub fn logs(&self, id: TraceId) -> TraceLogs {
+        let shelf = self.read();
+        shelf.logs.of(id, &shelf.dictionary)
     }
 
     /// Takes what `give` hands over.
@@ -173,13 +203,15 @@ impl<'a> Take<'a> for Taker<'_, 'a> {
     fn span(&mut self, span: Option<&GivenSpan<'a>>) {
         let Self { shelf, resource, scope, origin, .. } = self;
         let origin = origin.get_or_insert_with(|| shelf.origin(resource, &scope.0, &scope.1));
-        match shelf.take(span, origin, self.now) {
-            Ok(()) => self.tally.taken += 1,
-            Err(why) => {
-                self.tally.rejected += 1;
-                self.tally.why = Some(why);
-            }
-        }
+        let taken = shelf.take(span, origin, self.now);
+        self.tally.count(taken);
+    }
+
+    fn log(&mut self, log: Option<&GivenLog<'a>>) {
+        let Self { shelf, resource, scope, origin, .. } = self;
+        let origin = origin.get_or_insert_with(|| shelf.origin(resource, &scope.0, &scope.1));
+        let taken = shelf.take_log(log, origin);
+        self.tally.count(taken);
     }
 }
 

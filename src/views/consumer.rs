@@ -10,6 +10,7 @@ use super::{
     ages,
     browse::Browse,
     consumers::{filters, waiting},
+    elsewhere::Elsewhere,
     equivalent::Equivalents,
     failures::FailuresPanel,
     findings::FindingRow,
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     clock::Age,
     name::{ConsumerName, StreamName},
-    snapshot::{Acks, Consumer, ConsumerState, Mode, Stream, limit},
+    snapshot::{Acks, Consumer, ConsumerState, Mode, Span, Stream, limit},
 };
 
 /// The page of one consumer.
@@ -54,6 +55,7 @@ struct Body {
     map_href: String,
     description: Option<String>,
     verdict: VerdictView,
+    elsewhere: Elsewhere,
     figures: Vec<Figure>,
     stamp: Option<Stamp>,
     ages_stamp: Option<Stamp>,
@@ -144,6 +146,7 @@ impl Body {
             ),
             description: Some(format::cut(&consumer.config.description)).filter(|text| !text.is_empty()),
             verdict: VerdictView::of(consumer, look),
+            elsewhere: Elsewhere::of_consumer(consumer, page.past().map_or_else(Span::default, |(_, span)| span), look),
             figures: figures(consumer, stream, look),
             stamp: Stamp::of(state, look),
             ages_stamp: Stamp::of(&consumer.ages, look),

@@ -65,8 +65,9 @@ impl Frame<'_> {
 
     /// Where to search from any page that has no search of its own.
     fn search(&self) -> Option<String> {
-        let has_own =
-            self.page.is_some_and(|page| page.search().is_some() || matches!(page, Page::Traces(_) | Page::Map(_)));
+        let has_own = self.page.is_some_and(|page| {
+            page.search().is_some() || matches!(page, Page::Traces(_) | Page::Journey(_) | Page::Map(_))
+        });
         (!has_own).then(|| self.site.link(&Page::Consumers(Search::default())))
     }
 }

@@ -7,6 +7,7 @@ use super::{
     browse::Browse,
     consumer::Crumb,
     equivalent::Equivalents,
+    follow::Follow,
     format,
     messages::{crumbs, may_be_there},
     page::{Page, encoded},
@@ -51,6 +52,8 @@ struct Body {
     stored: Moment,
     stored_at: String,
     trace: Option<TraceLink>,
+    /// The journeys that it is part of: address, and what of.
+    journeys: Vec<(String, &'static str)>,
     headers: Vec<(String, String)>,
     headers_more: usize,
     payload: String,
@@ -148,7 +151,8 @@ impl Body {
             lines: lines(message),
             stored: Moment::ago(message.stored, look),
             stored_at: message.stored.to_string(),
-            trace: trace(message).map(|id| TraceLink::of(&id, look)),
+            trace: trace(message).map(|id| TraceLink::of(&id, message.stored, look)),
+            journeys: journeys(message, look),
             headers_more: message.headers.len() - headers.len(),
             headers,
             form: told(&shown),
@@ -180,6 +184,21 @@ pub(crate) fn headers(message: &Stored, masked: &mut Masked) -> Vec<(String, Str
 pub(crate) fn trace(message: &Stored) -> Option<String> {
     let parent: TraceParent = message.header(header::TRACEPARENT)?.parse().ok()?;
     Some(parent.trace_id_text())
+}
+
+/// The journey of the message, and that of all that it belongs to; of its trace where it has no id.
+fn journeys(message: &Stored, look: &Look<'_>) -> Vec<(String, &'static str)> {
+    let link = |id: &str| look.link(&Page::Journey(Follow::of(id)));
+    let is_shown = |id: &&str| mask::text(id, &mut Masked::default()) == **id;
+    let header = |name: &str| message.header(name).filter(is_shown);
+    let (id, correlation) = (header(header::MESSAGE_ID), header(header::CORRELATION_ID));
+    let mut journeys: Vec<_> = id.map(|id| (link(id), "of this message")).into_iter().collect();
+    let whole = correlation.filter(|correlation| Some(*correlation) != id);
+    journeys.extend(whole.map(|id| (link(id), "of all that it belongs to")));
+    if journeys.is_empty() {
+        journeys.extend(trace(message).map(|id| (link(&id), "of its trace")));
+    }
+    journeys
 }
 
 fn lines(message: &Stored) -> Vec<(&'static str, String)> {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
-use super::{browse::Browse, map::Wish, payload::Form, search::Search};
+use super::{browse::Browse, follow::Follow, map::Wish, payload::Form, search::Search};
 use crate::{
     collector::Whose,
     dead_letter::Place,
@@ -51,6 +51,8 @@ pub enum Page {
     Traces(Query),
     /// One of them, and the span of it that is looked at.
     Trace(TraceId, Option<SpanId>),
+    /// The journey of a message, or of all that belongs together.
+    Journey(Follow),
 }
 
 /// Longest kind of record that has a page.
@@ -100,6 +102,7 @@ impl Page {
             ["records"] => Some(Self::Records(None)),
             ["records", kind] => Some(Self::Records(Some(text(kind, KIND_MOST)?))),
             ["findings"] => Some(Self::Findings(search())),
+            ["journey"] => Some(Self::Journey(Follow::of_query(query))),
             ["traces"] => Some(Self::Traces(Query::of_query(query))),
             ["traces", id] => Some(Self::Trace(id.parse().ok()?, chosen(query))),
             _ => None,
@@ -119,13 +122,13 @@ impl Page {
             Self::Services => "/services",
             Self::Records(_) => "/records",
             Self::Findings(_) => "/findings",
-            Self::Traces(_) | Self::Trace(..) => "/traces",
+            Self::Traces(_) | Self::Trace(..) | Self::Journey(_) => "/traces",
         }
     }
 
     /// Whether it is drawn anew after each round. A list of messages that moves while somebody reads it is no help.
     pub fn is_live(&self) -> bool {
-        !matches!(self, Self::Messages(..) | Self::Message(..))
+        !matches!(self, Self::Messages(..) | Self::Message(..) | Self::Journey(_))
     }
 
     /// Whose past it shows, and over which span.
@@ -209,6 +212,7 @@ impl fmt::Display for Page {
                 write!(f, "/messages/{}/{}/{sequence}", encoded(account), encoded(stream.as_str()))?;
                 return form.map_or(Ok(()), |form| write!(f, "?as={}", form.token()));
             }
+            Self::Journey(follow) => return write!(f, "/journey{follow}"),
             page => f.write_str(page.list())?,
         }
         match self {
@@ -262,6 +266,7 @@ mod tests {
             "/records",
             "/findings",
             "/traces",
+            "/journey",
         ] {
             check(address, Some(address));
         }
@@ -292,6 +297,7 @@ mod tests {
         check("/advisories?consumer=c&kind=nak", Some("/advisories?kind=nak&consumer=c"));
         check("/servers?q=x", Some("/servers"));
         check("/traces?status=error&q=a+b", Some("/traces?q=a+b&status=error"));
+        check("/journey?x=1&id=a%26b", Some("/journey?id=a%26b"));
         let trace = "/traces/4bf92f3577b34da6a3ce929d0e0e4736";
         check(&format!("{trace}?x=1"), Some(trace));
         check(&format!("{trace}?span=00F067aa0ba902b7"), Some(&format!("{trace}?span=00f067aa0ba902b7")));

@@ -2,9 +2,10 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::{Look, Page, format};
+use super::{Look, Page, elsewhere, format};
 use crate::{
     clock::Timestamp,
+    config::{About, ToolLink},
     snapshot::{Fact, Reading, Why},
 };
 
@@ -203,23 +204,24 @@ impl Dotted {
     }
 }
 
-/// The id of a trace: a link where the settings say what shows traces, else text to copy.
+/// The id of a trace: links to where it is shown, here and by other tools, else text to copy.
 #[derive(Debug, Clone, PartialEq, Eq, Template)]
 #[template(path = "parts/trace.html")]
 pub(super) struct TraceLink {
     id: String,
     short: String,
+    /// Where it is shown here.
     url: Option<String>,
-    /// Whether it is shown here.
-    is_own: bool,
+    others: Vec<ToolLink>,
 }
 
 impl TraceLink {
-    pub(super) fn of(id: &str, look: &Look<'_>) -> Self {
-        let url = look.site.trace_url.as_ref().and_then(|url| url.of(id));
-        let own = || id.parse().ok().filter(|_| look.site.shows_traces).map(|id| look.link(&Page::Trace(id, None)));
-        let is_own = url.is_none();
-        Self { id: id.to_owned(), short: short(id), url: url.or_else(own), is_own }
+    /// The link to a trace in which something was told at the moment `at`.
+    pub(super) fn of(id: &str, at: Timestamp, look: &Look<'_>) -> Self {
+        let trace = id.parse().ok();
+        let about = About { trace, window: elsewhere::around(at), ..About::default() };
+        let own = trace.filter(|_| look.site.shows_traces).map(|id| look.link(&Page::Trace(id, None)));
+        Self { id: id.to_owned(), short: short(id), url: own, others: look.site.tools.trace(&about) }
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, format,
+    Look,
+    follow::Follow,
+    format,
     page::Page,
     pieces::{Gap, Level, Moment, Sign, Stamp, TraceLink, short},
     services::unreadable,
@@ -53,6 +55,8 @@ struct RecordRow {
     started: Moment,
     since: Moment,
     trace: Option<TraceLink>,
+    /// The way of all messages that belong to it.
+    journey: String,
     steps: Vec<StepRow>,
 }
 
@@ -163,7 +167,8 @@ impl RecordRow {
             reason: record.reason.as_deref().map(format::cut),
             started: Moment::ago(record.started, look),
             since: Moment::length(record.since, look),
-            trace: record.trace_id.as_deref().map(|id| TraceLink::of(&format::cut(id), look)),
+            trace: record.trace_id.as_deref().map(|id| TraceLink::of(&format::cut(id), record.since, look)),
+            journey: look.link(&Page::Journey(Follow::of(&record.id))),
             steps: record.steps.iter().take(STEPS_MOST).map(step).collect(),
         }
     }

@@ -8,6 +8,7 @@ use super::{
     Look,
     asked::AskedPanel,
     consumers::page_of,
+    elsewhere::Elsewhere,
     format,
     map::{Thing, on_map},
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
@@ -45,6 +46,8 @@ struct Service {
     name: String,
     map_href: String,
     summary: Sign,
+    /// On the page of services alone.
+    elsewhere: Elsewhere,
     instances: Vec<Instance>,
     more: usize,
 }
@@ -160,8 +163,17 @@ impl Service {
             Sign::new(Level::Unknown, "stale")
         };
         let map_href = on_map(Thing::Service(name.to_owned()), look);
+        let elsewhere = Elsewhere::of_service(name, look);
         let name = format::cut(name);
-        Self { map_href, id: look.anchor(watched, &name), name, summary, more: all - instances.len(), instances }
+        Self {
+            id: look.anchor(watched, &name),
+            name,
+            map_href,
+            summary,
+            elsewhere,
+            more: all - instances.len(),
+            instances,
+        }
     }
 }
 

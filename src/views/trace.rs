@@ -3,13 +3,18 @@
 use askama::Template;
 
 use super::{
-    Look, Page, Traced, format, message,
+    Look, Page, Traced,
+    elsewhere::Elsewhere,
+    follow::Follow,
+    format,
+    logs::LogsPanel,
+    message,
     pieces::{Gap, Level, Moment, Sign},
     traces::{began, place},
     waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, text, took},
 };
 use crate::{
-    trace::{Attribute, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId},
+    trace::{Attribute, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
     traces::{Query, Taking},
 };
 
@@ -38,6 +43,8 @@ pub(super) struct TracePage {
     pub(super) is_there: bool,
     id: String,
     list: String,
+    journey: String,
+    elsewhere: Elsewhere,
     gap: Option<Gap>,
     lines: Vec<String>,
     began: Option<Moment>,
@@ -46,6 +53,7 @@ pub(super) struct TracePage {
     hops: Vec<HopRow>,
     rows: Vec<SpanRow>,
     notes: Vec<String>,
+    logs: LogsPanel,
 }
 
 struct Failure {
@@ -103,15 +111,18 @@ struct Chosen {
 
 impl TracePage {
     pub(super) fn of(id: TraceId, chosen: Option<SpanId>, traced: &Traced, look: &Look<'_>) -> Self {
-        let (trace, taking) = match traced {
-            Traced::Trace(trace, taking) => (trace.as_ref(), taking),
-            _ => (None, &Taking::Off),
+        let nothing = TraceLogs::default();
+        let (trace, logs, taking) = match traced {
+            Traced::Trace(trace, logs, taking) => (trace.as_ref(), logs, taking),
+            _ => (None, &nothing, &Taking::Off),
         };
         let empty = Self {
             title: format!("Trace {id}"),
-            is_there: trace.is_some(),
+            is_there: trace.is_some() || !logs.rows.is_empty(),
             id: id.to_string(),
             list: look.link(&Page::Traces(Query::default())),
+            journey: look.link(&Page::Journey(Follow::of(&id.to_string()))),
+            elsewhere: Elsewhere::of_trace(id, chosen, trace, look),
             gap: None,
             lines: Vec::new(),
             began: None,
@@ -120,6 +131,7 @@ impl TracePage {
             hops: Vec::new(),
             rows: Vec::new(),
             notes: Vec::new(),
+            logs: LogsPanel::of(id, trace, chosen, logs, look),
         };
         match trace {
             None => Self { gap: Some(gone(taking)), ..empty },

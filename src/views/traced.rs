@@ -2,7 +2,7 @@
 
 use super::Page;
 use crate::{
-    trace::Trace,
+    trace::{Trace, TraceLogs},
     traces::{Found, Intake, Taking, Traces},
 };
 
@@ -17,8 +17,8 @@ pub enum Traced {
     Nothing,
     /// What was found, among what there is.
     Found(Box<Listed>),
-    /// The trace, if it is kept, and where traces come in.
-    Trace(Option<Trace>, Taking),
+    /// The trace, if it is kept, what was written down in it, and where traces come in.
+    Trace(Option<Trace>, TraceLogs, Taking),
 }
 
 /// A list of traces and what is around it.
@@ -41,7 +41,7 @@ impl Traced {
                 services: store.services(),
                 taking: taking.clone(),
             })),
-            Page::Trace(id, _) => Self::Trace(store.trace(*id), taking.clone()),
+            Page::Trace(id, _) => Self::Trace(store.trace(*id), store.logs(*id), taking.clone()),
             _ => Self::Nothing,
         }
     }

@@ -5,7 +5,9 @@ use std::{cmp::Reverse, time::Duration};
 use askama::Template;
 
 use super::{
-    Look, Page, Traced, format,
+    Look, Page, Traced,
+    follow::Follow,
+    format,
     pieces::{Gap, Level, Moment, Sign},
     traced::Listed,
     waterfall,
@@ -22,6 +24,7 @@ const SERVICES_NAMED: usize = 4;
 #[template(path = "pages/traces.html")]
 pub(super) struct TracesPage {
     action: String,
+    journey: String,
     query: Query,
     least: String,
     attribute: String,
@@ -72,6 +75,7 @@ impl TracesPage {
         let names = listed.map(|listed| listed.services.clone()).unwrap_or_default();
         Self {
             action: look.link(&Page::Traces(Query::default())),
+            journey: look.link(&Page::Journey(Follow::default())),
             least: query.least.map(query::in_words).unwrap_or_default(),
             attribute: query.attributes.first().map(|(key, value)| format!("{key}={value}")).unwrap_or_default(),
             services: services(names, &query.service),
@@ -175,10 +179,17 @@ fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
         (counts.too_large, "span", "were too large, or their trace was"),
         (counts.malformed, "span", "could not be read"),
         (malformed + too_large, "request", "could not be read, or were too large"),
+        (stock.logs as u64, "log entry", "are kept beside them"),
+        (stock.log_counts.untraced, "log entry", "belonged to no trace and were not kept"),
+        (
+            stock.log_counts.late + stock.log_counts.too_large + stock.log_counts.malformed,
+            "log entry",
+            "could not be kept",
+        ),
         (*busy, "request", "came while too many did, and were asked to come again"),
         (forwarded.spans, "span", "went on"),
         (forwarded.no_room, "span", "were to go on and found no room"),
-        (forwarded.not_taken, "span", "were to go on and were not taken there"),
+        (forwarded.not_taken + forwarded.rejected, "span", "were to go on and were not taken there"),
     ] {
         if number > 0 {
             lines.push(format!("{} {what}", count(number, one)));

@@ -36,7 +36,10 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
         Some(wanted) => {
             messages::find(web.reader(), &wanted.account, &wanted.stream, &wanted.browse, wanted.rows).await
         }
-        None => Read::Nothing,
+        None => match api::followed(path, query) {
+            Some(follow) => web.journey(&follow).await,
+            None => Read::Nothing,
+        },
     };
     match aside(|| web.answer(path, query, &read)) {
         Ok(answer) => json(StatusCode::OK, answer),

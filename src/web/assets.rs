@@ -25,12 +25,12 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// The addresses of what every page needs.
 pub(super) fn site(settings: Settings) -> Site {
-    let Settings { trace_url, base_path, traces, .. } = settings;
+    let Settings { tools, base_path, traces, .. } = settings;
     let shows_traces = matches!(traces.taking, Taking::At(_));
     let base = base_path.to_string();
     let address = |name: &str| format!("{base}/assets/{HASH}/{name}");
     let (styles, script, icon) = (address("style.css"), address("live.js"), address("icon.svg"));
-    Site { trace_url, shows_traces, base, styles, script, icon }
+    Site { tools, shows_traces, base, styles, script, icon }
 }
 
 pub(super) async fn asset(Path((hash, name)): Path<(String, String)>, headers: HeaderMap) -> Response {

@@ -12,16 +12,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Access, assets, messages};
+use super::{access::Access, assets, journey, messages};
 use crate::{
     api::{self, Failure, Known},
     broker::Reader,
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
-    config::{BasePath, TraceUrl},
+    config::{BasePath, ToolsConfig},
     snapshot::Snapshot,
     traces::Traces,
-    views::{self, Beside, Graph, Main, Page, Past, Read, Site, Sources, Traced},
+    views::{self, Beside, Follow, Graph, Main, Page, Past, Read, Site, Sources, Traced},
 };
 
 /// Streams of updates that may be open at once: one for each visible tab.
@@ -39,8 +39,8 @@ const DRAWINGS_MOST: usize = 64;
 /// What the pages are told about the world around them.
 #[derive(Debug, Clone, Default)]
 pub struct Settings {
-    /// Where traces are shown.
-    pub trace_url: Option<TraceUrl>,
+    /// Other tools that show the same.
+    pub tools: ToolsConfig,
     /// What stands before the path of every page.
     pub base_path: BasePath,
     /// Who may read them.
@@ -165,7 +165,10 @@ impl Web {
         if let Some(drawing) = self.kept(page, &event, now) {
             return Ok(drawing);
         }
-        let read = messages::read(self.reader(), page).await;
+        let read = match page {
+            Page::Journey(follow) => self.read_journey(follow, &snapshot).await,
+            page => messages::read(self.reader(), page).await,
+        };
         let now = self.0.clock.now();
         let main = aside(|| {
             let beside = Beside {
@@ -181,6 +184,16 @@ impl Web {
             self.keep(page, drawing.clone());
         }
         Ok(drawing)
+    }
+
+    /// What a journey is made of, as an answer or a page needs it.
+    pub(super) async fn journey(&self, follow: &Follow) -> Read {
+        let snapshot = self.0.snapshots.borrow().clone();
+        self.read_journey(follow, &snapshot).await
+    }
+
+    async fn read_journey(&self, follow: &Follow, snapshot: &Snapshot) -> Read {
+        Read::Journey(Box::new(journey::gather(self.reader(), self.0.traces.store(), snapshot, follow).await))
     }
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {

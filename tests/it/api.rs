@@ -71,7 +71,12 @@ fn worlds() -> Vec<Snapshot> {
 /// A path of every route.
 fn paths() -> Vec<(&'static str, String)> {
     let fill = |path: &str| {
-        let path = path.replace("{account}", "A").replace("{stream}", "ORDERS").replace("{consumer}", "reserve");
+        // What it follows stands in the query.
+        let path = path
+            .replace("/journey", "/journey?id=m-42")
+            .replace("{account}", "A")
+            .replace("{stream}", "ORDERS")
+            .replace("{consumer}", "reserve");
         format!("/api/v1{}", path.replace("{kind}", "order").replace("{trace_id}", TRACE).replace("{sequence}", "42"))
     };
     ROUTES.iter().map(|route| (route.path, fill(route.path))).collect()

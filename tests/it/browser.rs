@@ -6,7 +6,7 @@ mod stage;
 use serde_json::{Value, json};
 
 use driver::Browser;
-use stage::{NOBODY, PAGES, Stage, TRACED, UNREAD, UNTRACED};
+use stage::{FOLLOWED, NOBODY, PAGES, Stage, TRACED, UNREAD, UNTRACED};
 
 /// What a script is told of the stage, and with it what it alone wants to know.
 fn told(stage: &Stage, more: &Value) -> Value {
@@ -144,6 +144,8 @@ async fn without_scripts_every_page_can_be_read_and_lists_can_be_searched() {
             "/traces?stream=ORDERS" => ("Searched 1 of 1 trace", true),
             TRACED => ("What failed", true),
             UNTRACED => ("it made room for newer ones", false),
+            FOLLOWED => ("inventory-reserve tried to handle", true),
+            "/journey?id=nothing" => ("Nothing that was searched mentions it", true),
             "/nowhere" => ("Nothing is shown at this address.", false),
             _ => ("No workers for", false),
         };

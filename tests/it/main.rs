@@ -14,6 +14,7 @@ mod dlq_command;
 mod examples;
 mod exporter;
 mod faults;
+mod fuzz;
 mod grafana;
 mod guarantees;
 mod library;

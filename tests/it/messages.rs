@@ -1,5 +1,6 @@
 //! Stored messages, read by a real observer from a real nats-server: the pages, the API, and that looking changes nothing.
 
+mod journey;
 mod pages;
 mod reading;
 mod untouched;
@@ -18,6 +19,7 @@ use streamgauge::{
     config::{NatsConfig, Thresholds},
     peek::{Begin, Found, Question},
     snapshot::Reading,
+    traces::Traces,
     web::{self, Web},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -43,6 +45,11 @@ impl Observer {
     }
 
     fn start(app: NatsConfig) -> Self {
+        Self::with(app, Traces::default())
+    }
+
+    /// One that was sent traces.
+    fn with(app: NatsConfig, traces: Traces) -> Self {
         let settings = collector::Settings {
             interval: Duration::from_millis(200),
             app,
@@ -54,7 +61,7 @@ impl Observer {
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let stop = CancellationToken::new();
         let reader = collector.reader();
-        let settings = web::Settings { reader: reader.clone(), ..web::Settings::default() };
+        let settings = web::Settings { reader: reader.clone(), traces, ..web::Settings::default() };
         let web = Web::new(snapshots.clone(), History::default(), settings, Clock::system(), stop.clone());
         #[expect(clippy::disallowed_methods, reason = "the test waits for what this task tells")]
         tokio::spawn(collector.run(stop.clone()));
@@ -129,6 +136,8 @@ fn newest(rows: usize) -> Question {
         begin: Begin::Newest,
         header: None,
         filter: None,
+        mention: None,
+        until: None,
         rows,
     }
 }

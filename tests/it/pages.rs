@@ -4,11 +4,13 @@ pub(crate) mod accounts;
 mod advisories;
 mod consumers;
 mod dead_letters;
+mod elsewhere;
 pub(crate) mod facts;
 pub(crate) mod faults;
 mod findings;
 mod hostile;
 mod live;
+mod logs;
 mod map;
 mod past;
 mod servers;
@@ -22,7 +24,7 @@ use axum::{Router, body::Body, http::Request};
 use streamgauge::{
     clock::Clock,
     collector::History,
-    config::TraceUrl,
+    config::{ToolUrl, ToolsConfig},
     snapshot::{Bucket, Listing, Reading, Snapshot, Why},
     web::{self, Settings, Web},
 };
@@ -32,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::page::Page;
 use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream};
 
-const PAGES: [&str; 17] = [
+const PAGES: [&str; 18] = [
     "/",
     "/map",
     "/streams",
@@ -50,15 +52,19 @@ const PAGES: [&str; 17] = [
     "/servers",
     "/findings",
     "/traces",
+    "/journey?id=m-42",
 ];
 
 /// The router over snapshots that the test sends.
 pub(crate) fn router(snapshots: watch::Receiver<Arc<Snapshot>>, trace_url: Option<&str>) -> Router {
-    let trace_url = trace_url.map(|url| url.parse::<TraceUrl>().unwrap());
-    router_with(snapshots, Settings { trace_url, ..Settings::default() })
+    let trace_url = trace_url.map(|url| ToolUrl::of_traces(url).unwrap()).into_iter().collect();
+    router_with(
+        snapshots,
+        Settings { tools: ToolsConfig { trace_url, ..ToolsConfig::default() }, ..Settings::default() },
+    )
 }
 
-fn router_with(snapshots: watch::Receiver<Arc<Snapshot>>, settings: Settings) -> Router {
+pub(crate) fn router_with(snapshots: watch::Receiver<Arc<Snapshot>>, settings: Settings) -> Router {
     router_over(snapshots, History::default(), settings)
 }
 

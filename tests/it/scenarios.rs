@@ -2,7 +2,7 @@
 //!
 //! The right verdict is there within three rounds, and gone within three of the cure. All share one server and one observer.
 
-mod python;
+pub(crate) mod python;
 mod scene;
 mod stories;
 mod worker;

@@ -1,8 +1,11 @@
 //! The receiver of traces: what services send is kept as it was sent, and what is wrong with it is counted and said, never fatal.
 
+mod far_end;
 mod forward;
 mod grpc;
 mod hostile;
+mod interop;
+pub(crate) mod logs;
 mod served;
 
 use std::io::Write;
@@ -14,7 +17,10 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 use opentelemetry_proto::tonic::{
-    collector::trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    collector::{
+        logs::v1::ExportLogsServiceRequest,
+        trace::v1::{ExportTraceServiceRequest, ExportTraceServiceResponse},
+    },
     common::v1::{AnyValue, ArrayValue, KeyValueList, any_value::Value},
     trace::v1::{Span, Status, span},
 };
@@ -78,6 +84,13 @@ pub(crate) async fn post_to(store: &Store, request: &ExportTraceServiceRequest) 
     let receiver = Receiver::new(store.clone());
     let taking = Taking { router: receiver.router(), store: store.clone(), receiver };
     assert_eq!(taking.send(request).await.partial_success, None);
+}
+
+/// Puts the logs that are sent into `store`.
+pub(crate) async fn post_logs_to(store: &Store, request: &ExportLogsServiceRequest) {
+    let receiver = Receiver::new(store.clone());
+    let taking = Taking { router: receiver.router(), store: store.clone(), receiver };
+    assert_eq!(taking.send_logs(request).await.partial_success, None);
 }
 
 fn packed(bytes: &[u8]) -> Vec<u8> {

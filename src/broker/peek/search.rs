@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use async_nats::{Client, jetstream::message::StreamMessage};
+use async_nats::Client;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Facts, ReadError, wanted::Wanted, windows::Windows};
+use super::{Facts, ReadError, stored::stored, wanted::Wanted, windows::Windows};
 use crate::{
     broker::{
         AskError,
@@ -49,6 +49,13 @@ enum Way {
     Direct,
     /// By the API, one by one: the stream allows no direct get.
     Api,
+}
+
+impl Way {
+    /// Whether the server tells of a message in headers that it adds to those of the message.
+    fn adds_headers(self) -> bool {
+        self != Self::Api
+    }
 }
 
 /// A reading.
@@ -175,6 +182,9 @@ impl<'a> Search<'a> {
                 if self.is_late(number).await {
                     break 'reading (End::Time, true);
                 }
+                if self.wanted.is_past(&message) {
+                    break 'reading (End::All, true);
+                }
                 at = message.sequence + 1;
                 if self.wanted.is(&message) {
                     rows.push(message);
@@ -235,6 +245,19 @@ impl<'a> Search<'a> {
         let before = self.older(sequence).await?;
         let older = before.rows.first().map(|row| row.sequence);
         Ok(One { message: found, held: self.held, older, newer })
+    }
+
+    /// Those of the messages at these sequences that the stream holds, as far as there is time and room for them.
+    pub(super) async fn several(&mut self, sequences: &[u64]) -> Result<Vec<Stored>, ReadError> {
+        let mut found = Vec::new();
+        for sequence in sequences {
+            match self.first_from(*sequence).await {
+                Ok(message) => found.extend(message.filter(|message| message.sequence == *sequence)),
+                Err(Stop::Failed(error)) => return Err(error),
+                Err(Stop::End(_)) => break,
+            }
+        }
+        Ok(found)
     }
 
     async fn at(&mut self, sequence: u64) -> Result<Option<Stored>, ReadError> {
@@ -344,7 +367,8 @@ impl<'a> Search<'a> {
         if self.way == Way::Batches {
             match messages.batch(from, most).await? {
                 Batch::Of(messages, behind) => {
-                    let messages = messages.into_iter().map(|message| stored(message, self.way)).collect();
+                    let messages =
+                        messages.into_iter().map(|message| stored(message, self.way.adds_headers())).collect();
                     return Ok(Step { messages, behind: Some(behind) });
                 }
                 Batch::NotKnown => self.way = Way::Direct,
@@ -355,35 +379,9 @@ impl<'a> Search<'a> {
             Way::Batches | Way::Api => messages.next_stored(from).await?,
         };
         let way = self.way;
-        Ok(Step { messages: message.into_iter().map(|message| stored(message, way)).collect(), behind: None })
-    }
-}
-
-/// What the server adds to the headers of a message that it sends by direct get, the last of their names (NATS ADR-31).
-const ADDED: [&str; 7] = [
-    "Nats-Stream",
-    "Nats-Subject",
-    "Nats-Sequence",
-    "Nats-Time-Stamp",
-    "Nats-Num-Pending",
-    "Nats-Last-Sequence",
-    "Nats-UpTo-Sequence",
-];
-
-fn stored(message: StreamMessage, way: Way) -> Stored {
-    let mut headers = Vec::new();
-    for (name, values) in message.headers.iter() {
-        let is_added = way != Way::Api && ADDED.contains(&name.as_ref());
-        let own = values.len().saturating_sub(usize::from(is_added));
-        headers.extend(values.iter().take(own).map(|value| (name.to_string(), value.to_string())));
-    }
-    // They come in no order.
-    headers.sort();
-    Stored {
-        sequence: message.sequence,
-        stored: Timestamp(message.time),
-        subject: message.subject.to_string(),
-        headers,
-        payload: message.payload,
+        Ok(Step {
+            messages: message.into_iter().map(|message| stored(message, way.adds_headers())).collect(),
+            behind: None,
+        })
     }
 }

@@ -1,28 +1,35 @@
 //! Which of the messages that were read are wanted, where only what is in them tells.
 
-use crate::peek::{Filter, HeaderIs, Judged, Question, Stored, Unclear};
+use crate::{
+    clock::Timestamp,
+    peek::{Filter, HeaderIs, Judged, Mention, Question, Stored, Unclear},
+};
 
 /// What messages are asked.
 #[derive(Debug, Default)]
 pub(super) struct Wanted {
     header: Option<HeaderIs>,
     filter: Option<Filter>,
+    mention: Option<Mention>,
+    until: Option<Timestamp>,
     unclear: Option<Unclear>,
 }
 
 impl Wanted {
     pub(super) fn of(question: &Question) -> Self {
-        Self { header: question.header.clone(), filter: question.filter.clone(), unclear: None }
+        let Question { header, filter, mention, until, .. } = question.clone();
+        Self { header, filter, mention, until, unclear: None }
     }
 
     /// Whether messages have to be looked into.
     pub(super) fn looks_inside(&self) -> bool {
-        self.header.is_some() || self.filter.is_some()
+        self.header.is_some() || self.filter.is_some() || self.mention.is_some()
     }
 
     /// Whether a message is wanted. One that the filter cannot judge is not, and is counted.
     pub(super) fn is(&mut self, message: &Stored) -> bool {
-        if !self.header.as_ref().is_none_or(|header| header.is_of(message)) {
+        let has_header = self.header.as_ref().is_none_or(|header| header.is_of(message));
+        if !has_header || !self.mention.as_ref().is_none_or(|mention| mention.is_in(message)) {
             return false;
         }
         match self.filter.as_ref().map(|filter| filter.judge(message)) {
@@ -33,6 +40,11 @@ impl Wanted {
                 false
             }
         }
+    }
+
+    /// Whether a message was stored later than any that is wanted.
+    pub(super) fn is_past(&self, message: &Stored) -> bool {
+        self.until.is_some_and(|until| message.stored > until)
     }
 
     /// What could not be judged.

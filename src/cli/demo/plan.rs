@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 
 use super::{child::Program, nats_server::NatsServer};
-use crate::config::{DemoConfig, ForwardUrl};
+use crate::config::{DemoConfig, ForwardUrl, ToolsConfig};
 
 /// The broker's settings, written into the demo's folder.
 const NATS_CONFIG: &str = include_str!("../../../deploy/nats/demo.conf");
@@ -98,7 +98,7 @@ pub(super) struct Plan {
     nats_port: u16,
     ports: [u16; MEMBERS.len()],
     binary: PathBuf,
-    trace_url: Option<String>,
+    tools: ToolsConfig,
     otlp_port: u16,
     /// Where traces go on to, if the user said so.
     traces_go_to: Option<ForwardUrl>,
@@ -127,7 +127,7 @@ impl Plan {
             nats_port,
             ports,
             binary: std::env::current_exe().context("cannot find the streamgauge binary")?,
-            trace_url: config.trace_url.as_ref().map(ToString::to_string),
+            tools: config.tools.clone(),
             otlp_port,
             traces_go_to,
         })
@@ -239,8 +239,8 @@ impl Plan {
         if let Some(to) = self.traces_go_to.as_ref().filter(|_| member.rank == Rank::Dashboard) {
             arguments.extend(["--otlp-forward".to_owned(), to.url().to_string()]);
         }
-        if let Some(url) = self.trace_url.as_ref().filter(|_| member.rank == Rank::Dashboard) {
-            arguments.extend(["--trace-url".to_owned(), url.clone()]);
+        if member.rank == Rank::Dashboard {
+            arguments.extend(self.tools.arguments());
         }
         Ok(arguments)
     }
@@ -336,8 +336,14 @@ mod tests {
 
     fn plan() -> (Plan, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();
-        let config =
-            DemoConfig { data: None, rate: 5.0, no_load: false, nats_server: None, trace_url: None, urls_file: None };
+        let config = DemoConfig {
+            data: None,
+            rate: 5.0,
+            no_load: false,
+            nats_server: None,
+            urls_file: None,
+            tools: ToolsConfig::default(),
+        };
         let server = NatsServer { path: "nats-server".into(), version: "2.15.1".to_owned() };
         (Plan::new(&config, &server, folder.path()).unwrap(), folder)
     }

@@ -67,9 +67,9 @@ impl Screen {
 /// Where traces go.
 fn traces(plan: &Plan, config: &DemoConfig) -> String {
     let here = plan.otlp_url();
-    match (plan.traces_go_to().map(ForwardUrl::url), &config.trace_url) {
+    match (plan.traces_go_to().map(ForwardUrl::url), config.tools.trace_names().as_str()) {
         (None, _) => format!("the dashboard takes them at {here} by OTLP, yours too"),
-        (Some(to), None) => format!("taken at {here}, from there on to {to}; --trace-url links to them"),
-        (Some(to), Some(link)) => format!("taken at {here}, from there on to {to}, linked as {link}"),
+        (Some(to), "") => format!("taken at {here}, from there on to {to}; --trace-url links to them"),
+        (Some(to), tools) => format!("taken at {here}, from there on to {to}; pages lead to {tools}"),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -16,13 +17,27 @@ const PATH: &str = "/v1/traces";
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub struct ForwardConfig {
-    /// Address that every trace goes on to by OTLP over HTTP, such as http://127.0.0.1:14318 of a Jaeger
+    /// Address that every trace goes on to by OTLP over HTTP, such as http://127.0.0.1:14318 of a Jaeger; over TLS where it begins with https
     #[arg(long, env = "STREAMGAUGE_OTLP_FORWARD", value_name = "URL")]
     pub otlp_forward: Option<ForwardUrl>,
 
     /// Headers that are sent along, as name=value with commas between them and values in percent encoding; better given in the environment, where other users of the machine do not see them
-    #[arg(long, env = "STREAMGAUGE_OTLP_FORWARD_HEADERS", value_name = "HEADERS", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "STREAMGAUGE_OTLP_FORWARD_HEADERS",
+        value_name = "HEADERS",
+        hide_env_values = true,
+        conflicts_with = "otlp_forward_headers_file"
+    )]
     pub otlp_forward_headers: Option<Secret>,
+
+    /// File with these headers, one a line
+    #[arg(long, env = "STREAMGAUGE_OTLP_FORWARD_HEADERS_FILE", value_name = "FILE")]
+    pub otlp_forward_headers_file: Option<PathBuf>,
+
+    /// File with the certificates (PEM) that the one at an https address is held against [default: those of the system]
+    #[arg(long, env = "STREAMGAUGE_OTLP_FORWARD_CA", value_name = "FILE")]
+    pub otlp_forward_ca: Option<PathBuf>,
 }
 
 /// An address that takes traces.
@@ -34,9 +49,8 @@ impl FromStr for ForwardUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let mut url = Url::parse(text).map_err(|error| format!("it is not an address: {error}"))?;
-        if url.scheme() != "http" || !url.has_host() {
-            return Err("it does not begin with http:// and a host; a collector on this machine can forward over TLS"
-                .to_owned());
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err("it does not begin with http:// or https:// and a host".to_owned());
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err("it holds a login, and the address is shown: give it with --otlp-forward-headers".to_owned());
@@ -90,7 +104,8 @@ mod tests {
         check("http://jaeger:4318/", Some("http://jaeger:4318/v1/traces"));
         check("http://tempo/otlp", Some("http://tempo/otlp/v1/traces"));
         check("http://tempo/otlp/v1/traces/", Some("http://tempo/otlp/v1/traces"));
-        for wrong in ["https://a", "127.0.0.1:4318", "file:///a", "http://user:word@a", "http://a/?token=x", ""] {
+        check("https://tempo/otlp", Some("https://tempo/otlp/v1/traces"));
+        for wrong in ["ftp://a", "127.0.0.1:4318", "file:///a", "http://user:word@a", "http://a/?token=x", ""] {
             check(wrong, None);
         }
     }

@@ -21,6 +21,13 @@ pub(super) enum Form {
     Json,
 }
 
+/// What a request is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Signal {
+    Traces,
+    Logs,
+}
+
 /// Why a request is refused as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Refusal {
@@ -28,7 +35,7 @@ pub(super) enum Refusal {
     UnknownForm,
     #[error("the content-encoding, or the grpc-encoding, is neither gzip nor identity")]
     UnknownPacking,
-    #[error("it is too large: send fewer spans at once")]
+    #[error("it is too large: send less at once")]
     TooLarge,
     #[error("it did not come within its time")]
     Slow,
@@ -62,6 +69,16 @@ impl Form {
     }
 }
 
+impl Signal {
+    /// As the JSON of an answer calls those that were not kept.
+    fn rejected(self) -> &'static str {
+        match self {
+            Self::Traces => "rejectedSpans",
+            Self::Logs => "rejectedLogRecords",
+        }
+    }
+}
+
 impl Refusal {
     pub(super) fn status(&self) -> StatusCode {
         match self {
@@ -91,24 +108,24 @@ impl Refusal {
 
 /// What was taken, and what was not.
 ///
-/// Convention: `ExportTraceServiceResponse`, which is empty where all of it was.
-pub(super) fn taken(tally: &Tally, form: Form) -> Response {
+/// Convention: `ExportTraceServiceResponse` and `ExportLogsServiceResponse`, which are empty where all of it was.
+pub(super) fn taken(tally: &Tally, form: Form, signal: Signal) -> Response {
     let body = match form {
-        Form::Json => partial(tally).map_or_else(
+        Form::Json => partial(tally, signal).map_or_else(
             || "{}".to_owned(),
             |message| {
-                let partial = json!({ "rejectedSpans": tally.rejected.to_string(), "errorMessage": message });
+                let partial = json!({ signal.rejected(): tally.rejected.to_string(), "errorMessage": message });
                 json!({ "partialSuccess": partial }).to_string()
             },
         ),
-        Form::Protobuf => return (form.of_answer(), export_response(tally)).into_response(),
+        Form::Protobuf => return (form.of_answer(), export_response(tally, signal)).into_response(),
     };
     (form.of_answer(), body).into_response()
 }
 
 /// The same as protocol buffers.
-pub(super) fn export_response(tally: &Tally) -> Vec<u8> {
-    let Some(message) = partial(tally) else { return Vec::new() };
+pub(super) fn export_response(tally: &Tally, signal: Signal) -> Vec<u8> {
+    let Some(message) = partial(tally, signal) else { return Vec::new() };
     let mut inner = vec![1 << 3];
     varint(&mut inner, tally.rejected);
     inner.extend(text_field(2, &message));
@@ -119,13 +136,19 @@ pub(super) fn export_response(tally: &Tally) -> Vec<u8> {
 }
 
 /// What is wrong with those that were not taken.
-fn partial(tally: &Tally) -> Option<String> {
+fn partial(tally: &Tally, signal: Signal) -> Option<String> {
     let why = match tally.why? {
+        Rejected::Malformed if signal == Signal::Logs => "could not be read",
         Rejected::Malformed => "could not be read, or lack a trace id or a span id",
+        Rejected::Untraced => "belong to no trace, and only logs of traces are kept",
         Rejected::Late => "came after their trace had been let go",
         Rejected::TooLarge => "are too large, or their trace has grown so",
     };
-    Some(format!("{} spans are not kept: they {why}", tally.rejected))
+    let what = match signal {
+        Signal::Traces => "spans",
+        Signal::Logs => "log records",
+    };
+    Some(format!("{} {what} are not kept: they {why}", tally.rejected))
 }
 
 fn text_field(field: u8, text: &str) -> Vec<u8> {

@@ -1,6 +1,6 @@
 //! The same over gRPC: a call brings one message behind a frame of five bytes, and its outcome follows the answer.
 //!
-//! Convention: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, and `TraceService/Export` of OTLP. The message is the one
+//! Convention: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>, and `TraceService/Export` and `LogsService/Export` of OTLP. The message is the one
 //! that comes over HTTP as protocol buffers; it is read by the same code, within the same limits.
 
 use std::{cmp::Ordering, future::ready};
@@ -21,13 +21,14 @@ use tokio::sync::SemaphorePermit;
 use crate::errors::ErrorChain;
 
 use super::{
-    BODY_LIMIT, BODY_MOST, ONLY_TRACES, Receiver,
-    answer::{Form, Refusal, export_response},
+    BODY_LIMIT, BODY_MOST, NO_METRICS, Receiver,
+    answer::{Form, Refusal, Signal, export_response},
     body::{self, Packing},
 };
 
 /// What is called.
-pub(super) const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+pub(super) const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+pub(super) const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 
 const KIND: HeaderValue = HeaderValue::from_static("application/grpc");
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -89,13 +90,21 @@ impl Code {
     }
 }
 
-pub(super) async fn export(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
-    if !is_grpc(&headers) {
+pub(super) async fn traces(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
+    export(&receiver, &headers, body, Signal::Traces).await
+}
+
+pub(super) async fn logs(State(receiver): State<Receiver>, headers: HeaderMap, body: Body) -> Response {
+    export(&receiver, &headers, body, Signal::Logs).await
+}
+
+async fn export(receiver: &Receiver, headers: &HeaderMap, body: Body, signal: Signal) -> Response {
+    if !is_grpc(headers) {
         let refusal = Refusal::UnknownForm;
         receiver.refuse(&refusal);
         return refusal.status().into_response();
     }
-    match take(&receiver, &headers, body).await {
+    match take(receiver, headers, body, signal).await {
         Ok(answer) => answered(&answer),
         Err(refusal) => {
             receiver.refuse(&refusal);
@@ -104,9 +113,9 @@ pub(super) async fn export(State(receiver): State<Receiver>, headers: HeaderMap,
     }
 }
 
-/// What is called beside traces, or wrongly.
+/// What is called beside traces and logs, or wrongly.
 pub(super) async fn unknown(headers: HeaderMap) -> Response {
-    if is_grpc(&headers) { refused(Code::Unimplemented, ONLY_TRACES) } else { StatusCode::NOT_FOUND.into_response() }
+    if is_grpc(&headers) { refused(Code::Unimplemented, NO_METRICS) } else { StatusCode::NOT_FOUND.into_response() }
 }
 
 /// A message that has come whole, and its place among those that come.
@@ -128,7 +137,7 @@ pub(super) async fn in_its_way(call: Request, next: Next) -> Response {
     refused(code, String::from_utf8_lossy(&said).trim())
 }
 
-async fn take(receiver: &Receiver, headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Refusal> {
+async fn take(receiver: &Receiver, headers: &HeaderMap, body: Body, signal: Signal) -> Result<Vec<u8>, Refusal> {
     let packing = body::packing(headers.get(ENCODING))?;
     let Received { bytes, is_packed, place } =
         tokio::time::timeout(BODY_LIMIT, receive(receiver, body)).await.map_err(|_| Refusal::Slow)??;
@@ -137,9 +146,9 @@ async fn take(receiver: &Receiver, headers: &HeaderMap, body: Body) -> Result<Ve
         (true, Packing::Gzip) => Packing::Gzip,
         (true, Packing::None) => return Err(malformed("it is packed and does not say how")),
     };
-    let tally = receiver.read(bytes, packing, Form::Protobuf).await?;
+    let tally = receiver.read(bytes, packing, Form::Protobuf, signal).await?;
     drop(place);
-    Ok(export_response(&tally))
+    Ok(export_response(&tally, signal))
 }
 
 /// Receives the message of a call. It takes its place once its frame says how long it is: calls do not say so before.

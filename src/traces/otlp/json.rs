@@ -2,6 +2,8 @@
 //!
 //! Convention: the JSON mapping of OTLP: names in lower camel case, ids in hex, whole numbers of 64 bits as texts or numbers.
 
+mod logs;
+
 use std::borrow::Cow;
 
 use serde::{
@@ -11,6 +13,8 @@ use serde::{
 use serde_json::value::RawValue;
 
 use crate::traces::given::{Given, GivenEvent, GivenLink, GivenSpan, PARTS_MOST, Pair, Take, Text};
+
+pub(super) use logs::each_log;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -240,6 +244,13 @@ pub(super) fn each_span<'a>(request: &'a [u8], take: &mut impl Take<'a>) -> Resu
         }
     }
     Ok(())
+}
+
+/// What the answer of a receiver says of spans that were not taken.
+pub(super) fn rejected(answer: &[u8]) -> u64 {
+    let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
+    let said = &answer["partialSuccess"]["rejectedSpans"];
+    said.as_u64().or_else(|| said.as_str()?.parse().ok()).unwrap_or_default()
 }
 
 fn given(span: JsonSpan<'_>) -> GivenSpan<'_> {

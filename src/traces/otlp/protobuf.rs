@@ -3,15 +3,20 @@
 //! Convention: `opentelemetry/proto/trace/v1/trace.proto`, `common.proto` and `resource.proto`, 1.x; numbers below are its field
 //! numbers. A field that is not known is passed over.
 
+mod logs;
+
 use std::borrow::Cow;
 
 use crate::traces::given::{Given, GivenEvent, GivenLink, GivenSpan, PARTS_MOST, Pair, Take, Text};
+
+pub(super) use logs::each_log;
 
 /// How deep lists and maps may lie within each other; what lies deeper is left out.
 const DEPTH_MOST: u32 = 8;
 
 /// The bytes are not what they should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a request of OTLP for this signal")]
 pub(super) struct Malformed;
 
 /// The value of a field.
@@ -107,11 +112,25 @@ pub(super) fn each_span<'a>(request: &'a [u8], take: &mut impl Take<'a>) -> Resu
     requests(request, &mut Spans { take, span: GivenSpan::default() })
 }
 
+/// What `ExportTraceServiceResponse` says of spans that were not taken.
+pub(super) fn rejected(answer: &[u8]) -> u64 {
+    let mut rejected = 0;
+    let read = Fields(answer).each(|number, field| match number {
+        1 => Fields(field.bytes()?).each(|number, field| {
+            rejected = if number == 1 { field.number()? } else { rejected };
+            Ok(())
+        }),
+        _ => Ok(()),
+    });
+    read.map_or(0, |()| rejected)
+}
+
 /// What is done with the parts of a request.
 trait Visit<'a> {
     fn resource(&mut self, attributes: Vec<Pair<'a>>);
     fn scope(&mut self, name: Text<'a>, version: Text<'a>);
-    fn span(&mut self, bytes: &'a [u8]);
+    /// A span, or an entry of a log.
+    fn item(&mut self, bytes: &'a [u8]);
 }
 
 struct FramesAlone;
@@ -119,7 +138,7 @@ struct FramesAlone;
 impl<'a> Visit<'a> for FramesAlone {
     fn resource(&mut self, _: Vec<Pair<'a>>) {}
     fn scope(&mut self, _: Text<'a>, _: Text<'a>) {}
-    fn span(&mut self, _: &'a [u8]) {}
+    fn item(&mut self, _: &'a [u8]) {}
 }
 
 struct Spans<'s, 'a, T> {
@@ -136,7 +155,7 @@ impl<'a, T: Take<'a>> Visit<'a> for Spans<'_, 'a, T> {
         self.take.scope(name, version);
     }
 
-    fn span(&mut self, bytes: &'a [u8]) {
+    fn item(&mut self, bytes: &'a [u8]) {
         self.span.clear();
         let is_read = read_span(bytes, &mut self.span).is_ok();
         self.take.span(is_read.then_some(&self.span));
@@ -145,13 +164,13 @@ impl<'a, T: Take<'a>> Visit<'a> for Spans<'_, 'a, T> {
 
 fn requests<'a>(request: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
     Fields(request).each(|number, field| match number {
-        1 => resource_spans(field.bytes()?, visit),
+        1 => of_resource(field.bytes()?, visit),
         _ => Ok(()),
     })
 }
 
-/// Fields may come in any order: the maker is looked for before the spans are.
-fn resource_spans<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
+/// Fields may come in any order: the maker is looked for before what he made.
+fn of_resource<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
     let (mut attributes, mut parts) = (Vec::new(), Parts::default());
     Fields(bytes).each(|number, field| match number {
         1 => Fields(field.bytes()?).each(|number, field| match number {
@@ -162,12 +181,12 @@ fn resource_spans<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(),
     })?;
     visit.resource(attributes);
     Fields(bytes).each(|number, field| match number {
-        2 => scope_spans(field.bytes()?, visit),
+        2 => of_scope(field.bytes()?, visit),
         _ => Ok(()),
     })
 }
 
-fn scope_spans<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
+fn of_scope<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Malformed> {
     let (mut name, mut version) = (Text::default(), Text::default());
     Fields(bytes).each(|number, field| match number {
         1 => Fields(field.bytes()?).each(|number, field| {
@@ -183,7 +202,7 @@ fn scope_spans<'a>(bytes: &'a [u8], visit: &mut impl Visit<'a>) -> Result<(), Ma
     visit.scope(name, version);
     Fields(bytes).each(|number, field| {
         if number == 2 {
-            visit.span(field.bytes()?);
+            visit.item(field.bytes()?);
         }
         Ok(())
     })

@@ -1,22 +1,9 @@
-//! One trace as it is kept: its records in pieces of memory of few sizes, so that traces which come and go leave no holes.
+//! One trace as it is kept.
 
 use std::sync::Arc;
 
-use super::{
-    record::read::{Head, Reader},
-    sign::Sign,
-    size,
-};
+use super::{pieces::Pieces, record::read::Head, sign::Sign, size};
 use crate::trace::{Origin, TraceId};
-
-/// Bytes of a piece. Most traces have a few; what is unused at the end of the last is half of one on average.
-const PIECE: usize = 1_024;
-
-/// Bytes of a piece of a trace that has many already.
-const LARGE_PIECE: usize = 8 * PIECE;
-
-/// Pieces after which a trace gets large ones.
-const SMALL_PIECES: usize = 16;
 
 /// Signs for which room is made at once.
 const SIGNS: usize = 16;
@@ -37,7 +24,7 @@ pub(super) struct Kept {
     pub(super) origins: Vec<Arc<Origin>>,
     root: Root,
     signs: Vec<Sign>,
-    pieces: Vec<Vec<u8>>,
+    pieces: Pieces,
     bytes: usize,
 }
 
@@ -72,7 +59,7 @@ impl Kept {
             origins: Vec::new(),
             root: Root { has_parent: true, start: u64::MAX, index: usize::MAX },
             signs: Vec::new(),
-            pieces: Vec::new(),
+            pieces: Pieces::default(),
             bytes: size::of_piece(size_of::<Self>()) + size::OF_ENTRY,
         };
         kept.origins.reserve_exact(2);
@@ -107,10 +94,7 @@ impl Kept {
         self.end = self.end.max(span.end);
         self.errors = self.errors.saturating_add(u32::from(span.is_error));
         self.sign(span.sign);
-        let (length, digits) = length_of(record);
-        let piece = self.piece_for(record.len() + digits);
-        piece.extend_from_slice(&length[..digits]);
-        piece.extend_from_slice(record);
+        self.bytes += self.pieces.push(record);
     }
 
     fn sign(&mut self, sign: Sign) {
@@ -123,24 +107,9 @@ impl Kept {
         self.signs.push(sign);
     }
 
-    /// A piece that has room for so many bytes.
-    fn piece_for(&mut self, bytes: usize) -> &mut Vec<u8> {
-        let has_room = self.pieces.last().is_some_and(|piece| piece.capacity() - piece.len() >= bytes);
-        if !has_room {
-            let usual = if self.pieces.len() < SMALL_PIECES { PIECE } else { LARGE_PIECE };
-            let before = self.pieces.capacity();
-            let piece = Vec::with_capacity(usual.max(bytes));
-            self.bytes += size::of_piece(piece.capacity());
-            self.pieces.push(piece);
-            self.bytes += (self.pieces.capacity() - before) * size_of::<Vec<u8>>();
-        }
-        let last = self.pieces.len() - 1;
-        &mut self.pieces[last]
-    }
-
     /// Its records, in the order in which they came.
     pub(super) fn records(&self) -> impl Iterator<Item = &[u8]> {
-        self.pieces.iter().flat_map(|piece| Records(piece))
+        self.pieces.iter()
     }
 
     /// Its spans, in the order in which they came.
@@ -159,31 +128,4 @@ impl Kept {
         let pairs = self.signs.iter().zip(self.records()).take(if is_any { usize::MAX } else { 0 });
         pairs.filter(move |(sign, _)| sign.may_have(wanted)).filter_map(|(_, record)| Head::of(record, self.base))
     }
-}
-
-/// Records that lie one behind the other, each after its length.
-struct Records<'a>(&'a [u8]);
-
-impl<'a> Iterator for Records<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let mut reader = Reader::new(self.0);
-        let length = reader.varint()?.try_into().ok()?;
-        let (record, rest) = reader.rest().split_at_checked(length)?;
-        self.0 = rest;
-        Some(record)
-    }
-}
-
-/// The length of a record as it stands before it, and how many bytes that takes.
-fn length_of(record: &[u8]) -> ([u8; 10], usize) {
-    let (mut bytes, mut digits, mut number) = ([0; 10], 0, record.len());
-    while number >= 0x80 {
-        bytes[digits] = (number & 0x7f) as u8 | 0x80;
-        number >>= 7;
-        digits += 1;
-    }
-    bytes[digits] = number as u8;
-    (bytes, digits + 1)
 }

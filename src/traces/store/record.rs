@@ -4,6 +4,7 @@
 //! Numbers are varints; a text is a number of the dictionary or stands there in full. Records are never given to anybody else, so their
 //! form may change with any version.
 
+pub(super) mod log;
 pub(super) mod read;
 mod write;
 

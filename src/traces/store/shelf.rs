@@ -8,6 +8,7 @@ use std::{
 use super::{
     dictionary::Dictionary,
     kept::{Kept, Summary},
+    logs::Logs,
     origins::{Origins, Resource},
     record::{Place, Writer},
     sign::Sign,
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     trace::{Origin, SpanId, TraceId},
-    traces::given::GivenSpan,
+    traces::given::{GivenLog, GivenSpan},
 };
 
 /// The dictionary may take one part of so many of the bound, and so may what is known of makers and of the ways of messages.
@@ -36,11 +37,13 @@ const BYTES_FOR_GONE: usize = 4_096;
 /// Ids of traces that were let go; at five thousand traces a second they reach back three seconds, within which most late spans come.
 const GONE_MOST: usize = 16_384;
 
-/// Why a span is not kept.
+/// Why a span, or an entry of a log, is not kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rejected {
     /// It cannot be read, or lacks an id.
     Malformed,
+    /// It belongs to no trace: so it is with logs.
+    Untraced,
     /// Its trace was let go before it came.
     Late,
     /// It is too large, or its trace has grown so.
@@ -77,6 +80,7 @@ pub(super) struct Shelf {
     first: u64,
     index: HashMap<TraceId, u64>,
     gone: Gone,
+    pub(super) logs: Logs,
     counts: Counts,
     scratch: Vec<u8>,
 }
@@ -122,6 +126,7 @@ impl Shelf {
             first: 0,
             index: HashMap::new(),
             gone,
+            logs: Logs::new(bound),
             counts: Counts::default(),
             scratch: Vec::new(),
         }
@@ -133,7 +138,14 @@ impl Shelf {
 
     /// What all of it takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.dictionary.bytes() + self.origins.bytes() + self.traffic.bytes() + self.gone.bytes_most()
+        let parts = [
+            self.dictionary.bytes(),
+            self.origins.bytes(),
+            self.traffic.bytes(),
+            self.gone.bytes_most(),
+            self.logs.bytes(),
+        ];
+        self.bytes + parts.into_iter().sum::<usize>()
     }
 
     pub(super) fn spans(&self) -> usize {
@@ -171,10 +183,10 @@ impl Shelf {
         // Whoever calls himself by a new name each time costs old traces, not memory.
         while self.origins.bytes() > self.bound / PART {
             self.origins.sweep();
-            if self.origins.bytes() <= self.bound / PART || self.traces.is_empty() {
+            if self.origins.bytes() <= self.bound / PART || self.is_empty() {
                 break;
             }
-            (0..self.traces.len().div_ceil(TRACE_PART)).for_each(|_| self.evict());
+            (0..(self.traces.len() + self.logs.traces()).div_ceil(TRACE_PART)).for_each(|_| self.evict());
         }
         origin
     }
@@ -189,14 +201,40 @@ impl Shelf {
         let taken = self.keep(span, origin, now);
         match taken {
             Ok(()) => self.counts.taken += 1,
-            Err(Rejected::Malformed) => self.counts.malformed += 1,
+            Err(Rejected::Malformed | Rejected::Untraced) => self.counts.malformed += 1,
             Err(Rejected::Late) => self.counts.late += 1,
             Err(Rejected::TooLarge) => self.counts.too_large += 1,
         }
-        while self.bytes() > self.bound && !self.traces.is_empty() {
+        self.make_room();
+        taken
+    }
+
+    /// Keeps an entry of a log.
+    pub(super) fn take_log(&mut self, log: Option<&GivenLog<'_>>, origin: &Arc<Origin>) -> Result<(), Rejected> {
+        let is_traced = |log: &&GivenLog<'_>| log.trace.iter().any(|byte| *byte != 0);
+        let trace = log.map(|log| TraceId::of(&log.trace));
+        let taken = match (log, trace.flatten()) {
+            (None, _) => Err(self.logs.reject(Rejected::Malformed)),
+            (Some(log), None) if is_traced(&log) => Err(self.logs.reject(Rejected::Malformed)),
+            (Some(_), None) => Err(self.logs.reject(Rejected::Untraced)),
+            (Some(_), Some(trace)) if self.gone.ids.contains(&trace) => Err(self.logs.reject(Rejected::Late)),
+            (Some(log), Some(trace)) => {
+                let Self { logs, dictionary, .. } = self;
+                logs.keep(trace, log, origin, dictionary).map_err(|why| logs.reject(why))
+            }
+        };
+        self.make_room();
+        taken
+    }
+
+    fn make_room(&mut self) {
+        while self.bytes() > self.bound && !self.is_empty() {
             self.evict();
         }
-        taken
+    }
+
+    fn is_empty(&self) -> bool {
+        self.traces.is_empty() && self.logs.traces() == 0
     }
 
     fn keep(&mut self, span: Option<&GivenSpan<'_>>, origin: &Arc<Origin>, now: u64) -> Result<(), Rejected> {
@@ -258,9 +296,13 @@ impl Shelf {
         }
     }
 
-    /// Lets go of the oldest trace, whole.
+    /// Lets go of the oldest trace, whole; of logs alone where there is none.
     fn evict(&mut self) {
-        let Some(kept) = self.traces.pop_front() else { return };
+        let Some(kept) = self.traces.pop_front() else {
+            self.logs.evict();
+            return;
+        };
+        self.logs.forget(kept.id);
         self.first += 1;
         self.index.remove(&kept.id);
         self.bytes -= kept.bytes();

@@ -39,6 +39,7 @@ impl Equivalents {
             Page::Findings(search) => Some(Self::of_findings(search, look)),
             Page::Traces(_) => Some(Self::of_traces(page, look)),
             Page::Trace(id, _) => Some(Self::of_traces(&Page::Trace(*id, None), look)),
+            Page::Journey(_) => Some(Self::of_traces(page, look)),
             Page::DeadLetter(place, _) => Some(Self::of_dead_letter(place, page, look)),
             Page::Stream(..) | Page::Messages(..) | Page::Message(..) | Page::Consumer(..) | Page::Advisories(..) => {
                 None

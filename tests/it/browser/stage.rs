@@ -53,7 +53,7 @@ const HOSTILE_NAME: &str = "<img\"'&=\u{202e}x";
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// Every kind of page, and what is answered there.
-pub const PAGES: [(&str, u16); 19] = [
+pub const PAGES: [(&str, u16); 21] = [
     ("/", 200),
     ("/map", 200),
     ("/consumers", 200),
@@ -72,6 +72,8 @@ pub const PAGES: [(&str, u16); 19] = [
     ("/traces?stream=ORDERS", 200),
     (TRACED, 200),
     (UNTRACED, 404),
+    (FOLLOWED, 200),
+    ("/journey?id=nothing", 200),
     ("/nowhere", 404),
 ];
 
@@ -80,6 +82,9 @@ pub const NOBODY: &str = "/consumers/APP/ORDERS/mail";
 
 /// The trace that was sent, and a span of it.
 pub const TRACED: &str = "/traces/00000000000000000000000000000002?span=0000000000000002";
+
+/// The order whose messages its spans handle.
+pub const FOLLOWED: &str = "/journey?id=019a6f3e-0001-7000-8000-000000000001";
 
 /// One that was not.
 pub const UNTRACED: &str = "/traces/4bf92f3577b34da6a3ce929d0e0e4736";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use streamgauge::{
     clock::Clock,
     exporter,
-    traces::{Counts, Forwarded, Intake, Receiver, Refused, Stock, Taking, Traces},
+    traces::{Counts, Forwarded, Intake, LogCounts, Receiver, Refused, Stock, Taking, Traces},
     web,
 };
 use tokio::sync::watch;
@@ -19,7 +19,17 @@ use crate::{
 fn intake(forwarded: Option<Forwarded>) -> Intake {
     let counts = Counts { taken: 70, malformed: 1, late: 2, too_large: 3, evicted_traces: 4, evicted_spans: 40 };
     Intake {
-        stock: Stock { traces: 3, spans: 30, bytes: 9_000, bound: 10_000, oldest: None, counts },
+        stock: Stock {
+            traces: 3,
+            spans: 30,
+            bytes: 9_000,
+            bound: 10_000,
+            oldest: None,
+            counts,
+            logs: 11,
+            log_bytes: 120,
+            log_counts: LogCounts { taken: 13, malformed: 14, untraced: 15, late: 16, too_large: 17, evicted: 18 },
+        },
         refused: Refused { malformed: 5, too_large: 6, busy: 7 },
         forwarded,
     }
@@ -27,7 +37,8 @@ fn intake(forwarded: Option<Forwarded>) -> Intake {
 
 /// Every series that there can be.
 pub(super) fn whole() -> String {
-    let forwarded = Forwarded { spans: 8, no_room: 9, not_taken: 10, waiting_bytes: 1_024, ..Forwarded::default() };
+    let forwarded =
+        Forwarded { spans: 8, no_room: 9, not_taken: 10, rejected: 12, waiting_bytes: 1_024, ..Forwarded::default() };
     exporter::exposition_of_traces(&intake(Some(forwarded)))
 }
 
@@ -44,6 +55,11 @@ fn traces_are_told_of_by_what_became_of_them() {
         ("streamgauge_traces", 3.0),
         ("streamgauge_trace_bytes", 9_000.0),
         ("streamgauge_trace_bytes_limit", 10_000.0),
+        ("streamgauge_trace_logs_taken_total", 13.0),
+        ("streamgauge_trace_logs_rejected_total{reason=\"untraced\"}", 15.0),
+        ("streamgauge_trace_logs_evicted_total", 18.0),
+        ("streamgauge_trace_logs", 11.0),
+        ("streamgauge_trace_log_bytes", 120.0),
     ] {
         assert_eq!(value(&text, name), expected, "{name}");
     }
@@ -51,6 +67,7 @@ fn traces_are_told_of_by_what_became_of_them() {
     let whole = whole();
     assert_eq!(value(&whole, "streamgauge_trace_spans_forwarded_total"), 8.0);
     assert_eq!(value(&whole, "streamgauge_trace_spans_forward_dropped_total{reason=\"no_room\"}"), 9.0);
+    assert_eq!(value(&whole, "streamgauge_trace_spans_forward_dropped_total{reason=\"rejected\"}"), 12.0);
     assert_eq!(value(&whole, "streamgauge_trace_forward_waiting_bytes"), 1_024.0);
 }
 

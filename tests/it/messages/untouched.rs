@@ -59,6 +59,8 @@ async fn look_at_all(observer: &Observer) {
     }
     let page = Page::of(&observer.router, "/messages/$G/ORDERS?header=a").await;
     assert_eq!(page.status, 200);
+    let journey = Page::of(&observer.router, "/journey?id=m-1").await;
+    assert!(journey.text("#looked tbody tr").contains("searched"), "{}", journey.html);
 }
 
 #[tokio::test]

@@ -114,6 +114,8 @@ async fn with_exactly_the_listed_permissions_everything_is_seen() {
             begin: Begin::Newest,
             header: None,
             filter: None,
+            mention: None,
+            until: None,
             rows: 50,
         };
         let found = observer.reader.find("APP", &question).await;

@@ -76,6 +76,8 @@ async fn messages_are_read_over_the_connection_of_their_account() {
         begin: Begin::Newest,
         header: None,
         filter: None,
+        mention: None,
+        until: None,
         rows: 9,
     };
     for (account, stored) in [("ONE", 3), ("TWO", 5)] {

@@ -96,7 +96,8 @@ async fn a_dead_letter_is_one_of_its_account() {
     assert_eq!(links, ["/dead-letters/ORDERS/reserve/42", "/dead-letters/ORDERS/reserve/42?account=B"]);
     let page = page_of(several(), &links[1]).await;
     assert!(page.text("#letter").contains("In account B"), "{}", page.text("#letter"));
-    assert_eq!(page.attributes("#letter .more a", "href"), ["/consumers/B/ORDERS/reserve", "/messages/B/ORDERS/42"]);
+    let ways = ["/journey?id=m-42", "/consumers/B/ORDERS/reserve", "/messages/B/ORDERS/42"];
+    assert_eq!(page.attributes("#letter .more a", "href"), ways);
     assert_eq!(page_of(several(), "/dead-letters/ORDERS/reserve/42?account=C").await.status, 404);
     assert!(Address::at(&links[1]).is_some());
 }

@@ -43,7 +43,7 @@ async fn one_says_what_it_died_of_and_how_to_try_it_again() {
     assert_eq!(commands, expected);
     assert_eq!(page.texts("#headers dt, #headers dd"), ["ce-type", "OrderPlaced"]);
     assert_eq!(page.text("#payload pre"), r#"{"item":"soap"}"#);
-    let ways = ["/consumers/A/ORDERS/reserve", "/messages/A/ORDERS/42"];
+    let ways = ["/journey?id=m-42", "/consumers/A/ORDERS/reserve", "/messages/A/ORDERS/42"];
     assert_eq!(page.attributes("#letter .more a", "href"), ways);
 }
 

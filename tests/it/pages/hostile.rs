@@ -3,15 +3,17 @@
 use std::{sync::Arc, time::Duration};
 
 use streamgauge::{
+    config::{ToolUrl, ToolsConfig},
     fault::Kind,
     snapshot::{Bucket, Consumer, Failures, Finding, Label, Origin, Reading, Severity, Snapshot},
+    web::Settings,
 };
 use tokio::sync::watch;
 
 use super::{
     PAGES,
     facts::{self, consumer, count, now, order, presence, snapshot, stream, verdict},
-    faults, page_of, router,
+    faults, page_of, router_with, traces,
 };
 use crate::support::page::Page;
 
@@ -23,7 +25,7 @@ const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>
 
 #[tokio::test]
 async fn hostile_names_stay_text() {
-    for trace_url in [None, Some("http://traces/{trace_id}")] {
+    for tools in [ToolsConfig::default(), every_tool()] {
         let name = "%3Cimg%22'%26%3Dx";
         let of_them =
             [format!("/streams/{HOSTILE_ACCOUNT}/{name}"), format!("/consumers/{HOSTILE_ACCOUNT}/{name}/{name}")];
@@ -32,17 +34,42 @@ async fn hostile_names_stay_text() {
         let searched = "/consumers?q=%3Cimg&sort=%3Cscript%3E&page=99".to_owned();
         for path in others.chain(of_them).chain([searched, mapped]) {
             let (_sender, snapshots) = watch::channel(Arc::new(hostile()));
-            let page = Page::of(&router(snapshots, trace_url), &path).await;
+            let settings =
+                Settings { tools: tools.clone(), traces: traces::of_an_order().await, ..Settings::default() };
+            let page = Page::of(&router_with(snapshots, settings), &path).await;
             assert_eq!(page.status, 200, "{path}");
             assert_eq!((page.count("script"), page.count("img"), page.count("[onerror]")), (1, 0, 0), "{path}");
             let links = page.attributes("a", "href");
-            assert!(links.iter().all(|link| link.starts_with(['/', '#'])), "{path} {links:?}");
+            assert!(links.iter().all(|link| link.starts_with(['/', '#']) || is_of_tool(link)), "{path} {links:?}");
             assert!(page.html.len() < 100_000, "{path}: {} bytes", page.html.len());
         }
     }
     let page = page_of(hostile(), "/records").await;
     assert!(page.text(".about").contains("<script>alert(1)</script>"), "{}", page.html);
     assert!(page.text("code.trace").contains("<script>alert(1)</script>"), "{}", page.html);
+}
+
+/// A tool that asks for every name, in quotes and without.
+fn every_tool() -> ToolsConfig {
+    let address = "http://tool/at/{stream}?name={consumer}&of=\"{account}\"";
+    ToolsConfig {
+        trace_url: vec![ToolUrl::of_traces("http://tool/at/{trace_id}").unwrap()],
+        log_url: vec![ToolUrl::of_logs("http://tool/at/{service}?name=&of=").unwrap()],
+        metric_url: vec![
+            ToolUrl::of_metrics(address).unwrap(),
+            ToolUrl::of_metrics("http://tool/at/{stream}?name=&of=").unwrap(),
+        ],
+    }
+}
+
+/// Whether a link leads to where the operator said, whatever the names in it are.
+fn is_of_tool(link: &str) -> bool {
+    let url = url::Url::parse(link).unwrap();
+    let parts = url.path_segments().unwrap().count();
+    url.host_str() == Some("tool")
+        && parts == 2
+        && matches!(url.query_pairs().count(), 0 | 2)
+        && !link.contains(['"', '<', '\''])
 }
 
 fn hostile() -> Snapshot {

@@ -27,11 +27,11 @@ use crate::{
 };
 
 /// Milliseconds after ten o'clock on the day of the tests.
-fn at(millis: u64) -> u64 {
+pub(crate) fn at(millis: u64) -> u64 {
     u64::try_from(now().0.unix_timestamp_nanos()).unwrap() - 60_000_000_000 + millis * 1_000_000
 }
 
-fn hex(id: &str) -> Vec<u8> {
+pub(crate) fn hex(id: &str) -> Vec<u8> {
     (0..id.len()).step_by(2).map(|at| u8::from_str_radix(&id[at..at + 2], 16).unwrap()).collect()
 }
 

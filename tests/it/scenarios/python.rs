@@ -11,7 +11,7 @@ use crate::support::{
 };
 
 /// Where `make ci-tools` puts the client.
-const NATS_PY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/nats-py");
+pub const NATS_PY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/nats-py");
 
 /// A Python that finds the client.
 #[derive(Debug, Clone)]

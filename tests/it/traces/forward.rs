@@ -78,8 +78,8 @@ async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> Stat
 }
 
 /// A receiver that lets everything go on.
-struct Passing {
-    taking: Taking,
+pub(super) struct Passing {
+    pub(super) taking: Taking,
     stop: CancellationToken,
     running: JoinSet<()>,
 }
@@ -89,8 +89,13 @@ impl Passing {
         let config = ForwardConfig {
             otlp_forward: Some(url.parse().unwrap()),
             otlp_forward_headers: headers.map(|headers| headers.parse().unwrap()),
+            ..ForwardConfig::default()
         };
-        let (forwarder, forwarding) = forward::forwarder(&config).unwrap().unwrap();
+        Self::by(&config)
+    }
+
+    pub(super) fn by(config: &ForwardConfig) -> Self {
+        let (forwarder, forwarding) = forward::forwarder(config).unwrap().unwrap();
         let store = Store::new(MB, Clock::system());
         let receiver = Receiver::forwarding(store.clone(), Some(forwarder));
         let (stop, mut running) = (CancellationToken::new(), JoinSet::new());
@@ -102,7 +107,7 @@ impl Passing {
         self.taking.receiver.intake().forwarded.unwrap()
     }
 
-    async fn until(&self, what: &str, holds: impl Fn(&Forwarded) -> bool) -> Forwarded {
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Forwarded) -> bool) -> Forwarded {
         eventually(LIMIT, what, async || Some(self.state()).filter(|state| holds(state))).await
     }
 
@@ -112,7 +117,7 @@ impl Passing {
     }
 }
 
-fn spans(count: u64) -> ExportTraceServiceRequest {
+pub(super) fn spans(count: u64) -> ExportTraceServiceRequest {
     request("payments", (0..count).map(|number| processing(1, number)).collect())
 }
 
@@ -215,7 +220,11 @@ async fn at_the_end_what_waits_still_goes_and_one_that_is_not_there_is_not_waite
 #[test]
 fn a_header_that_is_none_is_not_repeated() {
     let headers = Some("authorization=Bearer%20hush,more".parse().unwrap());
-    let config = ForwardConfig { otlp_forward: Some("http://a".parse().unwrap()), otlp_forward_headers: headers };
+    let config = ForwardConfig {
+        otlp_forward: Some("http://a".parse().unwrap()),
+        otlp_forward_headers: headers,
+        ..ForwardConfig::default()
+    };
     let error = forward::forwarder(&config).unwrap_err();
     assert!(matches!(error, ForwardError::Header(2)) && !error.to_string().contains("more"), "{error}");
 }

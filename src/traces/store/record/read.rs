@@ -151,17 +151,17 @@ impl<'a> Reader<'a> {
         Some(run)
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
         self.run(N as u64)?.try_into().ok()
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
     }
 
-    fn zigzag(&mut self) -> Option<i64> {
+    pub(super) fn zigzag(&mut self) -> Option<i64> {
         let number = self.varint()?;
         Some((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
     }
@@ -174,7 +174,7 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.run(number >> 1)?).ok().map(Text::Full)
     }
 
-    fn owned(&mut self, dictionary: &Dictionary) -> Option<String> {
+    pub(super) fn owned(&mut self, dictionary: &Dictionary) -> Option<String> {
         Some(match self.text()? {
             Text::Number(number) => dictionary.text(number).to_owned(),
             Text::Full(text) => text.to_owned(),
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn value(&mut self, dictionary: &Dictionary) -> Option<Value> {
+    pub(super) fn value(&mut self, dictionary: &Dictionary) -> Option<Value> {
         let before = *self;
         Some(match self.byte()? {
             tag::EMPTY => Value::Empty,

@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
     }
 
-    fn value(&mut self, key: Option<u32>, value: &Given<'_>) {
+    pub(super) fn value(&mut self, key: Option<u32>, value: &Given<'_>) {
         match value {
             Given::Empty => self.bytes.push(tag::EMPTY),
             Given::Text(text) => {
@@ -136,7 +136,7 @@ impl Writer<'_> {
         }
     }
 
-    fn name(&mut self, text: &str) -> Option<u32> {
+    pub(super) fn name(&mut self, text: &str) -> Option<u32> {
         let number = self.dictionary.name(text);
         match number {
             Some(number) => self.numbered(number),
@@ -159,11 +159,11 @@ impl Writer<'_> {
         self.bytes.extend_from_slice(&text.as_bytes()[..length]);
     }
 
-    fn zigzag(&mut self, number: i64) {
+    pub(super) fn zigzag(&mut self, number: i64) {
         self.varint((number << 1 ^ number >> 63).cast_unsigned());
     }
 
-    fn varint(&mut self, mut number: u64) {
+    pub(super) fn varint(&mut self, mut number: u64) {
         while number >= 0x80 {
             self.bytes.push((number & 0x7f) as u8 | 0x80);
             number >>= 7;

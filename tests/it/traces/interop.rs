@@ -1,0 +1,159 @@
+//! A service in another language in the middle of a trace: it leads from Rust through Python to Rust without a break.
+
+use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use streamgauge::{
+    bus::{
+        Payload,
+        topology::{StreamSpec, Topology},
+    },
+    clock::Clock,
+    config::{NatsConfig, ServiceConfig},
+    consumer::Worker,
+    handler::{Context, Outcome},
+    nats,
+    service::Service,
+    trace::{LogLevel, SpanKind, Trace},
+    traces::{Query, Taking as Where, Traces},
+    web::Settings,
+};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use super::{MB, Taking};
+use crate::{
+    pages::{facts::snapshot, router_with},
+    scenarios::python,
+    support::{
+        eventually,
+        nats_server::NatsServer,
+        page::Page,
+        process::{Process, without_settings},
+        tool::skip,
+    },
+};
+
+const LIMIT: Duration = Duration::from_secs(40);
+
+/// Where `make ci-tools` puts the SDK.
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/opentelemetry-python");
+
+/// Tells the process that [`a_service_of_this_library`] is where its server is.
+const SERVER: &str = "INTEROP_TEST_SERVER";
+
+/// What is published first, and what the one in the middle publishes on.
+macro_rules! payload {
+    ($name:ident, $stream:literal, $subject:literal) => {
+        #[derive(Debug, Serialize, Deserialize)]
+        struct $name {
+            key: String,
+        }
+
+        impl Payload for $name {
+            const KIND: &'static str = stringify!($name);
+            const STREAM: &'static str = $stream;
+            const SUBJECT: &'static str = $subject;
+
+            fn key(&self) -> String {
+                self.key.clone()
+            }
+        }
+    };
+}
+
+payload!(Pinged, "PINGS", "pings.*");
+payload!(Ponged, "PONGS", "pongs.*");
+
+async fn done(_: Context, _: Ponged) -> Outcome {
+    Outcome::Done
+}
+
+/// Not a test: a process of the test below, so that its spans leave it as those of a service do. It publishes once, and takes what comes of it.
+#[tokio::test]
+#[ignore = "the test below runs it as a process"]
+async fn a_service_of_this_library() {
+    let Some(url) = std::env::var(SERVER).ok() else { return };
+    let nats = NatsConfig { url: Some(url), nats_wait: 10, ..NatsConfig::default() };
+    let config = ServiceConfig { grace: 5, nats, ..ServiceConfig::default() };
+    let service = Service::builder("shop").config(config).start().await.unwrap();
+    service.bus().publish(&Pinged { key: "x".to_owned() }).await.unwrap();
+    service.worker(Worker::new("shop").on(done)).unwrap().run().await.unwrap();
+}
+
+/// The trace once it holds what all three have to say.
+async fn whole(taking: &Taking) -> Trace {
+    eventually(LIMIT, "every span of the trace", async || {
+        let rows = taking.store.search(&Query::of_query("service=billing"), 10).rows;
+        let found = rows.first().and_then(|row| taking.store.trace(row.id));
+        let named = |trace: &Trace, name: &str| trace.spans.iter().any(|span| span.name.starts_with(name));
+        let is_whole = |trace: &Trace| {
+            named(trace, "process pongs") && named(trace, "process pings") && named(trace, "publish pings")
+        };
+        found.filter(|trace| is_whole(trace) && trace.spans.len() >= 4)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_trace_leads_through_a_service_in_python_without_a_break() {
+    let Some(python) = python::with_nats_py("interop") else { return };
+    if !Path::new(SDK).join("opentelemetry/sdk").is_dir() {
+        return skip("interop: the Python SDK of OpenTelemetry is not in .tools");
+    }
+    let server = NatsServer::start().await;
+    let nats = NatsConfig { url: Some(server.url()), nats_wait: 10, ..NatsConfig::default() };
+    let connection = nats::connect(&nats, "test", &Clock::system()).await.unwrap();
+    let streams =
+        [("PINGS", "pings.>"), ("PONGS", "pongs.>")].map(|(name, subject)| StreamSpec::new(name, "test", &[subject]));
+    Topology { streams: streams.to_vec(), ..Topology::default() }.apply(&connection.jetstream).await.unwrap();
+    let stream = connection.jetstream.get_stream("PINGS").await.unwrap();
+    let durable = async_nats::jetstream::consumer::pull::Config {
+        durable_name: Some("billing".to_owned()),
+        ..Default::default()
+    };
+    stream.create_consumer(durable).await.unwrap();
+
+    let taking = Taking::new(8 * MB);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (mut serving, router) = (JoinSet::new(), taking.router.clone());
+    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+
+    let mut command = python.command("tests/it/traces/interop.py");
+    let path = format!("{}:{SDK}", python::NATS_PY);
+    let billing = Process::start(command.args([&server.url(), &endpoint]).env("PYTHONPATH", path));
+    billing.line(LIMIT, "that it works", |line| line.contains("at work")).await;
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    without_settings(&mut command);
+    command.args(["--exact", "traces::interop::a_service_of_this_library", "--ignored", "--nocapture"]);
+    let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
+    let shop = Process::start(command.envs(telemetry).env(SERVER, server.url()));
+    let trace = whole(&taking).await;
+
+    let ids: HashSet<_> = trace.spans.iter().map(|span| span.id).collect();
+    let roots: Vec<_> =
+        trace.spans.iter().filter(|span| span.parent.is_none_or(|parent| !ids.contains(&parent))).collect();
+    assert_eq!(roots.len(), 1, "{trace:#?}");
+    assert_eq!((roots[0].kind, roots[0].origin.service.as_str()), (SpanKind::Producer, "shop"), "{trace:#?}");
+    let services: HashSet<&str> = trace.spans.iter().map(|span| span.origin.service.as_str()).collect();
+    assert_eq!(services, HashSet::from(["shop", "billing"]));
+
+    // What the service in Python logged belongs to the trace.
+    let logs =
+        eventually(LIMIT, "its log", async || Some(taking.store.logs(trace.id)).filter(|logs| !logs.rows.is_empty()))
+            .await;
+    let log = &logs.rows[0];
+    assert_eq!((log.level, log.origin.service.as_str()), (LogLevel::Warn, "billing"));
+    assert_eq!(log.body.to_string(), "billed with token=[masked: secret name]");
+
+    // The page tells both messages, from the publisher to the handler, and nothing of a break.
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let taken_at = Where::At(["127.0.0.1:4318".parse().unwrap()].into());
+    let traces = Traces { receiver: taking.receiver.clone(), taking: taken_at };
+    let router = router_with(snapshots, Settings { traces, ..Settings::default() });
+    let page = Page::of(&router, &format!("/traces/{}", trace.id)).await;
+    assert_eq!(page.count("#hops tbody tr"), 2, "{}", page.html);
+    assert_eq!(page.texts("#hops td")[0], "billing");
+    assert!(!page.html.contains("parent missing") && page.count("#logs li") == 1, "{}", page.html);
+    drop((billing, shop));
+}
