@@ -9,6 +9,7 @@ mod claims_never_forget;
 pub mod consumer;
 mod credits_over_max_ack_pending;
 mod duplicate_window_short;
+mod given_up;
 mod gives_up_unseen;
 mod monitor;
 mod no_dead_letters;
@@ -21,6 +22,7 @@ use crate::snapshot::{Configs, Finding, Severity};
 
 pub use accounts::lint_all;
 pub use audits::{AUDITS, Audit, audit};
+pub use given_up::given_up;
 
 /// A check of how things are set up.
 #[derive(Debug)]

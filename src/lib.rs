@@ -38,7 +38,7 @@
 //!
 //! | floor | modules |
 //! |---|---|
-//! | words | [`name`], [`clock`], [`errors`] |
+//! | words | [`name`], [`clock`], [`words`], [`errors`] |
 //! | facts | [`trace`], [`message`], [`presence`], [`advisory`], [`record`], [`dead_letter`], [`fault`], [`peek`], [`snapshot`] |
 //! | platform | [`config`], [`tasks`], [`resilience`], [`telemetry`] |
 //! | edge | [`nats`] |
@@ -95,6 +95,7 @@ mod unpack;
 pub mod views;
 #[cfg(feature = "dashboard")]
 pub mod web;
+pub mod words;
 
 /// The README's service compiles as it stands there.
 #[cfg(doctest)]

@@ -34,7 +34,9 @@ pub use account::{AccountUse, TierUse};
 pub use advisories::Advisories;
 pub use ages::{AgeBy, Ages, Oldest};
 pub use asked::AskedProbe;
-pub use config::{Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WorkerFact, limit};
+pub use config::{
+    Acks, Configs, ConsumerConfig, Discard, Mode, Origin, Storage, StreamConfig, WORKER_METADATA, WorkerFact, limit,
+};
 pub use consumer::{Consumer, ConsumerState, ConsumerTrend, NewLeader};
 pub use contact::{Contact, user_in_words};
 pub use entry::{Bucket, Entry};

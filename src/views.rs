@@ -229,6 +229,11 @@ impl Look<'_> {
         streams.first().is_some_and(|first| streams.iter().any(|stream| stream.account != first.account))
     }
 
+    /// Such as ` in SHOP`, to stand behind a name where there are several accounts; else nothing.
+    fn in_account(&self, account: &str) -> String {
+        if self.has_accounts() { format!(" in {}", format::cut(account)) } else { String::new() }
+    }
+
     /// The address of a page, wherever the pages are served.
     fn link(&self, page: &Page) -> String {
         self.site.link(page)

@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     errors::one_line,
     name::{ConsumerName, StreamName},
+    words::counted,
 };
 
 /// A worker may terminate a message with a whole document for a reason: as much of it, in characters, as a line has room for.
@@ -115,7 +116,7 @@ impl Wire {
         match kind {
             "max_deliver" => (
                 Kind::Exhausted,
-                format!("The server gave up message {sequence} after {}.", deliveries(self.deliveries)),
+                format!("The server gave up message {sequence} after {}.", counted(self.deliveries, "delivery")),
             ),
             "terminated" if self.reason == REMOVED => {
                 (Kind::Removed, format!("Message {sequence} was removed from its stream while it was in flight."))
@@ -178,10 +179,6 @@ impl Wire {
             (false, _) => (Kind::Resumed, "It goes on after its pause.".to_owned()),
         }
     }
-}
-
-fn deliveries(count: u64) -> String {
-    if count == 1 { "1 delivery".to_owned() } else { format!("{count} deliveries") }
 }
 
 fn nth(delivery: u64) -> String {

@@ -37,7 +37,7 @@ pub(super) const STREAM: Route = Route {
 #[schemars(rename = "Past_{P}")]
 struct PastAnswer<P> {
     step_seconds: f64,
-    /// Since when anything is kept; null before the first round.
+    /// Since when anything is kept at this step; null before the first round.
     kept_since: Option<Moment>,
     /// Whether what is kept outlives the observer.
     is_on_disk: bool,

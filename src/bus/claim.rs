@@ -60,7 +60,7 @@ pub enum ClaimError {
     /// The bucket takes nothing more until something in it is old enough to go, or somebody makes room.
     #[error(
         "bucket {CLAIMS} is full: object {object} of {size} bytes has no room beside the {used} bytes there, of {most} in all; {forgets}; declare \
-         more `max_bytes` or a shorter `ttl` for bucket {CLAIMS} and run `streamgauge topology apply`, or delete what no message needs any more \
+         more `max_bytes` or a shorter `ttl` for bucket {CLAIMS} and run `streamgauge topology apply --only {CLAIMS}`, or delete what no message needs any more \
          (`nats object ls {CLAIMS}`, `nats object rm {CLAIMS} <object>`)"
     )]
     Full {

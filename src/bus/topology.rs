@@ -60,6 +60,12 @@ impl Topology {
         self
     }
 
+    /// The names of its streams and buckets.
+    pub fn names(&self) -> Vec<&str> {
+        let streams = self.streams.iter().map(|stream| stream.name.as_str());
+        streams.chain(self.buckets.iter().map(|bucket| bucket.name.as_str())).collect()
+    }
+
     /// The streams and buckets of these names alone.
     #[must_use]
     pub fn only(mut self, names: &[&str]) -> Self {

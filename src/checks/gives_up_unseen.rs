@@ -10,7 +10,7 @@ pub(super) const LINT: Lint = Lint {
     name: "gives_up_unseen",
     severity: Severity::Critical,
     rule: "A consumer has `max_deliver`, and no stream keeps the advisories of messages that the server gives up: they read as processed, and nothing tells of them.",
-    next_step: "apply the library's stream ADVISORIES (`streamgauge topology apply`), or take `max_deliver` away and let the workers count attempts",
+    next_step: "apply the library's stream ADVISORIES (`streamgauge topology apply --only ADVISORIES`), or take `max_deliver` away and let the workers count attempts",
     look,
 };
 

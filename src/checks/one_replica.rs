@@ -5,7 +5,7 @@ use crate::snapshot::{Configs, Severity};
 
 pub(super) const LINT: Lint = Lint {
     name: "one_replica",
-    severity: Severity::Warning,
+    severity: Severity::Notice,
     rule: "A stream in a cluster has one copy: while its server is away it takes nothing and gives nothing, and its disk is the only one.",
     next_step: "declare three replicas, or accept that it is away with its server",
     look,

@@ -30,6 +30,9 @@ pub(super) const DIFFERS: u8 = 2;
 /// How long the workers are asked what they say of themselves. Without an answer the lints that need it stay silent.
 const WORKERS_LIMIT: Duration = Duration::from_secs(5);
 
+/// What `--help` of what makes and compares ends with.
+const EXAMPLE: &str = "Example: `streamgauge topology apply --only ADVISORIES` makes the one stream that keeps what servers tell of messages that they give up, and nothing else.";
+
 /// What was looked for was found, and is no fault of the command.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Differs {
@@ -53,8 +56,10 @@ pub(super) struct TopologyCommand {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Show what applying would do, and what the lints say of it; nothing is changed
+    #[command(after_help = EXAMPLE)]
     Plan(Compared),
     /// Make what is missing and update what differs; nothing is deleted
+    #[command(after_help = EXAMPLE)]
     Apply(Compared),
     /// Compare, and end with code 0 where all is as declared, 2 where it is not
     Diff(Compared),
@@ -79,6 +84,9 @@ struct Declared {
 struct Compared {
     #[command(flatten)]
     declared: Declared,
+    /// Only the streams and buckets of these names, with the consumers of those streams [default: all that is declared]
+    #[arg(long, value_name = "NAME", num_args = 1..)]
+    only: Vec<String>,
     #[command(flatten)]
     looked: Looked,
 }
@@ -176,10 +184,27 @@ async fn lint(looked: &Looked) -> anyhow::Result<()> {
 
 /// What is declared is read before NATS is asked, so that a mistake in a file shows at once.
 async fn compare(compared: &Compared) -> anyhow::Result<(Plan, Connection)> {
-    let topology = read(&compared.declared)?;
+    let topology = only(read(&compared.declared)?, &compared.only)?;
     let connection = connect(&compared.looked.nats).await?;
-    let plan = topology.plan(&connection.jetstream).await?;
+    let mut plan = topology.plan(&connection.jetstream).await?;
+    if !compared.only.is_empty() {
+        // Who asked for one thing does not ask what else there is.
+        plan.undeclared.clear();
+    }
     Ok((plan, connection))
+}
+
+/// A name that nothing is declared under is a mistake: nothing would be made of it, and nobody would notice.
+fn only(topology: Topology, names: &[String]) -> anyhow::Result<Topology> {
+    if names.is_empty() {
+        return Ok(topology);
+    }
+    let known = topology.names();
+    if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        anyhow::bail!("no stream or bucket {unknown} is declared; there are {}", known.join(", "));
+    }
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    Ok(topology.only(&names))
 }
 
 async fn connect(config: &NatsConfig) -> anyhow::Result<Connection> {

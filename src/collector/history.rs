@@ -60,6 +60,8 @@ struct Inner {
     is_on_disk: bool,
     /// Since when there is a history at all.
     since: Option<Timestamp>,
+    /// The first round of this process, since when there is one in memory.
+    began: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -86,14 +88,17 @@ impl History {
         Ok(Self(Arc::new(Shared { inner: Mutex::new(inner), store: Mutex::new(Some(store)) })))
     }
 
-    /// Since when there is a history; `None` before the first round.
-    pub fn since(&self) -> Option<Timestamp> {
-        self.inner().since
+    /// Since when there is a history over `span`, as far as it reaches back from `now`; `None` before the first round.
+    pub fn since(&self, span: Span, now: Timestamp) -> Option<Timestamp> {
+        let inner = self.inner();
+        let since = if span == Span::Minutes { inner.began } else { inner.since }?;
+        let reach = span.step() * u32::try_from(span.steps()).unwrap_or(u32::MAX);
+        Some(if since.age(now).0 > reach { now.before(reach) } else { since })
     }
 
-    /// Whether it outlives the program.
-    pub fn is_on_disk(&self) -> bool {
-        self.inner().is_on_disk
+    /// Whether what is known over `span` outlives the program: the finest steps are in memory only.
+    pub fn is_on_disk(&self, span: Span) -> bool {
+        span != Span::Minutes && self.inner().is_on_disk
     }
 
     /// What is known of `whose` over `span`, up to `now`; `None` when it was never seen.
@@ -108,7 +113,11 @@ impl History {
     /// When the folder cannot be written to.
     pub fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let now = snapshot.taken;
-        self.inner().since.get_or_insert(now);
+        {
+            let mut inner = self.inner();
+            inner.since.get_or_insert(now);
+            inner.began.get_or_insert(now);
+        }
         for stream in snapshot.known_streams() {
             // A page that looks back waits for one stream at the most.
             let mut inner = self.inner();
@@ -128,8 +137,11 @@ impl History {
         let Some(store) = &mut *store else { return Ok(()) };
         for span in [Span::Hours, Span::Day] {
             if let Some(at) = store.due(span, now) {
-                let points = self.inner().at(span, at);
-                store.write(span, at, points.iter().map(|(whose, point)| (&**whose, *point)))?;
+                let inner = self.inner();
+                let (points, since) = (inner.at(span, at), inner.since);
+                // The disk is waited for by nobody else.
+                drop(inner);
+                store.write(span, (at, since), points.iter().map(|(whose, point)| (&**whose, *point)))?;
             }
         }
         Ok(())
@@ -154,8 +166,8 @@ impl Inner {
     }
 
     /// Puts back what was kept on disk.
-    fn put(&mut self, Block { span, at, points }: Block) {
-        self.since = Some(self.since.map_or(at, |since| since.min(at)));
+    fn put(&mut self, Block { span, at, begins, points }: Block) {
+        self.since = Some(self.since.map_or(begins, |since| since.min(begins)));
         for (whose, point) in points {
             let kept = self.of(whose, at);
             kept.seen = kept.seen.max(at);
@@ -234,4 +246,36 @@ fn count(value: u64) -> f32 {
 #[expect(clippy::cast_possible_truncation, reason = "a drawing needs no more than 24 bits")]
 fn small(value: f64) -> f32 {
     value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::Contact;
+
+    fn at(second: u64) -> Timestamp {
+        Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
+    }
+
+    fn round(second: u64) -> Snapshot {
+        Snapshot::before_the_first(Contact::standing_since(at(0)), Duration::from_secs(10), at(second))
+    }
+
+    #[test]
+    fn since_when_it_is_kept_is_when_the_first_round_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = History::in_folder(folder.path(), at(95)).unwrap();
+        assert_eq!(first.since(Span::Day, at(95)), None);
+        for second in [95, 130, 650] {
+            first.note(&round(second)).unwrap();
+        }
+        drop(first);
+        let next = History::in_folder(folder.path(), at(700)).unwrap();
+        assert_eq!(next.since(Span::Day, at(700)), Some(at(95)), "not the beginning of its ten minutes");
+        assert_eq!(next.since(Span::Minutes, at(700)), None, "the finest steps are in memory only");
+        next.note(&round(700)).unwrap();
+        assert_eq!(next.since(Span::Minutes, at(710)), Some(at(700)));
+        assert_eq!(next.since(Span::Hours, at(9_000)), Some(at(9_000 - 7_200)), "no further back than it reaches");
+        assert_eq!([Span::Minutes, Span::Hours, Span::Day].map(|span| next.is_on_disk(span)), [false, true, true]);
+    }
 }

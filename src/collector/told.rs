@@ -1,6 +1,9 @@
 //! The lines at start: which connections there are, as whom, and what each sees.
 
-use crate::snapshot::{Snapshot, Watched};
+use crate::{
+    snapshot::{Snapshot, Watched},
+    words,
+};
 
 /// Says what was found, and who asks the system account, where somebody does.
 pub(super) fn tell_what_was_found(snapshot: &Snapshot, system_user: Option<&str>) {
@@ -18,7 +21,7 @@ pub(super) fn tell_what_was_found(snapshot: &Snapshot, system_user: Option<&str>
         None => counted(snapshot),
     };
     let servers = match (snapshot.servers.value(), snapshot.servers.reason()) {
-        (Some(servers), _) => format!("{} servers", servers.len()),
+        (Some(servers), _) => words::counted(servers.len() as u64, "server"),
         (None, reason) => format!("servers unknown: {}", reason.unwrap_or_default()),
     };
     let system = match system_user {
@@ -54,5 +57,6 @@ fn counted(snapshot: &Snapshot) -> String {
     let mut accounts: Vec<&str> = streams.iter().map(|stream| &*stream.account).collect();
     accounts.dedup();
     let of = if accounts.len() > 1 { format!(" in {} accounts", accounts.len()) } else { String::new() };
-    format!("{} streams, {} consumers{of}", streams.len(), snapshot.known_consumers().count())
+    let consumers = words::counted(snapshot.known_consumers().count() as u64, "consumer");
+    format!("{}, {consumers}{of}", words::counted(streams.len() as u64, "stream"))
 }

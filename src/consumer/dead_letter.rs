@@ -45,7 +45,8 @@ pub(super) enum BuryError {
     /// It takes no more.
     #[error(
         "stream {DEAD_LETTERS} is full: replay its letters and remove those that nobody needs (`streamgauge dlq list`, `nats stream purge \
-         {DEAD_LETTERS} --subject <subject>`), or declare more for it and run `streamgauge topology apply`"
+         {DEAD_LETTERS} --subject <subject>`), or declare more for it and run `streamgauge topology apply --only \
+         {DEAD_LETTERS}`"
     )]
     Full(#[source] PublishError),
     /// Something else is amiss.

@@ -7,13 +7,10 @@ use async_nats::jetstream::{
 };
 
 use super::{Worker, status::Status};
-use crate::nats::Connection;
+use crate::{nats::Connection, snapshot::WORKER_METADATA};
 
 /// Messages that all workers of a consumer may hold together; far above any sum of credits, so that the workers' own bounds decide.
 const MAX_ACK_PENDING: i64 = 10_000;
-
-/// Marks a consumer as one of ours in its metadata, with the version of this crate, so that others can be told apart.
-pub(super) const WORKER_METADATA: &str = "streamgauge.worker";
 
 /// What a worker asks of its consumer.
 #[derive(Debug)]

@@ -7,6 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Retention;
 use crate::presence::Worker;
 
+/// Marks a consumer as one of the library's in its metadata, with the version of this crate, so that others can be told apart.
+pub const WORKER_METADATA: &str = "streamgauge.worker";
+
 /// Where a stream keeps its messages.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

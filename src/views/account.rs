@@ -7,7 +7,7 @@ use super::{
     pieces::{Gap, Stamp},
     used::Used,
 };
-use crate::snapshot::{TierUse, Watched};
+use crate::snapshot::{AccountUse, TierUse, Watched};
 
 /// The account's limits, each as a bar.
 #[derive(Template)]
@@ -18,6 +18,8 @@ pub(super) struct AccountPanel {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     parts: Vec<Part>,
+    /// Why it counts more consumers than the pages list; empty where it does not.
+    note: String,
 }
 
 impl HtmlSafe for AccountPanel {}
@@ -50,8 +52,20 @@ impl AccountPanel {
             gap: Gap::of(reading, "account's limits"),
             stamp: Stamp::of(reading, look),
             parts: account.into_iter().flat_map(|account| account.parts().map(part)).collect(),
+            note: account.and_then(|account| counted_twice(account, look)).unwrap_or_default(),
         }
     }
+}
+
+/// What NATS counts as a consumer that no list has.
+fn counted_twice(account: &AccountUse, look: &Look<'_>) -> Option<String> {
+    let listed = look.snapshot.known_consumers().filter(|consumer| consumer.account == account.name).count() as u64;
+    (listed > 0 && account.total.consumers > listed).then(|| {
+        format!(
+            "{} listed: towards its limit NATS counts each copy of a consumer, and those of its own that feed mirrors and sources.",
+            format::counted_u64(listed, "consumer") + format::agree(listed, " is", " are")
+        )
+    })
 }
 
 /// Of a tier only what is used or limited is told: an account may have one that is empty.

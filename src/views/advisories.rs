@@ -219,7 +219,9 @@ impl AdvisoryRow {
         let page = |name: &crate::name::StreamName| {
             look.link(&Page::Stream(advisory.account.to_string(), name.clone(), Span::default()))
         };
-        let message = stream.zip(advisory.sequence).filter(|_| known.is_some()).map(|(stream, sequence)| {
+        // What was removed has no page any more.
+        let is_there = known.is_some() && advisory.kind != Kind::Removed;
+        let message = stream.zip(advisory.sequence).filter(|_| is_there).map(|(stream, sequence)| {
             look.link(&Page::Message(advisory.account.to_string(), stream.clone(), sequence, None))
         });
         let place = stream.zip(advisory.consumer.as_ref()).zip(advisory.sequence);

@@ -59,6 +59,8 @@ struct Body {
     figures: Vec<Figure>,
     stamp: Option<Stamp>,
     ages_stamp: Option<Stamp>,
+    /// Whether ages are old for a reason of their own.
+    ages_reason: bool,
     past: PastView,
     position: Vec<Line>,
     unprocessed: Vec<(String, String)>,
@@ -150,6 +152,7 @@ impl Body {
             figures: figures(consumer, stream, look),
             stamp: Stamp::of(state, look),
             ages_stamp: Stamp::of(&consumer.ages, look),
+            ages_reason: consumer.ages.reason() != state.reason(),
             past: PastView::of_consumer(page, look),
             position: position(consumer, look),
             unprocessed: unprocessed(consumer, look),

@@ -222,9 +222,8 @@ impl ConsumerTable {
     }
 
     fn sortable(rows: &[&Consumer], search: &Search, look: &Look<'_>) -> Self {
-        let several = rows.first().is_some_and(|first| rows.iter().any(|row| row.account != first.account));
         Self {
-            names_accounts: several,
+            names_accounts: look.has_accounts(),
             names_streams: true,
             heads: heads(|sort| {
                 (
@@ -319,7 +318,7 @@ pub(super) fn filters(consumer: &Consumer) -> String {
     let shown = format::cut(&filters[..filters.len().min(MOST)].join(" "));
     match filters.len() {
         0 => "all subjects".to_owned(),
-        all if all > MOST => format!("{shown} and {} more", all - MOST),
+        all if all > MOST => format!("{shown} and {} more", format::count((all - MOST) as u64)),
         _ => shown,
     }
 }

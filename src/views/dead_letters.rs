@@ -26,6 +26,8 @@ const REASON_MOST: usize = 1_000;
 pub(super) struct DeadLettersPage {
     /// One for each account in which there are some, or may be.
     lists: Vec<LetterList>,
+    /// Whether any account has a stream of them, without which the command line has nothing to list.
+    keeps_letters: bool,
 }
 
 /// The newest of one account.
@@ -88,7 +90,8 @@ fn letters(watched: &Watched) -> Option<&Letters> {
 impl DeadLettersPage {
     pub(super) fn of(look: &Look<'_>) -> Self {
         let accounts = look.telling(|watched| &watched.dead_letters);
-        Self { lists: accounts.into_iter().map(|watched| LetterList::of(watched, look)).collect() }
+        let keeps_letters = accounts.iter().any(|watched| letters(watched).is_some());
+        Self { lists: accounts.into_iter().map(|watched| LetterList::of(watched, look)).collect(), keeps_letters }
     }
 }
 

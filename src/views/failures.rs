@@ -8,6 +8,7 @@ use super::{
     pieces::{Gap, Level, Moment, Sign, Stamp},
 };
 use crate::{
+    checks,
     dead_letter::Place,
     snapshot::{Consumer, Failures},
 };
@@ -25,6 +26,10 @@ pub(super) struct FailuresPanel {
     sentences: Vec<String>,
     /// How many dead letters wait, and where.
     copies: Option<(String, String)>,
+    /// The verb that goes with them.
+    wait: &'static str,
+    /// What to do about what the server gave up; empty where it gave up nothing.
+    next_step: String,
     /// Messages that it gave up: each leads to its dead letter, or else to the message itself.
     sequences: Vec<(String, String)>,
     reason: String,
@@ -50,12 +55,25 @@ impl FailuresPanel {
             sentences: sentences(&failures),
             copies: (failures.copies > 0)
                 .then(|| (format::counted_u64(failures.copies, "dead letter"), look.link(&Page::DeadLetters))),
+            wait: format::agree(failures.copies, "waits", "wait"),
+            next_step: next_step(&failures, consumer, look),
             sequences: failures.sequences.iter().take(SEQUENCES_MOST).map(letter).collect(),
             reason: format::cut(&failures.reason),
             last: failures.last.map(|at| Moment::ago(at, look)),
             since: failures.since.map(|at| Moment::length(at, look)),
         }
     }
+}
+
+/// What to do about messages that the server gave up, on any NATS.
+fn next_step(failures: &Failures, consumer: &Consumer, look: &Look<'_>) -> String {
+    if failures.exhausted == 0 {
+        return String::new();
+    }
+    let letters = look.snapshot.known_streams().iter().filter(|stream| stream.account == consumer.account);
+    let keeps_letters = letters.into_iter().any(|stream| stream.name.as_str() == crate::dead_letter::STREAM);
+    let newest = failures.sequences.first().copied();
+    format::sentence(&checks::given_up(consumer.stream.as_str(), newest, keeps_letters))
 }
 
 fn sign(failures: &Failures) -> Sign {
@@ -74,10 +92,11 @@ fn sentences(failures: &Failures) -> Vec<String> {
         "No advisory says that it gave up a message.".to_owned()
     } else {
         format!(
-            "{} given up: {} after the last delivery allowed, {} terminated by a worker. Lag does not count them.",
+            "{} given up: {} after the last delivery allowed, {} terminated by a worker. Lag does not count {}.",
             format::counted_u64(given_up, "message"),
             format::count(failures.exhausted),
-            format::count(failures.terminated)
+            format::count(failures.terminated),
+            format::agree(given_up, "it", "them")
         )
     };
     let removed = (failures.removed > 0).then(|| {
@@ -85,6 +104,6 @@ fn sentences(failures: &Failures) -> Vec<String> {
         format!("In the last rounds its stream removed {removed} that it had in flight.")
     });
     let naks = (failures.naks > 0)
-        .then(|| format!("Its workers handed messages back {} times.", format::count(failures.naks)));
+        .then(|| format!("Its workers handed messages back {}.", format::counted_u64(failures.naks, "time")));
     [Some(first), removed, naks].into_iter().flatten().collect()
 }

@@ -1,5 +1,7 @@
 //! What the checks found: all of it on a page, and what is about one thing beside that thing.
 
+use std::collections::HashMap;
+
 use askama::Template;
 
 use super::{
@@ -103,8 +105,33 @@ impl FindingRow {
     }
 }
 
+/// The same findings, those of one check and one severity together, in the order of the first of each.
+pub(super) fn by_check<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Vec<&'a Finding>> {
+    let mut groups: Vec<Vec<&Finding>> = Vec::new();
+    let mut places = HashMap::new();
+    for finding in findings {
+        let place = *places.entry((finding.check, finding.severity.word())).or_insert(groups.len());
+        match groups.get_mut(place) {
+            Some(group) => group.push(finding),
+            None => groups.push(vec![finding]),
+        }
+    }
+    groups
+}
+
+/// How many they are of what: `20 streams` where all are about streams.
+pub(super) fn counted(group: &[&Finding]) -> String {
+    const KINDS: [&str; 5] = ["stream", "consumer", "bucket", "server", "account"];
+    let kind = |finding: &Finding| {
+        finding.about.split(' ').next().and_then(|word| KINDS.into_iter().find(|kind| *kind == word))
+    };
+    let first = group.first().and_then(|first| kind(first));
+    let are_alike = group.iter().all(|finding| kind(finding) == first);
+    format::counted(group.len(), first.filter(|_| are_alike).unwrap_or("finding"))
+}
+
 /// What it is about, with its account where there are several.
-fn about(finding: &Finding, look: &Look<'_>) -> String {
+pub(super) fn about(finding: &Finding, look: &Look<'_>) -> String {
     let account = finding.account.as_deref().filter(|_| look.has_accounts());
     format::cut(&account.map_or_else(|| finding.about.clone(), |of| format!("{} of account {of}", finding.about)))
 }

@@ -1,43 +1,20 @@
 //! Numbers, sizes, rates and moments as people read them.
 
-use crate::clock::{Age, Timestamp};
+use crate::{
+    clock::{Age, Timestamp},
+    words::plural,
+};
 
-/// `12,345`.
-pub(super) fn count(value: u64) -> String {
-    let digits = value.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
+pub(super) use crate::words::{agree, count, counted as counted_u64};
 
 /// `1 stream`, `2 streams`.
 pub(super) fn counted(value: usize, one: &str) -> String {
     counted_u64(value as u64, one)
 }
 
-/// The same of a large number.
-pub(super) fn counted_u64(value: u64, one: &str) -> String {
-    let text = count(value);
-    if value == 1 { format!("{text} {one}") } else { format!("{text} {}", plural(one)) }
-}
-
 /// What a kind of record is called: `dead_letter` → `dead letters`.
 pub(super) fn kinds(kind: &str) -> String {
     plural(&kind.replace(['_', '-'], " "))
-}
-
-/// `order` → `orders`.
-fn plural(one: &str) -> String {
-    match one.strip_suffix('y') {
-        Some(stem) if !stem.ends_with(['a', 'e', 'o', 'u']) => format!("{stem}ies"),
-        _ if one.ends_with(['s', 'x']) || one.ends_with("ch") => format!("{one}es"),
-        _ => format!("{one}s"),
-    }
 }
 
 /// A reason as a sentence of its own.
@@ -145,16 +122,6 @@ pub(super) fn since_seconds(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn counts_have_groups_of_three() {
-        let check = |value, expected: &str| assert_eq!(count(value), expected);
-        check(0, "0");
-        check(999, "999");
-        check(1_000, "1,000");
-        check(12_345_678, "12,345,678");
-        check(u64::MAX, "18,446,744,073,709,551,615");
-    }
 
     #[test]
     fn sizes_have_two_figures_at_least() {

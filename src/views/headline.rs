@@ -183,7 +183,7 @@ fn consumers(look: &Look<'_>) -> Option<Finding> {
     let details: Vec<Detail> = troubled.iter().take(DETAILS_MOST).map(|consumer| in_trouble(consumer, look)).collect();
     let more = troubled.len() - details.len();
     let list = look.link(&Page::Consumers(Search::default()));
-    let rest = (more > 0).then(|| Detail::new(format!("and {more} more"), "", list));
+    let rest = (more > 0).then(|| Detail::new(format!("and {} more", format::count(more as u64)), "", list));
     Some(Finding { level, sentence, since: None, details: details.into_iter().chain(rest).collect() })
 }
 
@@ -194,12 +194,13 @@ fn in_trouble(consumer: &Consumer, look: &Look<'_>) -> Detail {
         since: Some(Moment::length(verdict.since, look)),
         evidence: format::cut(&verdict.evidence.join(", ")),
         next_step: or_nothing(&verdict.next_step),
-        ..Detail::new(
-            format!("{} on {}", consumer.name, consumer.stream),
-            format::sentence(&verdict.sentence),
-            look.link(&page_of(consumer)),
-        )
+        ..Detail::new(name_of(consumer, look), format::sentence(&verdict.sentence), look.link(&page_of(consumer)))
     }
+}
+
+/// What a consumer is called, with its account where there are several.
+fn name_of(consumer: &Consumer, look: &Look<'_>) -> String {
+    format!("{} on {}{}", consumer.name, consumer.stream, look.in_account(&consumer.account))
 }
 
 /// A step as a sentence, where there is one.
@@ -211,21 +212,46 @@ fn or_nothing(step: &str) -> String {
 fn checks(look: &Look<'_>) -> Option<Finding> {
     let findings = look.snapshot.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
     let level = findings.clone().map(|finding| findings::level(finding.severity)).max()?;
-    let href = look.link(&Page::Findings(Search::default()));
-    let detail = |finding: &crate::snapshot::Finding| Detail {
-        evidence: format::cut(&finding.evidence),
-        next_step: or_nothing(&finding.next_step),
-        ..Detail::new(format::cut(&finding.about), format::sentence(&format::cut(&finding.sentence)), href.clone())
-    };
     let count = findings.clone().count();
     let sentence = match count {
         1 => "1 finding needs you".to_owned(),
         many => format!("{} need you", format::counted(many, "finding")),
     };
-    let shown = findings.take(DETAILS_MOST).map(|finding| detail(finding));
-    let more = count.saturating_sub(DETAILS_MOST);
-    let rest = (more > 0).then(|| Detail::new(format!("and {more} more"), "", href.as_str()));
-    Some(Finding { level, sentence, since: None, details: shown.chain(rest).collect() })
+    let details = findings::by_check(findings.map(AsRef::as_ref)).into_iter().map(|group| of_check(&group, look));
+    let href = look.link(&Page::Findings(Search::default()));
+    Some(Finding { level, sentence, since: None, details: cut(details.collect(), &href) })
+}
+
+/// What one check found, in one row however much it is, so that it does not hide what others found.
+fn of_check(group: &[&crate::snapshot::Finding], look: &Look<'_>) -> Detail {
+    let first = group[0];
+    let of_all = Search { q: first.check.to_owned(), severity: Some(first.severity), ..Search::default() };
+    let search = if group.len() == 1 { Search::default() } else { of_all };
+    let (name, why, evidence) = match group {
+        [_] => (findings::about(first, look), format::cut(&first.sentence), format::cut(&first.evidence)),
+        many => {
+            let sentence = format::cut(&first.sentence);
+            let are_alike = many.iter().all(|finding| finding.sentence == first.sentence);
+            let such_as =
+                if are_alike { sentence } else { format!("Such as {}: {sentence}", findings::about(first, look)) };
+            (format!("{}: {}", first.check, findings::counted(many)), such_as, named(many, look))
+        }
+    };
+    Detail {
+        evidence,
+        next_step: or_nothing(&first.next_step),
+        ..Detail::new(name, format::sentence(&why), look.link(&Page::Findings(search)))
+    }
+}
+
+/// The first of what a check found, by name.
+fn named(group: &[&crate::snapshot::Finding], look: &Look<'_>) -> String {
+    const NAMED_MOST: usize = 3;
+    let names: Vec<String> = group.iter().take(NAMED_MOST).map(|finding| findings::about(finding, look)).collect();
+    match group.len().saturating_sub(NAMED_MOST) {
+        0 => names.join(", "),
+        more => format!("{} and {} more", names.join(", "), format::count(more as u64)),
+    }
 }
 
 /// Parts of the snapshot that were asked for and not answered, beside the streams.
@@ -236,7 +262,7 @@ fn unread_rest(look: &Look<'_>) -> Option<Finding> {
     let of_accounts = snapshot.watched().flat_map(|watched| of_account(watched, look));
     let of_consumers = snapshot.known_streams().iter().filter_map(|stream| {
         let reason = failed(&stream.consumers)?;
-        Some((format!("consumers of {}", stream.name), reason))
+        Some((format!("consumers of {}{}", stream.name, look.in_account(&stream.account)), reason))
     });
     let rest = servers.into_iter().chain(of_accounts);
     let details: Vec<Detail> = rest.chain(of_consumers).map(|(name, why)| Detail::new(name, why, "")).collect();
@@ -275,7 +301,7 @@ fn cut(mut details: Vec<Detail>, href: &str) -> Vec<Detail> {
     let more = details.len().saturating_sub(DETAILS_MOST);
     if more > 0 {
         details.truncate(DETAILS_MOST);
-        details.push(Detail::new(format!("and {more} more"), "", href));
+        details.push(Detail::new(format!("and {} more", format::count(more as u64)), "", href));
     }
     details
 }

@@ -91,6 +91,9 @@ struct Status {
     server: Option<Served>,
     since: Moment,
     taken: Option<Moment>,
+    /// Whether that round was answered; if not, when the last one was.
+    is_answered: bool,
+    answered: Option<Moment>,
     interval: String,
     /// After how many milliseconds without a round the page calls itself stale.
     stale_after_millis: u128,
@@ -124,6 +127,8 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
             }),
             since: Moment::length(since, look),
             taken: (snapshot.round > 0).then(|| Moment::ago(snapshot.taken, look)),
+            is_answered: snapshot.streams.fresh().is_some(),
+            answered: snapshot.streams.fact().map(|fact| Moment::ago(fact.at, look)),
             interval: crate::clock::Age(snapshot.interval).to_string(),
             stale_after_millis: (snapshot.interval * ROUNDS_MISSED).as_millis() + 1_000,
         },

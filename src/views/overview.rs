@@ -16,7 +16,7 @@ use super::{
     standing,
     streams::{StreamTable, sorted},
 };
-use crate::snapshot::{Consumer, Finding, Held, Stream, Watched};
+use crate::snapshot::{Consumer, ConsumerState, Finding, Held, Stream, Watched};
 
 /// Records shown of each kind; the page of the kind has more.
 const RECORDS_MOST: usize = 8;
@@ -129,32 +129,40 @@ fn stored(look: &Look<'_>) -> Figure {
 }
 
 fn pending(look: &Look<'_>) -> Figure {
-    let number = sum_over_consumers(look, |consumer| consumer.pending);
-    Figure { id: "figure-pending", label: "Pending", number, note: "not yet delivered".to_owned() }
+    let (number, note) = sum_over_consumers(look, |consumer| consumer.pending, "not yet delivered");
+    Figure { id: "figure-pending", label: "Pending", number, note }
 }
 
 fn in_flight(look: &Look<'_>) -> Figure {
-    let number = sum_over_consumers(look, |consumer| consumer.ack_pending);
-    Figure { id: "figure-ack-pending", label: "Ack pending", number, note: "delivered, not yet acked".to_owned() }
+    let (number, note) = sum_over_consumers(look, |consumer| consumer.ack_pending, "delivered, not yet acked");
+    Figure { id: "figure-ack-pending", label: "Ack pending", number, note }
 }
 
-/// A sum is known only when each of its parts is.
-fn sum_over_consumers(look: &Look<'_>, of: fn(&crate::snapshot::ConsumerState) -> u64) -> Number {
+/// The sum of what is known, and how much is not known; unknown where nothing is.
+fn sum_over_consumers(look: &Look<'_>, of: fn(&ConsumerState) -> u64, note: &str) -> (Number, String) {
     if let Some(reason) = look.snapshot.unlisted() {
-        return Number::unknown(reason);
+        return (Number::unknown(reason), note.to_owned());
     }
-    let lists = look.snapshot.known_streams().iter();
-    if let Some(reason) = lists.clone().find_map(|stream| stream.consumers.reason()) {
-        return Number::unknown(reason);
+    let all = look.snapshot.known_consumers().count();
+    let known: Vec<&ConsumerState> = look.snapshot.known_consumers().filter_map(|one| one.state.fresh()).collect();
+    let streams = look.snapshot.known_streams().iter();
+    let left_out: usize =
+        streams.clone().filter_map(|stream| stream.consumers.value()).map(|list| list.missing.len()).sum();
+    let unread: Vec<&str> =
+        streams.filter(|one| one.consumers.value().is_none()).filter_map(|one| one.consumers.reason()).collect();
+    let unknown = all - known.len() + left_out;
+    if known.is_empty() && (unknown > 0 || !unread.is_empty()) {
+        let reason = unread.first().copied().unwrap_or("no consumer's leader answered");
+        return (Number::unknown(reason), note.to_owned());
     }
-    if lists.filter_map(|stream| stream.consumers.value()).any(|consumers| !consumers.missing.is_empty()) {
-        return Number::unknown("some consumers did not answer");
-    }
-    let states: Vec<_> = look.snapshot.known_consumers().map(|consumer| consumer.state.fresh()).collect();
-    match states.iter().copied().collect::<Option<Vec<_>>>() {
-        Some(states) => Number::known(format::count(states.into_iter().map(of).sum())),
-        None => Number::unknown("some consumers did not answer"),
-    }
+    let more = [
+        (unknown > 0).then(|| {
+            format!("{} of {} not known", format::count(unknown as u64), format::counted(all + left_out, "consumer"))
+        }),
+        (!unread.is_empty()).then(|| format!("consumers of {} not known", format::counted(unread.len(), "stream"))),
+    ];
+    let note = [Some(note.to_owned())].into_iter().chain(more).flatten().collect::<Vec<_>>().join("; ");
+    (Number::known(format::count(known.into_iter().map(of).sum())), note)
 }
 
 fn ready(look: &Look<'_>) -> Figure {

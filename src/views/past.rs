@@ -19,9 +19,9 @@ use crate::{
 pub struct Past {
     /// Its points; `None` where it was never seen.
     pub series: Option<Series>,
-    /// Since when anything is kept; `None` before the first round.
+    /// Since when anything is kept of the span that is shown; `None` before the first round.
     pub since: Option<Timestamp>,
-    /// Whether it outlives the program.
+    /// Whether that outlives the program.
     pub is_on_disk: bool,
 }
 

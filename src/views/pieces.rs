@@ -102,10 +102,29 @@ impl Stamp {
         Some(Self { source: server_name(source), at: Moment::ago(*at, look), stale })
     }
 
+    /// The same within a sentence, without the reason why it is old, which is a sentence of its own.
+    pub(super) fn said(&self) -> Said<'_> {
+        Said { source: &self.source, at: &self.at, stale: self.stale.is_some() }
+    }
+
+    /// Why it is old, as a sentence; empty of what is fresh.
+    pub(super) fn reason(&self) -> &str {
+        self.stale.as_deref().unwrap_or_default()
+    }
+
     /// When alone, for where the source stands beside it.
     pub(super) fn age(&self) -> Age<'_> {
         Age { at: &self.at, stale: self.stale.is_some() }
     }
+}
+
+/// Who said something and when, within a sentence.
+#[derive(Template)]
+#[template(path = "parts/said.html")]
+pub(super) struct Said<'a> {
+    source: &'a str,
+    at: &'a Moment,
+    stale: bool,
 }
 
 /// When something was read.
@@ -251,6 +270,7 @@ pub(super) fn short(id: &str) -> String {
 impl HtmlSafe for Sign {}
 impl HtmlSafe for Moment {}
 impl HtmlSafe for Stamp {}
+impl HtmlSafe for Said<'_> {}
 impl HtmlSafe for Age<'_> {}
 impl HtmlSafe for Gap {}
 impl HtmlSafe for Number {}

@@ -107,7 +107,7 @@ impl ServersPage {
                 .take(ROWS_MOST)
                 .map(|row| {
                     (
-                        row.name.to_string(),
+                        format!("{}{}", row.name, look.in_account(&row.account)),
                         look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default())),
                     )
                 })
@@ -156,11 +156,12 @@ fn lagging(look: &Look<'_>) -> Vec<Lagging> {
     let streams = look.snapshot.known_streams().iter().flat_map(|row| {
         let href = || look.link(&Page::Stream(row.account.to_string(), row.name.clone(), Span::default()));
         let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
-        behind(cluster, || (format!("stream {}", row.name), href()))
+        behind(cluster, || (format!("stream {}{}", row.name, look.in_account(&row.account)), href()))
     });
     let consumers = look.snapshot.known_consumers().flat_map(|row| {
         let cluster = row.state.value().and_then(|state| state.cluster.as_ref());
-        behind(cluster, || (format!("{} on {}", row.name, row.stream), look.link(&consumers::page_of(row))))
+        let name = || format!("{} on {}{}", row.name, row.stream, look.in_account(&row.account));
+        behind(cluster, || (name(), look.link(&consumers::page_of(row))))
     });
     streams.chain(consumers).collect()
 }

@@ -15,7 +15,10 @@ use super::{
     select::streams_of,
     standing,
 };
-use crate::snapshot::{Held, Span, Stream};
+use crate::{
+    clock::Age,
+    snapshot::{Held, Span, Stream, limit},
+};
 
 /// A table of streams.
 #[derive(Template)]
@@ -39,6 +42,8 @@ struct StreamRow {
     messages: Number,
     size: Number,
     fill: Option<Fill>,
+    /// How else it is bounded, where no limit is on messages or bytes.
+    bound: String,
     stored: Number,
     consumers: Number,
     consumers_href: String,
@@ -103,8 +108,7 @@ pub(super) fn is_found(stream: &Stream, search: &Search) -> bool {
 
 impl StreamTable {
     pub(super) fn of(rows: &[&Stream], look: &Look<'_>) -> Self {
-        let several = rows.first().is_some_and(|first| rows.iter().any(|row| row.account != first.account));
-        Self { names_accounts: several, rows: rows.iter().map(|row| StreamRow::of(row, look)).collect() }
+        Self { names_accounts: look.has_accounts(), rows: rows.iter().map(|row| StreamRow::of(row, look)).collect() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -120,8 +124,12 @@ pub(super) fn sorted(mut rows: Vec<&Stream>, sort: Sort) -> Vec<&Stream> {
         Sort::Rate => rows.sort_by_cached_key(|row| Reverse(row.trend.map_or(0, |trend| trend.stored))),
         Sort::Name => rows.sort_by(|a, b| a.name.cmp(&b.name)),
         Sort::Worst | Sort::Lag | Sort::AckPending | Sort::Age => rows.sort_by_cached_key(|row| {
-            let worst = consumers(row).map(|consumer| standing::level_of(consumer).trouble()).max();
-            (Reverse(worst.unwrap_or(0)), row.held() != Held::Messages)
+            // Verdicts stand in the order of how bad they are; what is well stays in its place.
+            let troubled =
+                consumers(row).map(|consumer| (standing::level_of(consumer).trouble(), consumer.verdict.label));
+            let worst =
+                troubled.filter(|(trouble, _)| *trouble > 0).map(|(trouble, label)| (Reverse(trouble), label)).min();
+            (worst.is_none(), worst, row.held() != Held::Messages)
         }),
     }
     rows
@@ -163,6 +171,7 @@ impl StreamRow {
             messages: Number::of(state, |state| format::count(state.messages)),
             size: Number::of(state, |state| format::bytes(state.bytes)),
             fill: Fill::fullest(stream),
+            bound: bound(stream),
             stored: Number::rate(stream.trend.map(|trend| trend.stored_per_second())),
             consumers: Number::of(state, |state| format::count(state.consumers)),
             consumers_href: look.link(&Page::Consumers(Search::of_stream(&stream.account, stream.name.as_str()))),
@@ -172,6 +181,14 @@ impl StreamRow {
             stamp: Stamp::of(state, look),
         }
     }
+}
+
+/// What bounds a stream beside how many messages and bytes it may hold.
+fn bound(stream: &Stream) -> String {
+    let age = stream.config.age_limit().map(|age| format!("kept for {}", Age(age)));
+    let newest = limit(stream.config.max_msgs_per_subject).map(|most| format!("{} a subject", format::count(most)));
+    let bounds: Vec<String> = age.into_iter().chain(newest).collect();
+    if bounds.is_empty() { "no limit".to_owned() } else { bounds.join(", ") }
 }
 
 /// What a stream is that does not hold messages for their own sake.

@@ -198,8 +198,9 @@ impl Web {
 
     fn past(&self, page: &Page, now: Timestamp) -> Past {
         let history = &self.0.history;
-        let series = page.past().and_then(|(whose, span)| history.of(&whose, span, now));
-        Past { series, since: history.since(), is_on_disk: history.is_on_disk() }
+        let Some((whose, span)) = page.past() else { return Past::default() };
+        let series = history.of(&whose, span, now);
+        Past { series, since: history.since(span, now), is_on_disk: history.is_on_disk(span) }
     }
 
     /// What is connected with what, for the page that shows it.

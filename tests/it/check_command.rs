@@ -67,6 +67,31 @@ async fn a_server_where_all_is_well_passes() {
     assert_eq!(ended.out, "nothing found (1 stream, 1 consumer, servers not seen)\n");
 }
 
+/// What people have who never heard of this program: nothing of it is danger.
+#[tokio::test]
+async fn a_plain_nats_where_all_is_well_passes() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    let config = stream::Config {
+        name: "ORDERS".into(),
+        subjects: vec!["orders.>".into()],
+        max_age: Duration::from_secs(86_400),
+        ..Default::default()
+    };
+    let orders = jetstream.create_stream(config).await.unwrap();
+    let config = pull::Config { durable_name: Some("reserve".into()), ..Default::default() };
+    orders.create_consumer(config).await.unwrap();
+    let bucket = jetstream::kv::Config { bucket: "settings".into(), history: 1, ..Default::default() };
+    let settings = jetstream.create_key_value(bucket).await.unwrap();
+    settings.put("colour", "blue".into()).await.unwrap();
+    let files = jetstream::object_store::Config { bucket: "files".into(), ..Default::default() };
+    let files = jetstream.create_object_store(files).await.unwrap();
+    files.put("readme", &mut "hello".as_bytes()).await.unwrap();
+    let _watcher = settings.watch_all().await.unwrap();
+    let ended = check(&server, &["--fail-on", "warning"]).await.expect(0);
+    assert_eq!(ended.out, "nothing found (3 streams, 2 consumers, servers not seen)\n");
+}
+
 #[tokio::test]
 async fn messages_that_nobody_reads_fail_it_in_each_format() {
     let server = NatsServer::start().await;
@@ -136,10 +161,10 @@ async fn a_lint_is_found_and_counts_from_its_severity_on() {
     let jetstream = jetstream(&server).await;
     let config = stream::Config { name: "OPEN".into(), subjects: vec!["open.>".into()], ..Default::default() };
     jetstream.create_stream(config).await.unwrap();
-    let open = check(&server, &[]).await.expect(1);
-    assert!(open.out.starts_with("warning   stream OPEN in account $G: no limits."), "{}", open.out);
-    check(&server, &["--fail-on", "critical"]).await.expect(0);
-    check(&server, &["--fail-on", "critical", "--format", "nagios"]).await.expect(0);
+    let open = check(&server, &["--fail-on", "notice"]).await.expect(1);
+    assert!(open.out.starts_with("notice    stream OPEN in account $G: no limits."), "{}", open.out);
+    check(&server, &["--fail-on", "warning"]).await.expect(0);
+    check(&server, &["--fail-on", "warning", "--format", "nagios"]).await.expect(0);
 }
 
 #[tokio::test]

@@ -143,7 +143,13 @@ async fn unknown_is_never_zero() {
     let page = page_of(unknown.clone(), "/consumers").await;
     assert_eq!(page.texts("#consumer\\.A\\.ORDERS\\.track .number")[0], "? unknown: no leader");
     let page = page_of(unknown, "/").await;
-    assert!(page.text("#figure-pending .number").starts_with('?'), "a sum with an unknown part is unknown");
+    assert_eq!(page.text("#figure-pending dd"), "3 not yet delivered; 1 of 2 consumers not known");
+    let mut none = stream("ORDERS", vec![consumer("ORDERS", "track")]);
+    if let Reading::Known(fact) = &mut none.consumers {
+        fact.value.rows[0].state = Reading::unknown(Why::Failed, "no leader");
+    }
+    let page = page_of(Snapshot { streams: count(vec![none]), ..snapshot() }, "/").await;
+    assert!(page.text("#figure-pending .number").starts_with('?'), "nothing known is no zero");
 }
 
 #[tokio::test]
@@ -157,6 +163,8 @@ async fn what_is_old_says_so_and_why() {
     assert_eq!(page.text("h1"), "critical: NATS has not answered for 0 s");
     assert!(page.text("#headline .details").starts_with("Connection lost, connecting again."));
     assert_eq!(page.text("#streams .stamp"), "old: read just now from n1");
+    let status = page.text("#status");
+    assert!(status.contains("last round that was answered just now"), "an attempt is no answer: {status}");
     assert_eq!(page.text("#streams .reason"), "The dog ate it.");
     assert_eq!(page.text("#service-mail > header .sign"), "stale");
     assert!(page.text("#figure-ready .number").starts_with('?'), "nobody knows who is ready now");

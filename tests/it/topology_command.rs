@@ -75,9 +75,18 @@ async fn a_file_of_ones_own_is_planned_with_what_the_lints_say() {
     let (_folder, file) = declared(FILE);
     let planned = topology(&server, &["plan", "--file", &file]).await.expect(0);
     assert!(planned.out.contains("critical  consumer printer of stream BILLS: "), "{}", planned.out);
-    assert!(planned.out.contains("to do: apply the library's stream ADVISORIES"), "{}", planned.out);
+    assert!(
+        planned
+            .out
+            .contains("to do: apply the library's stream ADVISORIES (`streamgauge topology apply --only ADVISORIES`)"),
+        "{}",
+        planned.out
+    );
     let planned = topology(&server, &["plan", "--file", &file, "--json"]).await.expect(0);
     assert_eq!(planned.json()["findings"][0]["check"], "gives_up_unseen");
+    let findings = planned.json()["findings"].as_array().unwrap().clone();
+    let is_told = findings.iter().any(|found| found["check"] == "no_dead_letters");
+    assert!(is_told, "what is declared is for workers of the library: {findings:?}");
     topology(&server, &["apply", "--file", &file]).await.expect(0);
     topology(&server, &["diff", "--file", &file]).await.expect(0);
     topology(&server, &["lint"]).await.expect(2);
@@ -97,6 +106,23 @@ async fn a_file_of_ones_own_is_planned_with_what_the_lints_say() {
     }
     let applied = topology(&server, &["apply", "--file", &file]).await.expect(0);
     assert!(applied.out.ends_with("done: 0 created, 2 updated\n"), "{}", applied.out);
+}
+
+#[tokio::test]
+async fn one_store_is_made_and_nothing_else() {
+    let server = NatsServer::start().await;
+    let planned = topology(&server, &["plan", "--only", "ADVISORIES"]).await.expect(0);
+    assert!(planned.out.ends_with("1 to create\n"), "{}", planned.out);
+    let applied = topology(&server, &["apply", "--only", "ADVISORIES", "presence"]).await.expect(0);
+    assert!(applied.out.ends_with("done: 2 created, 0 updated\n"), "{}", applied.out);
+    topology(&server, &["diff", "--only", "ADVISORIES", "--only", "presence"]).await.expect(0);
+    topology(&server, &["diff"]).await.expect(2);
+    let unknown = topology(&server, &["apply", "--only", "ADVISORY"]).await.expect(1);
+    for words in ["no stream or bucket ADVISORY is declared", "DEAD_LETTERS, ADVISORIES"] {
+        assert!(unknown.err.contains(words), "{words}\n{}", unknown.err);
+    }
+    let help = topology(&server, &["apply", "--help"]).await.expect(0);
+    assert!(help.out.contains("Example: `streamgauge topology apply --only ADVISORIES`"), "{}", help.out);
 }
 
 #[tokio::test]

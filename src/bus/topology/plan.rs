@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     Topology,
@@ -12,7 +12,7 @@ use super::{
     wanted::{self, Kind, Wanted},
     words,
 };
-use crate::snapshot::{Configs, ConsumerConfig, StreamConfig};
+use crate::snapshot::{Configs, ConsumerConfig, StreamConfig, WORKER_METADATA};
 
 /// What applying a topology would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -242,7 +242,7 @@ fn after(wanted: &[Wanted], actual: &Actual) -> Configs {
     for one in wanted {
         let config = overlaid(actual.of(one).cloned().unwrap_or_default(), one);
         match one.kind {
-            Kind::Consumer => drop(consumers.insert((one.stream.clone(), one.name.clone()), config)),
+            Kind::Consumer => drop(consumers.insert((one.stream.clone(), one.name.clone()), with_worker(config))),
             Kind::Stream | Kind::Bucket => drop(streams.insert(one.stream.clone(), config)),
         }
     }
@@ -252,6 +252,15 @@ fn after(wanted: &[Wanted], actual: &Actual) -> Configs {
         is_clustered: actual.is_clustered,
         ..Configs::default()
     }
+}
+
+/// A consumer that is declared is one that workers of the library will pull from; the first of them marks it so.
+fn with_worker(mut config: Map<String, Value>) -> Map<String, Value> {
+    let metadata = config.entry("metadata").or_insert_with(|| json!({}));
+    if let Some(metadata) = metadata.as_object_mut() {
+        metadata.entry(WORKER_METADATA).or_insert_with(|| "".into());
+    }
+    config
 }
 
 fn stream_config(config: Map<String, Value>) -> StreamConfig {

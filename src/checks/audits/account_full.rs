@@ -4,7 +4,10 @@ use super::{
     Audit, Scene, Seen,
     support::{is_near, percent},
 };
-use crate::snapshot::{AccountUse, FULL_PERCENT, Severity, TierUse};
+use crate::{
+    snapshot::{AccountUse, FULL_PERCENT, Severity, TierUse},
+    words::count,
+};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "account_full",
@@ -59,7 +62,12 @@ fn seen(account: &AccountUse, tier: Option<&str>, limited: &Limited) -> Seen {
     let name = &account.name;
     let about = tier.map_or_else(|| format!("account {name}"), |tier| format!("tier {tier} of account {name}"));
     let sentence = format!("It holds {} % of the {what} that it may.", percent(*used, *limit));
-    Seen { account: Some(name.clone()), about, sentence, evidence: format!("{used} of {limit} {what}") }
+    Seen {
+        account: Some(name.clone()),
+        about,
+        sentence,
+        evidence: format!("{} of {} {what}", count(*used), count(*limit)),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Each replicated stream and consumer is a raft group, and a server can keep only so many in step.
 
 use super::{Audit, Scene, Seen, support::of_server};
-use crate::snapshot::Severity;
+use crate::{snapshot::Severity, words::count};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "ha_assets",
@@ -17,8 +17,8 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let most = scene.thresholds.ha_assets;
     let crowded = scene.servers().iter().filter_map(|server| {
         let held = server.jetstream.map(|used| used.ha_assets).filter(|held| *held > most)?;
-        let sentence = format!("It holds copies of {held} replicated streams and consumers.");
-        Some(of_server(server, sentence, format!("more than {most} are told of")))
+        let sentence = format!("It holds copies of {} replicated streams and consumers.", count(held));
+        Some(of_server(server, sentence, format!("more than {} are told of", count(most))))
     });
     crowded.collect()
 }

@@ -1,7 +1,10 @@
 //! A stream keeps all its subjects in memory.
 
 use super::{Audit, Scene, Seen, support::of_stream};
-use crate::snapshot::Severity;
+use crate::{
+    snapshot::Severity,
+    words::{count, counted},
+};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "high_cardinality",
@@ -19,8 +22,8 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
         let subjects = state.map(|state| state.subjects).filter(|subjects| *subjects > most)?;
         Some(of_stream(
             stream,
-            format!("It holds {subjects} different subjects."),
-            format!("more than {most} are told of"),
+            format!("It holds {}.", counted(subjects, "different subject")),
+            format!("more than {} are told of", count(most)),
         ))
     });
     crowded.collect()

@@ -4,7 +4,10 @@ use super::{
     Audit, Scene, Seen,
     support::{is_near, of_server, percent},
 };
-use crate::snapshot::{JetStreamUse, Severity};
+use crate::{
+    snapshot::{JetStreamUse, Severity},
+    words::count,
+};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "jetstream_full",
@@ -38,7 +41,7 @@ fn full(used: JetStreamUse, most: u64) -> impl Iterator<Item = (String, String)>
         } else {
             return None;
         };
-        let evidence = format!("{held} bytes held and {reserved} reserved, of {limit}");
+        let evidence = format!("{} bytes held and {} reserved, of {}", count(held), count(reserved), count(limit));
         Some((format!("Its JetStream {what} of the {kind} that it may."), evidence))
     })
 }

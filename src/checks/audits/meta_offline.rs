@@ -1,7 +1,7 @@
 //! The group of servers that keeps the list of all streams and consumers needs a majority.
 
 use super::{Audit, Scene, Seen, support::of_server};
-use crate::snapshot::Severity;
+use crate::{snapshot::Severity, words::agree};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "meta_offline",
@@ -18,7 +18,8 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let lacking = groups.filter_map(|(server, meta)| {
         let replicas = meta.cluster.replicas.iter().filter(|replica| replica.is_offline);
         let away: Vec<&str> = replicas.map(|replica| replica.name.as_str()).collect();
-        let sentence = format!("Of the meta group, as it sees it, {} of {} servers are away.", away.len(), meta.size);
+        let are = agree(away.len() as u64, "is", "are");
+        let sentence = format!("Of the meta group, as it sees it, {} of {} servers {are} away.", away.len(), meta.size);
         (!away.is_empty()).then(|| of_server(server, sentence, format!("away: {}", away.join(", "))))
     });
     lacking.collect()

@@ -1,7 +1,7 @@
 //! A client that reads too slowly is cut off.
 
 use super::{Audit, Scene, Seen, support::of_server};
-use crate::snapshot::Severity;
+use crate::{snapshot::Severity, words::counted};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "slow_consumers",
@@ -17,7 +17,7 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let cut = scene.servers().iter().filter(|server| server.slow_consumers > 0);
     cut.map(|server| {
         let evidence = format!("since it started {} ago", server.started.age(scene.now()));
-        of_server(server, format!("It cut off slow clients {} times.", server.slow_consumers), evidence)
+        of_server(server, format!("It cut off slow clients {}.", counted(server.slow_consumers, "time")), evidence)
     })
     .collect()
 }

@@ -5,6 +5,7 @@ use crate::{
     checks::monitor::{Kind, Notes},
     clock::Age,
     snapshot::{Severity, Stream, StreamState},
+    words::counted,
 };
 
 pub(super) const AUDIT: Audit = Audit {
@@ -49,7 +50,8 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 fn of(stream: &Stream, state: &StreamState) -> Vec<Seen> {
     let notes = Notes(&stream.config.metadata);
     let few = notes.count("msgs-critical").filter(|few| state.messages <= *few);
-    let messages = few.map(|few| (format!("It holds {} messages", state.messages), format!("msgs-critical is {few}")));
+    let messages =
+        few.map(|few| (format!("It holds {}", counted(state.messages, "message")), format!("msgs-critical is {few}")));
     let subjects = subjects(notes, "subjects-critical", state.subjects);
     let all = messages.into_iter().chain(subjects).chain(sources(notes, stream)).chain(peers(notes, state));
     all.map(|(what, note)| of_stream(stream, format!("{what}; that is critical."), format!("in its metadata {note}")))
@@ -62,7 +64,7 @@ pub(super) fn subjects(notes: Notes<'_>, key: &str, subjects: u64) -> Option<(St
     let is_upward =
         notes.count("subjects-warn").unwrap_or_default() < notes.count("subjects-critical").unwrap_or_default();
     let is_over = if is_upward { subjects >= threshold } else { subjects <= threshold };
-    is_over.then(|| (format!("It holds {subjects} subjects"), format!("{key} is {threshold}")))
+    is_over.then(|| (format!("It holds {}", counted(subjects, "subject")), format!("{key} is {threshold}")))
 }
 
 fn sources(notes: Notes<'_>, stream: &Stream) -> Option<(String, String)> {
@@ -70,7 +72,7 @@ fn sources(notes: Notes<'_>, stream: &Stream) -> Option<(String, String)> {
     let least =
         notes.count("min-sources").filter(|least| count < *least).map(|least| format!("min-sources is {least}"));
     let most = || notes.count("max-sources").filter(|most| count > *most).map(|most| format!("max-sources is {most}"));
-    least.or_else(most).map(|note| (format!("It has {count} sources"), note))
+    least.or_else(most).map(|note| (format!("It has {}", counted(count, "source")), note))
 }
 
 fn peers(notes: Notes<'_>, state: &StreamState) -> Vec<(String, String)> {
@@ -91,7 +93,8 @@ fn peers(notes: Notes<'_>, state: &StreamState) -> Vec<(String, String)> {
         let what = format!("Its replica {} was not heard of for {}", replica.name, Age(replica.heard_ago));
         Some((what, format!("peer-seen-critical is {}", Age(threshold))))
     });
-    let expected = expected.map(|expected| (format!("It is on {count} servers"), format!("peer-expect is {expected}")));
+    let expected = expected
+        .map(|expected| (format!("It is on {}", counted(count, "server")), format!("peer-expect is {expected}")));
     expected.into_iter().chain(far).chain(silent).collect()
 }
 

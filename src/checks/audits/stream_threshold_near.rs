@@ -4,6 +4,7 @@ use super::{Audit, Scene, Seen, stream_threshold::subjects, support::of_stream};
 use crate::{
     checks::monitor::Notes,
     snapshot::{Severity, Stream, StreamState},
+    words::counted,
 };
 
 pub(super) const AUDIT: Audit = Audit {
@@ -26,7 +27,8 @@ fn of(stream: &Stream, state: &StreamState) -> Vec<Seen> {
     let few = notes.count("msgs-warn").filter(|few| state.messages <= *few);
     let is_worse = notes.count("msgs-critical").is_some_and(|critical| state.messages <= critical);
     let messages = few.filter(|_| !is_worse);
-    let messages = messages.map(|few| (format!("It holds {} messages", state.messages), format!("msgs-warn is {few}")));
+    let messages =
+        messages.map(|few| (format!("It holds {}", counted(state.messages, "message")), format!("msgs-warn is {few}")));
     let is_worse = subjects(notes, "subjects-critical", state.subjects).is_some();
     let subjects = subjects(notes, "subjects-warn", state.subjects).filter(|_| !is_worse);
     let all = messages.into_iter().chain(subjects);

@@ -48,7 +48,7 @@ pub(super) fn blind(error: &anyhow::Error) -> String {
 }
 
 fn said(item: &Item) -> String {
-    plain(&format!("{}: {} {}", item.whose(), item.check.replace('_', " "), item.sentence))
+    plain(&format!("{}: {}. {}", item.whose(), item.check.replace('_', " "), item.sentence))
 }
 
 /// A bar begins the numbers, and a new line the next thing.
@@ -84,6 +84,7 @@ mod tests {
             first.starts_with("STREAMGAUGE CRITICAL - 1 critical, 1 warning: consumer reserve of stream ORDERS"),
             "{first}"
         );
+        assert!(first.contains("no workers. It is <late>"), "the verdict and its sentence are two: {first}");
         assert!(first.ends_with("| critical=1;;;0 warning=1;;;0 streams=1;;;0 consumers=2;;;0"), "{first}");
         assert_eq!(plain("a|b\nc"), "a/bc");
         assert_eq!(blind(&anyhow::anyhow!("no | server")), "STREAMGAUGE UNKNOWN - no / server\n");

@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 
 use serde::Serialize;
 
-use crate::snapshot::{Consumer, Finding, Label, Severity, Snapshot};
+use crate::{
+    snapshot::{Consumer, Finding, Label, Severity, Snapshot},
+    words,
+};
 
 /// What a check found.
 #[derive(Debug, Serialize)]
@@ -99,7 +102,7 @@ impl Report {
 }
 
 fn counted(count: usize, word: &str) -> String {
-    if count == 1 { format!("1 {word}") } else { format!("{count} {word}s") }
+    words::counted(count as u64, word)
 }
 
 impl Seen {

@@ -10,6 +10,7 @@ use crate::{
     consumer::dead_letter::{Listing, Replay},
     dead_letter::{self, Body, DeadLetter, Kind, Place},
     message::Message,
+    words,
 };
 
 /// So much of a payload that is text is shown, in characters.
@@ -42,8 +43,8 @@ pub(super) fn listing(listing: &Listing, earlier: &[Option<Replay>], is_everythi
     if !listing.sees_advisories {
         let _written = writeln!(
             text,
-            "Not seen: messages that only the server gave up on (max_deliver), or that workers of other libraries terminated. Stream {} \
-             would keep what the server tells of them; `streamgauge topology apply` makes it, and it knows of what happens from then on.",
+            "Not seen: messages that only the server gave up on (max_deliver), or that workers of other libraries terminated. Stream {0} \
+             would keep what the server tells of them; `streamgauge topology apply --only {0}` makes it, and it knows of what happens from then on.",
             advisory::STREAM
         );
     }
@@ -60,7 +61,7 @@ pub(super) fn unknown(place: &Place) -> String {
 
 /// How many letters.
 pub(super) fn counted(count: usize) -> String {
-    if count == 1 { "1 dead letter".to_owned() } else { format!("{count} dead letters") }
+    words::counted(count as u64, "dead letter")
 }
 
 fn line(text: &mut String, letter: &DeadLetter, earlier: Option<&Replay>, now: Timestamp) {

@@ -12,6 +12,7 @@ use std::{
 
 use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::{
     Whose,
@@ -47,6 +48,8 @@ pub(super) struct Store {
 pub(super) struct Block {
     pub(super) span: Span,
     pub(super) at: Timestamp,
+    /// When what it tells of begins: later than the step where the history began within it.
+    pub(super) begins: Timestamp,
     pub(super) points: Vec<(Whose, Point)>,
 }
 
@@ -54,6 +57,9 @@ pub(super) struct Block {
 #[derive(Serialize, Deserialize)]
 struct Wire<W> {
     step: i64,
+    /// When the history began, in seconds since 1970, where it began within this step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    begins: Option<i64>,
     points: Vec<(W, [Option<f32>; 5])>,
 }
 
@@ -84,18 +90,20 @@ impl Store {
         (complete > self.written[slot(span)]).then(|| start_of(span, complete))
     }
 
-    /// Appends a step, and removes what is too old.
+    /// Appends a step, and removes what is too old. `since` is when the history began, which may be within the step.
     pub(super) fn write<'a>(
         &mut self,
         span: Span,
-        at: Timestamp,
+        (at, since): (Timestamp, Option<Timestamp>),
         points: impl Iterator<Item = (&'a Whose, Point)>,
     ) -> Result<(), StoreError> {
         let path = self.folder.join(file_name(span, at));
         let points = points.map(|(whose, point)| (whose, numbers(point))).collect();
-        let block = Wire { step: step_of(span, at), points };
+        let step = step_of(span, at);
+        let begins = since.filter(|since| step_of(span, *since) == step).map(|since| since.0.unix_timestamp());
+        let block = Wire { step, begins, points };
         append(&path, &block).map_err(|source| StoreError { path, source })?;
-        self.written[slot(span)] = step_of(span, at);
+        self.written[slot(span)] = step;
         self.forget(span, at).map_err(|source| StoreError { path: self.folder.clone(), source })
     }
 
@@ -138,7 +146,7 @@ fn first_of(path: &Path, span: Span) -> Option<Timestamp> {
     let name = path.file_name()?.to_str()?;
     let number: i64 = name.strip_prefix(&prefix(span))?.strip_suffix(".lz4")?.parse().ok()?;
     let seconds = number.checked_mul(file_length(span).as_secs().cast_signed())?;
-    time::OffsetDateTime::from_unix_timestamp(seconds).ok().map(Timestamp)
+    OffsetDateTime::from_unix_timestamp(seconds).ok().map(Timestamp)
 }
 
 /// The files of `span`, the oldest first.
@@ -186,9 +194,11 @@ fn next(bytes: &[u8], span: Span) -> Option<(Block, &[u8])> {
     let (packed, after) = rest.split_at_checked(length)?;
     let mut text = Vec::new();
     FrameDecoder::new(packed).take(BLOCK_MOST).read_to_end(&mut text).ok()?;
-    let Wire { step, points } = serde_json::from_slice::<Wire<Whose>>(&text).ok()?;
+    let Wire { step, begins, points } = serde_json::from_slice::<Wire<Whose>>(&text).ok()?;
     let points = points.into_iter().map(|(whose, numbers)| (whose, point(numbers))).collect();
-    Some((Block { span, at: start_of(span, step), points }, after))
+    let at = start_of(span, step);
+    let begins = begins.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()).map_or(at, Timestamp);
+    Some((Block { span, at, begins: begins.max(at), points }, after))
 }
 
 fn numbers(point: Point) -> [Option<f32>; 5] {
@@ -222,7 +232,7 @@ mod tests {
             let due = store.due(Span::Hours, at(60 * minute)).unwrap();
             assert_eq!(due, at(60 * (minute - 1)));
             let point = Point { waiting: minute as f32, ..Point::UNKNOWN };
-            store.write(Span::Hours, due, [(&whose(), point)].into_iter()).unwrap();
+            store.write(Span::Hours, (due, None), [(&whose(), point)].into_iter()).unwrap();
             assert_eq!(store.due(Span::Hours, at(60 * minute)), None, "a step is written once");
         }
         store
@@ -253,7 +263,7 @@ mod tests {
         fs::write(&path, &whole[..whole.len() - 3]).unwrap();
         assert_eq!(found(folder.path(), 200), [1.0, 2.0]);
         let point = Point { waiting: 9.0, ..Point::UNKNOWN };
-        store.write(Span::Hours, at(240), [(&whose(), point)].into_iter()).unwrap();
+        store.write(Span::Hours, (at(240), None), [(&whose(), point)].into_iter()).unwrap();
         assert_eq!(found(folder.path(), 300), [1.0, 2.0, 9.0], "what follows a torn block is read");
     }
 
@@ -271,7 +281,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let mut store = written(folder.path());
         let point = Point { waiting: 9.0, ..Point::UNKNOWN };
-        store.write(Span::Hours, at(4 * 3_600), [(&whose(), point)].into_iter()).unwrap();
+        store.write(Span::Hours, (at(4 * 3_600), None), [(&whose(), point)].into_iter()).unwrap();
         assert_eq!(files(folder.path(), Span::Hours).unwrap().len(), 1);
     }
 }

@@ -64,7 +64,7 @@ pub struct Listing {
 pub enum LettersError {
     /// The stream of copies does not exist.
     #[error(
-        "there is no stream {}: make it with `streamgauge topology apply`, or wait for the first worker that gives up on a message",
+        "there is no stream {0}: make it with `streamgauge topology apply --only {0}`, or wait for the first worker that gives up on a message",
         dead_letter::STREAM
     )]
     Missing,

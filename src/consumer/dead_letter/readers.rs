@@ -3,10 +3,10 @@
 use async_nats::jetstream::{self, consumer::Config};
 use futures_util::TryStreamExt;
 
-use crate::name::{ConsumerName, StreamName, Subject, SubjectPattern};
-
-/// What consumers that workers of ours made say of themselves in their metadata.
-const OURS: &str = "streamgauge.worker";
+use crate::{
+    name::{ConsumerName, StreamName, Subject, SubjectPattern},
+    snapshot::WORKER_METADATA,
+};
 
 /// A consumer of a stream.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +37,7 @@ fn reader(name: &str, config: Config) -> Option<Reader> {
     let one = Some(config.filter_subject).filter(|subject| !subject.is_empty());
     let filters = one.into_iter().chain(config.filter_subjects);
     let filters = filters.filter_map(|filter| SubjectPattern::try_from(filter).ok()).collect();
-    Some(Reader { name: name.try_into().ok()?, filters, is_ours: config.metadata.contains_key(OURS) })
+    Some(Reader { name: name.try_into().ok()?, filters, is_ours: config.metadata.contains_key(WORKER_METADATA) })
 }
 
 /// The pattern by which a consumer reads a subject, if it does.

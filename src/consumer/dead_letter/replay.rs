@@ -90,7 +90,10 @@ pub enum ReplayError {
     #[error(transparent)]
     Readers(#[from] ReadersError),
     /// The bucket that knows what was replayed is not there and cannot be made.
-    #[error("the bucket that knows what was replayed cannot be made; make it with `streamgauge topology apply`")]
+    #[error(
+        "the bucket that knows what was replayed cannot be made; make it with `streamgauge topology apply --only {}`",
+        topology::REPLAYS
+    )]
     Bucket(#[from] TopologyError),
     /// That bucket does not do what it should.
     #[error("{doing} the replay of {letter} in bucket {}", topology::REPLAYS)]

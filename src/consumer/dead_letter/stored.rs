@@ -158,6 +158,9 @@ impl<T> Backwards<T> {
     }
 
     fn refused(&self, what: &str) -> StoredError {
-        StoredError::new(self.stream, format!("{what}; `streamgauge topology apply` sets the stream up"))
+        StoredError::new(
+            self.stream,
+            format!("{what}; `streamgauge topology apply --only {}` sets the stream up", self.stream),
+        )
     }
 }

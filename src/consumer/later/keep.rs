@@ -45,7 +45,7 @@ pub(super) async fn declare(later: &Later) -> Result<(), LaterError> {
         max_deliver: -1,
         max_ack_pending: MAX_ACK_PENDING,
         filter_subject: later.due.clone(),
-        metadata: [(super::super::declare::WORKER_METADATA.to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
+        metadata: [(crate::snapshot::WORKER_METADATA.to_owned(), env!("CARGO_PKG_VERSION").to_owned())].into(),
         ..pull::Config::default()
     };
     let made = stream.create_consumer(config).await;

@@ -149,13 +149,17 @@ impl Equivalents {
     }
 
     fn of_dead_letters(look: &Look<'_>) -> Self {
-        let rows = vec![
+        let is_kept = look.snapshot.watched().any(|watched| watched.dead_letters.value().is_some());
+        // Without their stream these have nothing to show.
+        let commands = [
             row("all of them", "command", "streamgauge dlq list".to_owned()),
             row("all of them", "nats", format!("nats stream view {}", dead_letter::STREAM)),
+        ];
+        let always = [
             all_of_it(look, "/dead-letters"),
             row("how many are kept", SERIES, "streamgauge_dead_letters_stored".to_owned()),
         ];
-        Self::with(SUMMARY, rows)
+        Self::with(SUMMARY, commands.into_iter().filter(|_| is_kept).chain(always).collect())
     }
 
     fn of_dead_letter(place: &Place, page: &Page, look: &Look<'_>) -> Self {

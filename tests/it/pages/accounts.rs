@@ -3,13 +3,13 @@
 use std::{collections::HashSet, sync::Arc};
 
 use streamgauge::{
-    snapshot::{Advisories, Contact, Reading, Snapshot, Stream, Watched},
+    snapshot::{Advisories, Contact, Label, Reading, Severity, Snapshot, Stream, Watched},
     views::Page as Address,
 };
 
 use super::{
     PAGES,
-    facts::{advisories, advisory, consumer, count, now, snapshot, stream, watched},
+    facts::{advisories, advisory, consumer, count, now, snapshot, stream, verdict, watched},
     links_lead_somewhere, page_of, router,
 };
 use crate::support::page::Page;
@@ -149,4 +149,20 @@ async fn one_account_that_is_not_read_is_not_nats_being_away() {
     away.app.contact.is_connected = false;
     let page = page_of(away, "/").await;
     assert_eq!(page.text("h1"), "critical: NATS has not answered for 0 s");
+}
+
+#[tokio::test]
+async fn a_name_that_several_accounts_have_comes_with_its_account() {
+    let troubled = ["A", "B", "C"].map(|account| {
+        let mut row = consumer("ORDERS", "reserve");
+        row.account = account.into();
+        row.verdict = verdict(Label::NoWorkers, Severity::Critical, "Nobody pulls.");
+        Stream { account: account.into(), ..stream("ORDERS", vec![row]) }
+    });
+    let all = Snapshot { streams: count(troubled.into()), ..several() };
+    let page = page_of(all, "/").await;
+    let names = page.texts("#headline .which a");
+    assert_eq!(names, ["A", "B", "C"].map(|account| format!("reserve on ORDERS in {account}")));
+    let one = page_of(several(), "/streams?account=B").await;
+    assert_eq!(one.texts("#streams tbody th"), ["ORDERS B"], "also where the rows are of one account");
 }

@@ -78,6 +78,17 @@ async fn every_state_of_the_list_has_an_address() {
 }
 
 #[tokio::test]
+async fn what_was_removed_has_no_page_of_its_own() {
+    let rows = vec![
+        advisory("gone", Kind::Removed, 1, "It went."),
+        advisory("kept", Kind::Exhausted, 2, "The server gave up message 42 after 3 deliveries."),
+    ];
+    let page = page_of(with(Advisories { rows, total: 2, ..advisories() }), "/advisories").await;
+    assert_eq!(page.texts("#advisory-gone .reads a"), ["dead letter"]);
+    assert_eq!(page.texts("#advisory-kept .reads a"), ["message", "dead letter"]);
+}
+
+#[tokio::test]
 async fn fifty_are_a_page() {
     let rows = (0..120).map(|number| advisory(&number.to_string(), Kind::Removed, number, "It went.")).collect();
     let all = with(Advisories { rows, total: 120, ..advisories() });

@@ -197,9 +197,27 @@ async fn what_was_given_up_handed_back_and_removed_is_told_although_lag_is_nothi
     let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
     let page = page_of(all, "/consumers/A/ORDERS/reserve").await;
     let said = "removed in flight No advisory says that it gave up a message. In the last rounds its stream removed 2 messages \
-                that it had in flight. Its workers handed messages back 9 times. 1 dead letter of it wait for somebody to look at.";
+                that it had in flight. Its workers handed messages back 9 times. 1 dead letter of it waits for somebody to look at.";
     assert_eq!(page.text("#failures .gap"), said);
     assert_eq!(page.attributes("#failures a", "href"), ["/dead-letters"]);
+}
+
+#[tokio::test]
+async fn what_the_server_gave_up_has_a_next_step_that_any_nats_knows() {
+    let mut one = consumer("BILLS", "print");
+    let failures = Failures { exhausted: 1, sequences: vec![93], ..Failures::default() };
+    one.failures = Reading::known(failures, "stream ADVISORIES", now());
+    let all = Snapshot { streams: count(vec![stream("BILLS", vec![one])]), ..snapshot() };
+    let page = page_of(all, "/consumers/A/BILLS/print").await;
+    let given_up = &page.texts("#failures .gap")[0];
+    assert!(given_up.ends_with("0 terminated by a worker. Lag does not count it."), "{given_up}");
+    let step = page.text("#failures .step");
+    for part in
+        ["nats stream get BILLS 93", "publish it again", "nats stream rmm BILLS 93", "deleted, or acked after all"]
+    {
+        assert!(step.contains(part), "{part}: {step}");
+    }
+    assert!(!step.contains("dlq"), "there is no stream of dead letters: {step}");
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ async fn the_newest_are_listed_with_their_reason_and_what_came_back_is_marked() 
     let absent = Reading::unknown(Why::Absent, "there is no stream `DEAD_LETTERS`");
     let absent = page_of(with_app(|app| app.dead_letters = absent), "/dead-letters").await;
     assert_eq!(absent.text("#letters .gap"), "none here There is no stream `DEAD_LETTERS`.");
+    let more = |page: &crate::support::page::Page| page.text("#letters > .more");
+    assert!(more(&none).contains("streamgauge dlq list"), "{}", more(&none));
+    assert!(!more(&absent).contains("dlq"), "it would have nothing to list: {}", more(&absent));
 }
 
 #[tokio::test]

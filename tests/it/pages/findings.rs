@@ -45,3 +45,18 @@ async fn nothing_found_is_said() {
     let page = page_of(with(9), "/findings?q=nobody").await;
     assert_eq!(page.text("#findings .gap"), "none No finding is like that.");
 }
+
+#[tokio::test]
+async fn the_overview_has_one_row_for_each_check() {
+    let mut many = with(120);
+    let other = Finding { check: "limit_near", about: "stream S".to_owned(), ..(*many.findings[0]).clone() };
+    many.findings.push(Arc::new(other));
+    let page = page_of(many, "/").await;
+    let [all, one] = page.texts("#headline .details li").try_into().unwrap();
+    assert!(all.starts_with("no_limits: 40 streams It keeps everything for ever. Give it one."), "{all}");
+    assert!(all.ends_with("stream S000, stream S003, stream S006 and 37 more"), "{all}");
+    assert!(one.starts_with("stream S It keeps everything"), "{one}");
+    let links = page.attributes("#headline .details a", "href");
+    assert_eq!(links, ["/findings?q=no_limits&severity=warning", "/findings"]);
+    assert_eq!(page_of(with(120), &links[0]).await.text(".pager"), "40 findings");
+}

@@ -117,4 +117,28 @@ async fn what_is_old_of_a_stream_says_so() {
         "{}",
         page.text("#numbers .sources")
     );
+    // A paragraph in a paragraph would end it.
+    assert_eq!(page.text("#numbers .sources"), "Counts old: read just now from n1. The dog ate it.");
+}
+
+#[tokio::test]
+async fn what_bounds_a_stream_without_limits_on_messages_is_said() {
+    let age = with(stream("AGED", Vec::new()), |config| config.max_bytes = -1);
+    let newest = with(stream("NEWEST", Vec::new()), |config| {
+        (config.max_bytes, config.max_msgs_per_subject) = (-1, 2);
+        config.max_age = Duration::ZERO;
+    });
+    let page = page_of(world(vec![age, newest]), "/streams").await;
+    assert_eq!(page.texts("#streams [data-label='Fullest limit']"), ["kept for 1 d", "2 a subject"]);
+}
+
+#[tokio::test]
+async fn of_two_that_are_critical_the_one_that_loses_messages_comes_first() {
+    let with_verdict = |name: &str, label| {
+        let mut one = consumer(name, "track");
+        one.verdict = verdict(label, Severity::Critical, "It is bad.");
+        stream(name, vec![one])
+    };
+    let all = world(vec![with_verdict("A", Label::NoWorkers), with_verdict("B", Label::Losing)]);
+    assert_eq!(page_of(all, "/streams").await.texts("#streams tbody th"), ["B", "A"]);
 }

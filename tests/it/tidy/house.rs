@@ -13,7 +13,7 @@ pub enum Tower {
 /// are steps: facts are made of other facts, telemetry is set up from settings. A row may import the rows before it.
 #[rustfmt::skip]
 pub const FLOORS: &[(u8, Tower, &[&str])] = &[
-    (0, Tower::Ground,   &["name", "clock", "errors"]),
+    (0, Tower::Ground,   &["name", "clock", "words", "errors"]),
     (1, Tower::Ground,   &["trace", "presence", "advisory", "fault", "mask", "unpack"]),
     (1, Tower::Ground,   &["message"]),
     (1, Tower::Ground,   &["record", "dead_letter", "peek"]),
