@@ -13,6 +13,7 @@ mod listeners;
 mod merge;
 mod probes;
 mod seen;
+mod silent;
 mod told;
 mod trend;
 mod window;
@@ -86,6 +87,8 @@ pub struct Collector {
     probes: Probes,
     asked: Option<watch::Receiver<Asked>>,
     history: History,
+    /// Why the history was not written the last time, which is said once.
+    unwritten: Option<String>,
     findings: Findings,
     interval: Duration,
     clock: Clock,
@@ -109,6 +112,7 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
         probes: Probes::default(),
         asked: None,
         history: settings.history,
+        unwritten: None,
         findings: Findings::new(settings.thresholds),
         interval: settings.interval,
         clock,
@@ -167,6 +171,7 @@ impl Collector {
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
         let mut next = merge::merge(&last, self.links.lines(), answers, self.clock.now());
+        silent::mark(&mut next);
         self.read_ages(&mut next).await;
         self.listeners.write(&mut next, &self.links).await;
         let after = self.links.traffic();
@@ -195,11 +200,23 @@ impl Collector {
         if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {
             told::tell_what_was_found(&next, self.links.system_user());
         }
+        let settled = self.history.settle(&next);
         let next = Arc::new(next);
         self.snapshots.send_replace(next.clone());
-        if let Err(error) = self.history.note(&next) {
-            tracing::warn!(error = %ErrorChain(&error), "the history of this step is only in memory");
+        self.tell_of_history(settled.and_then(|()| self.history.note(&next)).err());
+    }
+
+    /// Says once that the history is not written, again when the reason is another, and once that it is.
+    fn tell_of_history(&mut self, error: Option<StoreError>) {
+        let reason = error.map(|error| ErrorChain(&error).to_string());
+        match (&reason, &self.unwritten) {
+            (Some(reason), told) if told.as_ref() != Some(reason) => {
+                tracing::warn!(error = reason, "the history is only in memory until it can be written again");
+            }
+            (None, Some(_)) => tracing::info!("the history is written again"),
+            _ => {}
         }
+        self.unwritten = reason;
     }
 
     async fn wait(&mut self) {

@@ -50,8 +50,8 @@ pub use reading::{Fact, Reading, Why};
 pub use round::RoundStats;
 pub use sample::{Habits, Mark, Sample};
 pub use series::{Point, Series, Span};
-pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, Server, ServerSetup};
-pub use stream::{Held, Retention, Stream, StreamState, StreamTrend};
+pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, SILENCE, Server, ServerSetup};
+pub use stream::{Held, OriginState, Retention, Stream, StreamState, StreamTrend};
 pub use verdict::{Label, Verdict};
 pub use watched::Watched;
 

@@ -10,6 +10,7 @@ mod live;
 mod messages;
 pub mod metrics;
 mod pages;
+mod patience;
 mod state;
 
 use std::{net::SocketAddr, time::Duration};
@@ -56,7 +57,12 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 /// Every route of the observer. `extra` brings what other modules serve, such as probes; it stands beside the pages and has no fallback.
+///
+/// Pages that stand below a path are there alone, as every link in them is. What programs ask for answers there and at the root: a proxy
+/// hands on the one, and who is beside the observer asks for the other.
 pub fn router(web: Web, extra: Router) -> Router {
+    let base = web.site().base.clone();
+    let extra = if base.is_empty() { extra } else { Router::new().nest(&base, extra.clone()).merge(extra) };
     let at = |path: &str| format!("{}{path}", web.site().base);
     let pages = Router::new()
         .route(&at("/live"), get(live::live))
@@ -67,7 +73,9 @@ pub fn router(web: Web, extra: Router) -> Router {
         // Whoever has not logged in needs these to do so.
         .route(&at("/assets/{hash}/{name}"), get(assets::asset))
         .route(&at("/login"), get(access::by_link).post(access::by_form).layer(DefaultBodyLimit::max(LOGIN_BYTES_MOST)))
-        .route(&at("/api/{*path}"), api::answering(&web))
+        .route(&at("/api/{*path}"), api::answering(&web));
+    let pages = if base.is_empty() { pages } else { pages.route("/api/{*path}", api::answering(&web)) };
+    let pages = pages
         // A page is sent once: packing it tighter would take longer than sending it.
         .layer(CompressionLayer::new().quality(CompressionLevel::Fastest))
         .layer(middleware::from_fn(headers::secure))
@@ -81,6 +89,7 @@ pub fn router(web: Web, extra: Router) -> Router {
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) -> std::io::Result<()> {
     let asked = stop.clone();
+    let listener = patience::Patient(listener);
     let serving = axum::serve(listener, router).with_graceful_shutdown(async move { asked.cancelled().await });
     let overdue = async {
         stop.cancelled().await;

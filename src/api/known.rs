@@ -101,10 +101,12 @@ struct ReplicaAnswer {
     name: String,
     /// Whether it has all that the leader has.
     is_current: bool,
-    /// Whether it is away.
+    /// Whether it is away, by the leader's word.
     is_offline: bool,
-    /// How long ago the leader heard of it.
-    heard_ago_seconds: f64,
+    /// Whether its server is away by what the observer hears itself: it says nothing, and the leader has heard nothing of it either.
+    is_silent: bool,
+    /// How long ago the leader heard of it; null where this leader never has.
+    heard_ago_seconds: Option<f64>,
     /// Operations that it lacks.
     behind: u64,
 }
@@ -115,7 +117,8 @@ impl ClusterAnswer {
             name: replica.name.clone(),
             is_current: replica.is_current,
             is_offline: replica.is_offline,
-            heard_ago_seconds: replica.heard_ago.as_secs_f64(),
+            is_silent: replica.is_silent,
+            heard_ago_seconds: replica.heard_ago.map(|ago| ago.as_secs_f64()),
             behind: replica.behind,
         });
         Self { leader: cluster.leader.clone(), replicas: replicas.collect() }

@@ -34,6 +34,8 @@ struct ServerAnswer {
     version: String,
     cluster: Option<String>,
     has_jetstream: bool,
+    /// Since when it runs without JetStream, where it was heard to run with it before.
+    lost_jetstream: Option<Moment>,
     started: Moment,
     /// CPU in percent of one core.
     cpu_percent: f64,
@@ -154,6 +156,7 @@ impl ServerAnswer {
             version: server.version.clone(),
             cluster: server.cluster.clone(),
             has_jetstream: server.has_jetstream,
+            lost_jetstream: server.lost_jetstream.map(Moment),
             started: Moment(server.started),
             cpu_percent: server.cpu_percent,
             cores: server.cores,

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    snapshot::{Held, Stream, StreamConfig, StreamState, StreamTrend},
+    snapshot::{Held, OriginState, Stream, StreamConfig, StreamState, StreamTrend},
     views,
 };
 
@@ -114,6 +114,21 @@ struct StreamStateAnswer {
     consumers: u64,
     /// Who holds it; null on a server without a cluster.
     cluster: Option<ClusterAnswer>,
+    /// How it gets on with the streams that it takes its messages from, by its own word.
+    origins: Vec<OriginAnswer>,
+}
+
+/// How a stream gets on with one that it takes its messages from.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Origin")]
+struct OriginAnswer {
+    name: String,
+    /// Messages of it that are still to come, as far as it told.
+    lag: u64,
+    /// How long ago it was heard of; null where it never was.
+    heard_ago_seconds: Option<f64>,
+    /// What is wrong, in the server's words.
+    error: Option<String>,
 }
 
 /// What changed in a stream between two rounds.
@@ -175,6 +190,18 @@ impl StreamStateAnswer {
             subjects: state.subjects,
             consumers: state.consumers,
             cluster: state.cluster.as_ref().map(ClusterAnswer::of),
+            origins: state.origins.iter().map(OriginAnswer::of).collect(),
+        }
+    }
+}
+
+impl OriginAnswer {
+    fn of(origin: &OriginState) -> Self {
+        Self {
+            name: origin.name.clone(),
+            lag: origin.lag,
+            heard_ago_seconds: origin.heard_ago.map(|ago| ago.as_secs_f64()),
+            error: origin.error.clone(),
         }
     }
 }

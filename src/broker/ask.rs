@@ -64,6 +64,12 @@ pub enum AskError {
         /// What was asked.
         subject: String,
     },
+    /// Every server that answered runs without JetStream.
+    #[error("JetStream is off: it runs on none of the servers that answered ({servers})")]
+    Off {
+        /// Their names.
+        servers: String,
+    },
     /// The round was over first.
     #[error("reading {what} took longer than {}", Age(*.within))]
     Late {

@@ -45,13 +45,17 @@ struct Held<T> {
 }
 
 const UNREAD: &str = "it is new, and how it is set up was not read yet";
+const SILENT: &str = "does not answer";
+const WITHOUT: &str = "runs without JetStream now";
 const NO_LEADER: &str = "it has no leader now, and only a leader knows its counts";
 
 /// Puts together what was told.
 pub(super) fn join(told: Told<'_>) -> Holdings {
     let Told { answers, silent, last, at } = told;
-    let answered: Vec<Arc<str>> = answers.iter().map(|answer| answer.server.name.as_str().into()).collect();
-    let mut join = Join { answered, silent, at, dropped: 0, lacks_configs: false };
+    let (answers, without): (Vec<_>, Vec<_>) = answers.into_iter().partition(JszAnswer::tells);
+    let silent = silent.iter().map(|server| Quiet { server: server.clone(), why: SILENT });
+    let quiet = silent.chain(names(&without).into_iter().map(|server| Quiet { server, why: WITHOUT })).collect();
+    let mut join = Join { answered: names(&answers), quiet, at, dropped: 0, lacks_configs: false };
     let mut held = flatten(answers, &join.answered);
     held.sort_by(|a, b| key(a).cmp(&key(b)));
     let mut listing = Listing::default();
@@ -116,15 +120,26 @@ fn consumer_place(row: &Consumer) -> Place<'_> {
     row.state.fact().map(|fact| (&fact.source, fact.value.cluster.as_ref()))
 }
 
-struct Join<'a> {
+fn names(answers: &[JszAnswer]) -> Vec<Arc<str>> {
+    answers.iter().map(|answer| answer.server.name.as_str().into()).collect()
+}
+
+/// A server that tells nothing of what it may hold.
+struct Quiet {
+    server: Arc<str>,
+    why: &'static str,
+}
+
+struct Join {
+    /// Servers that told what they hold.
     answered: Vec<Arc<str>>,
-    silent: &'a [Arc<str>],
+    quiet: Vec<Quiet>,
     at: Timestamp,
     dropped: u64,
     lacks_configs: bool,
 }
 
-impl Join<'_> {
+impl Join {
     fn stream(
         &mut self,
         account: &Arc<str>,
@@ -151,7 +166,8 @@ impl Join<'_> {
             let led = of_one.remove(0);
             let mut cluster = led.detail.cluster.filter(ClusterInfo::is_one).map(read_cluster);
             add_followers(cluster.as_mut(), &of_one);
-            let mut state = streams::state(led.detail.state, cluster);
+            let origins = streams::origins(led.detail.mirror, led.detail.sources);
+            let mut state = streams::state(led.detail.state, cluster, origins);
             state.consumers = (consumers.rows.len() + consumers.missing.len()) as u64;
             Reading::known(state, led.server, self.at)
         } else {
@@ -227,7 +243,7 @@ impl Join<'_> {
         Ok(consumers::row(detail, config, place, name, told, self.at))
     }
 
-    /// Adds to `listing` what was there before on servers that are silent now. What another of its servers would have told of is gone.
+    /// Adds to `listing` what was there before on servers that tell nothing now. What another of its servers would have told of is gone.
     fn leave_out<T>(
         &self,
         listing: &mut Listing<T>,
@@ -235,7 +251,7 @@ impl Join<'_> {
         key: fn(&T) -> (&Arc<str>, &str),
         place: fn(&T) -> Place<'_>,
     ) {
-        if self.silent.is_empty() {
+        if self.quiet.is_empty() {
             return;
         }
         for row in before {
@@ -247,8 +263,9 @@ impl Join<'_> {
             });
             let told = |name: &str| self.answered.iter().any(|answered| answered.as_ref() == name);
             let would_be_told = cluster.is_some_and(|cluster| cluster.replicas.iter().any(|peer| told(&peer.name)));
-            if is_here.is_err() && self.silent.contains(source) && !would_be_told {
-                listing.missing.push(missing(account, name, &format!("server {source} does not answer")));
+            let quiet = self.quiet.iter().find(|quiet| quiet.server == *source);
+            if let Some(Quiet { why, .. }) = quiet.filter(|_| is_here.is_err() && !would_be_told) {
+                listing.missing.push(missing(account, name, &format!("server {source} {why}")));
             }
         }
         listing.missing.sort();
@@ -258,12 +275,10 @@ impl Join<'_> {
     /// Why nobody vouches for what followers told of.
     fn why_not_led<'c>(&self, clusters: impl IntoIterator<Item = Option<&'c ClusterInfo>>) -> String {
         let leaders = clusters.into_iter().filter_map(|cluster| cluster?.leader.as_deref());
-        match leaders.into_iter().find(|leader| !leader.is_empty()) {
-            Some(leader) if self.silent.iter().any(|silent| silent.as_ref() == leader) => {
-                format!("its leader {leader} does not answer")
-            }
-            Some(leader) => format!("it is led by {leader} by the word of others, and not by its own"),
-            None => NO_LEADER.to_owned(),
+        let Some(leader) = leaders.into_iter().find(|leader| !leader.is_empty()) else { return NO_LEADER.to_owned() };
+        match self.quiet.iter().find(|quiet| quiet.server.as_ref() == leader) {
+            Some(Quiet { why, .. }) => format!("its leader {leader} {why}"),
+            None => format!("it is led by {leader} by the word of others, and not by its own"),
         }
     }
 
@@ -420,6 +435,33 @@ mod tests {
         check_absent(&alone, &["n1"], &[], &[]);
         check_absent(&cluster("n2", &["n3"]), &["n1"], &["n2", "n3"], &["ORDERS: server n2 does not answer"]);
         check_absent(&cluster("n2", &["n1"]), &["n1"], &["n2"], &[]);
+    }
+
+    /// The answer of a server that runs without JetStream.
+    fn disabled(server: &str) -> JszAnswer {
+        let text = json!({ "server": { "name": server, "id": server }, "data": { "disabled": true, "total": 0 } });
+        serde_json::from_value(text).unwrap()
+    }
+
+    #[test]
+    fn what_a_server_held_is_missing_when_it_runs_without_jetstream() {
+        let told = |rows: &[JszAnswer]| rows.iter().all(JszAnswer::tells);
+        assert!(told(&three(&["n1"])) && !told(&[disabled("n1")]));
+        let check = |of_stream: &Value, expected: &[&str]| {
+            let last = joined(vec![one("n2", stream(9, of_stream, &[]))], &[], None).streams;
+            let holdings = joined(vec![answer("n1", &[]), disabled("n2")], &[], Some(&last));
+            let missing = holdings.streams.missing.iter().map(|missing| format!("{missing}: {}", missing.reason));
+            assert_eq!(
+                (missing.collect::<Vec<_>>(), &*holdings.source),
+                (expected.iter().map(ToString::to_string).collect(), "n1")
+            );
+        };
+        check(&cluster("n2", &[]), &["ORDERS: server n2 runs without JetStream now"]);
+        check(&cluster("n2", &["n1"]), &[]);
+        let mut answers = three(&["n1", "n3"]);
+        answers.push(disabled("n2"));
+        let holdings = joined(answers, &[], None);
+        assert_eq!(consumers(only(&holdings)).rows[0].state.reason(), Some("its leader n2 runs without JetStream now"));
     }
 
     #[test]

@@ -28,12 +28,13 @@ pub async fn look(
             let told = join_all(brokers.iter().map(|broker| broker.read(streams.fresh(), deadline))).await;
             (streams, true, told)
         }
-        Err(reason) => {
+        Err(untold) => {
             let last = last.map(|last| &**last);
             let told = join_all(brokers.iter().map(|broker| broker.list_and_read(last, deadline))).await;
             let names = brokers.iter().map(|broker| broker.account().cloned());
             let (lists, told): (Vec<_>, Vec<Told>) = told.into_iter().unzip();
-            (together(names.zip(lists).collect(), last, &reason), false, told)
+            let whole = together(names.zip(lists).collect(), last, &untold.reason);
+            (untold.explains(whole), false, told)
         }
     };
     Answers { servers, streams, is_of_all, accounts, stats }
@@ -54,20 +55,45 @@ async fn servers(system: Option<&mut System>, deadline: Deadline) -> Reading<Vec
     }
 }
 
+/// Why no system user tells of the streams.
+struct Untold {
+    reason: String,
+    /// Whether the servers said that JetStream is off, which is more than that nobody answers.
+    is_off: bool,
+}
+
+impl Untold {
+    fn new(reason: &str) -> Self {
+        Self { reason: reason.to_owned(), is_off: false }
+    }
+
+    fn of(error: &AskError) -> Self {
+        Self { reason: ErrorChain(error).to_string(), is_off: matches!(error, AskError::Off { .. }) }
+    }
+
+    /// Where no account has a list either, the servers know why.
+    fn explains(&self, list: Reading<Listing<Stream>>) -> Reading<Listing<Stream>> {
+        match list {
+            Reading::Unknown { why, .. } if self.is_off => Reading::unknown(why, self.reason.as_str()),
+            list => list,
+        }
+    }
+}
+
 /// The streams of all accounts with their consumers, where a system user tells of them; else why not.
 async fn holdings(
     system: Option<&mut System>,
     last: Option<&Arc<Snapshot>>,
     stats: &mut RoundStats,
     deadline: Deadline,
-) -> Result<Reading<Listing<Stream>>, String> {
-    let Some(system) = system.filter(|system| system.may_know()) else { return Err(NO_SYSTEM.to_owned()) };
+) -> Result<Reading<Listing<Stream>>, Untold> {
+    let Some(system) = system.filter(|system| system.may_know()) else { return Err(Untold::new(NO_SYSTEM)) };
     let mut link = system.link();
     tokio::select! {
         told = deadline.wait("the streams of all accounts", system.streams(last, stats)) => {
-            told.map_err(|error| ErrorChain(&error).to_string())
+            told.map_err(|error| Untold::of(&error))
         }
-        _ = link.wait_for(|state| !state.is_connected) => Err(SYSTEM_LOST.to_owned()),
+        _ = link.wait_for(|state| !state.is_connected) => Err(Untold::new(SYSTEM_LOST)),
     }
 }
 
@@ -161,6 +187,16 @@ mod tests {
         let expected =
             expected.map(|(rows, missing)| (rows.to_vec(), missing.iter().map(ToString::to_string).collect()));
         assert_eq!(said, expected, "{lists:?}");
+    }
+
+    #[test]
+    fn that_jetstream_is_off_is_said_where_nobody_has_a_list() {
+        let off = Untold::of(&AskError::Off { servers: "n1".to_owned() });
+        let silence = || Reading::unknown(Why::Failed, "nobody answers");
+        let said = "JetStream is off: it runs on none of the servers that answered (n1)";
+        assert_eq!(off.explains(silence()).reason(), Some(said));
+        assert_eq!(Untold::new("lost").explains(silence()).reason(), Some("nobody answers"));
+        assert_eq!(off.explains(known(&["A"])).reason(), None);
     }
 
     #[test]

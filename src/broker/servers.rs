@@ -26,9 +26,6 @@ const SERVERS_MOST: usize = 1_000;
 /// A server that has said nothing for so long, and that nobody else counts as one of theirs, is gone for good.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
 
-/// A server that has said nothing for so long, which is three times what it pushes in, is asked for nothing.
-const SILENT: Duration = Duration::from_secs(30);
-
 /// How often servers are asked how they are set up: certificates and leaf nodes seldom change.
 const SETUP_EVERY: Duration = Duration::from_secs(5 * 60);
 
@@ -73,12 +70,14 @@ impl Servers {
         }
         while let Some(Some(message)) = self.pushed.as_mut().and_then(|pushed| pushed.next().now_or_never()) {
             if let Ok(stats) = serde_json::from_slice(&message.payload) {
-                self.hear(stats);
+                self.hear(stats, self.clock.now());
             }
         }
         if self.heard.is_empty() {
+            // What is so when it is answered was so when it was asked.
+            let asked = self.clock.now();
             for stats in self.ping().await? {
-                self.hear(stats);
+                self.hear(stats, asked);
             }
         }
         self.forget();
@@ -93,7 +92,7 @@ impl Servers {
     /// The ids of those that were heard lately, by which each can be asked for itself.
     pub(super) fn ids(&self) -> Vec<String> {
         let now = self.clock.now();
-        let heard = self.heard.values().filter(|server| server.heard.age(now).0 < SILENT);
+        let heard = self.heard.values().filter(|server| !server.is_silent(now));
         heard.map(|server| server.id.clone()).collect()
     }
 
@@ -169,7 +168,8 @@ impl Servers {
         }
     }
 
-    fn hear(&mut self, ServerStats { server, statsz }: ServerStats) {
+    /// Takes a server's word, which holds since `so_since` where it is the first of its kind.
+    fn hear(&mut self, ServerStats { server, statsz }: ServerStats, so_since: Timestamp) {
         self.active = statsz.active_servers.or(self.active);
         if self.heard.len() >= SERVERS_MOST && !self.heard.contains_key(&server.name) {
             return;
@@ -177,8 +177,9 @@ impl Servers {
         let before = self.heard.get(&server.name);
         let setup = before.and_then(|before| before.setup.clone());
         let health = before.and_then(|before| before.health.clone());
-        let read = Server { setup, health, ..read(server, statsz, self.clock.now()) };
-        self.heard.insert(read.name.clone(), read);
+        let mut now = Server { setup, health, ..read(server, statsz, self.clock.now()) };
+        remember(&mut now, before, so_since);
+        self.heard.insert(now.name.clone(), now);
     }
 
     fn forget(&mut self) {
@@ -188,6 +189,18 @@ impl Servers {
         let now = self.clock.now();
         self.heard.retain(|name, server| server.heard.age(now).0 < FORGOTTEN || peers.contains(name));
     }
+}
+
+/// What only two words of a server show: since when it names its leader, and that it ran JetStream before.
+fn remember(now: &mut Server, before: Option<&Server>, so_since: Timestamp) {
+    now.lost_jetstream = before.filter(|_| !now.has_jetstream).and_then(|before| {
+        let lost_now = before.has_jetstream.then_some(so_since);
+        before.lost_jetstream.or(lost_now)
+    });
+    let Some(meta) = &mut now.meta else { return };
+    let named = before.and_then(|before| before.meta.as_ref());
+    let as_before = named.filter(|named| named.cluster.leader == meta.cluster.leader);
+    meta.named = as_before.map_or(so_since, |named| named.named);
 }
 
 fn question(subject: &str) -> Question<'_> {
@@ -228,6 +241,7 @@ fn read(server: ServerInfo, stats: Stats, heard: Timestamp) -> Server {
         version: server.ver,
         cluster: server.cluster,
         has_jetstream: server.jetstream,
+        lost_jetstream: None,
         started: stats.start,
         cpu_percent: stats.cpu,
         cores: stats.cores,
@@ -242,14 +256,14 @@ fn read(server: ServerInfo, stats: Stats, heard: Timestamp) -> Server {
         routes: routes.into_iter().filter(|name| !name.is_empty()).collect(),
         gateways: stats.gateways.into_iter().map(gateway).collect(),
         jetstream: used,
-        meta: meta.map(read_meta),
+        meta: meta.map(|meta| read_meta(meta, heard)),
         setup: None,
         health: None,
     }
 }
 
-fn read_meta(MetaInfo { cluster, cluster_size, pending }: MetaInfo) -> MetaGroup {
-    MetaGroup { cluster: read_cluster(cluster), size: cluster_size, pending }
+fn read_meta(MetaInfo { cluster, cluster_size, pending }: MetaInfo, named: Timestamp) -> MetaGroup {
+    MetaGroup { cluster: read_cluster(cluster), size: cluster_size, pending, named }
 }
 
 fn read_leaf(leaf: LeafInfo) -> LeafNode {

@@ -9,12 +9,12 @@ use super::{
     AskError,
     ask::{Deadline, Page, ask_pages},
     consumers,
-    wire::{self, ClusterInfo, StreamInfo, StreamPage},
+    wire::{self, ClusterInfo, OriginInfo, StreamInfo, StreamPage},
 };
 use crate::{
     clock::{Clock, Timestamp},
     name::StreamName,
-    snapshot::{Cluster, Consumer, Listing, Missing, Reading, Replica, Stream, StreamState, limit},
+    snapshot::{Cluster, Consumer, Listing, Missing, OriginState, Reading, Replica, Stream, StreamState, limit},
 };
 
 /// Streams whose consumers are asked for at once. The API drops all that it has queued when the queue is full, so this stays low.
@@ -79,10 +79,10 @@ pub(super) async fn consumers(
 
 /// `None` when the name is not one that we could ask for.
 fn read(info: StreamInfo, account: &Arc<str>, server: &Arc<str>, now: Timestamp) -> Option<Stream> {
-    let StreamInfo { config, created, state, cluster } = info;
+    let StreamInfo { config, created, state, cluster, mirror, sources } = info;
     let cluster = cluster.map(read_cluster);
     let source = leader_or(cluster.as_ref(), server);
-    let state = self::state(state, cluster);
+    let state = self::state(state, cluster, origins(mirror, sources));
     Some(Stream {
         account: account.clone(),
         name: StreamName::try_from(config.name.as_str()).ok()?,
@@ -94,8 +94,19 @@ fn read(info: StreamInfo, account: &Arc<str>, server: &Arc<str>, now: Timestamp)
     })
 }
 
+/// How a stream gets on with those that it takes its messages from.
+pub(super) fn origins(mirror: Option<OriginInfo>, sources: Vec<OriginInfo>) -> Vec<OriginState> {
+    let read = |info: OriginInfo| OriginState {
+        name: info.name,
+        lag: info.lag,
+        heard_ago: u64::try_from(info.active).ok().map(Duration::from_nanos),
+        error: info.error.map(|error| error.description),
+    };
+    mirror.into_iter().chain(sources).map(read).collect()
+}
+
 /// What a stream held, as `cluster` holds it.
-pub(super) fn state(state: wire::StreamState, cluster: Option<Cluster>) -> StreamState {
+pub(super) fn state(state: wire::StreamState, cluster: Option<Cluster>, origins: Vec<OriginState>) -> StreamState {
     StreamState {
         messages: state.messages,
         bytes: state.bytes,
@@ -107,6 +118,7 @@ pub(super) fn state(state: wire::StreamState, cluster: Option<Cluster>) -> Strea
         subjects: state.num_subjects,
         consumers: state.consumer_count,
         cluster,
+        origins,
     }
 }
 
@@ -118,7 +130,8 @@ pub(super) fn read_cluster(info: ClusterInfo) -> Cluster {
         name: peer.name,
         is_current: peer.current,
         is_offline: peer.offline,
-        heard_ago: Duration::from_nanos(limit(peer.active).unwrap_or_default()),
+        heard_ago: limit(peer.active).map(Duration::from_nanos),
+        is_silent: false,
         behind: peer.lag,
         last_sequence: None,
     });

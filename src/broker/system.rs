@@ -29,6 +29,9 @@ const CONFIGS_SHARE: u32 = 10;
 /// How long a user that was never answered is not asked for again.
 const GIVEN_UP: Duration = Duration::from_secs(60);
 
+/// Servers that a sentence names.
+const NAMED_MOST: usize = 5;
+
 /// Why nobody tells of servers, or of what they hold.
 pub(super) const SYSTEM_LOST: &str = "the connection to the system account is lost";
 
@@ -152,6 +155,9 @@ impl System {
             }
         };
         self.usual = answers.len();
+        if !answers.iter().any(JszAnswer::tells) {
+            return Err(without_jetstream(&answers));
+        }
         if scope == Scope::Configs {
             self.configs = Some((Instant::now(), began.elapsed()));
             self.has_changed = false;
@@ -179,6 +185,11 @@ impl System {
     fn may_ask_for_configs(&self) -> bool {
         self.configs.is_none_or(|(at, took)| at.elapsed() >= took * CONFIGS_SHARE)
     }
+}
+
+fn without_jetstream(answers: &[JszAnswer]) -> AskError {
+    let names: Vec<&str> = answers.iter().map(|answer| answer.server.name.as_str()).take(NAMED_MOST).collect();
+    AskError::Off { servers: names.join(", ") }
 }
 
 /// Reading many rows takes longer than the pages that are served meanwhile should wait.

@@ -34,6 +34,29 @@ pub(super) struct StreamInfo {
     pub(super) state: StreamState,
     #[serde(default)]
     pub(super) cluster: Option<ClusterInfo>,
+    #[serde(default)]
+    pub(super) mirror: Option<OriginInfo>,
+    #[serde(default, deserialize_with = "or_none")]
+    pub(super) sources: Vec<OriginInfo>,
+}
+
+/// How a stream gets on with one that it takes its messages from.
+#[derive(Deserialize)]
+pub(super) struct OriginInfo {
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) lag: u64,
+    /// Nanoseconds; -1 where it was never heard of.
+    #[serde(default = "never")]
+    pub(super) active: i64,
+    #[serde(default)]
+    pub(super) error: Option<OriginError>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct OriginError {
+    #[serde(default)]
+    pub(super) description: String,
 }
 
 #[derive(Deserialize)]
@@ -73,6 +96,7 @@ pub(super) struct PeerInfo {
     pub(super) current: bool,
     #[serde(default)]
     pub(super) offline: bool,
+    /// Nanoseconds; 0 of one that this leader has never heard of.
     #[serde(default)]
     pub(super) active: i64,
     #[serde(default)]
@@ -158,6 +182,9 @@ pub(super) struct Jsz {
     /// Accounts that it has, also those behind this page.
     #[serde(default)]
     pub(super) total: usize,
+    /// Whether it runs without JetStream.
+    #[serde(default)]
+    pub(super) disabled: bool,
     #[serde(default, deserialize_with = "or_none")]
     pub(super) account_details: Vec<AccountDetail>,
 }
@@ -183,8 +210,25 @@ pub(super) struct StreamDetail {
     pub(super) state: StreamState,
     #[serde(default)]
     pub(super) cluster: Option<ClusterInfo>,
+    #[serde(default)]
+    pub(super) mirror: Option<OriginInfo>,
+    #[serde(default, deserialize_with = "or_none")]
+    pub(super) sources: Vec<OriginInfo>,
     #[serde(default, deserialize_with = "or_none")]
     pub(super) consumer_detail: Vec<ConsumerInfo>,
+}
+
+impl JszAnswer {
+    /// Whether it is an account of what the server holds: one that runs without JetStream answers too, and holds nothing that it could
+    /// tell of.
+    pub(super) fn tells(&self) -> bool {
+        self.data.as_ref().is_some_and(|data| !data.disabled)
+    }
+}
+
+/// What stands for a time that never was.
+fn never() -> i64 {
+    -1
 }
 
 /// Servers may write nothing as `null`.

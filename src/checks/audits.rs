@@ -15,7 +15,9 @@ mod gateways_differ;
 mod ha_assets;
 mod high_cardinality;
 mod jetstream_full;
+mod jetstream_off;
 mod leaf_spaces;
+mod limit_full;
 mod limit_near;
 mod memory_outlier;
 mod meta_leader;
@@ -23,9 +25,11 @@ mod meta_offline;
 mod no_login;
 mod notes_unreadable;
 mod offline_replicas;
+mod origin_fails;
 mod probe_fails;
 mod ready_not_consuming;
 mod replicas_behind;
+mod server_cannot_write;
 mod server_silent;
 mod server_unhealthy;
 mod slow_consumers;
@@ -74,6 +78,9 @@ pub const AUDITS: &[Audit] = &[
     meta_leader::AUDIT,
     meta_offline::AUDIT,
     server_silent::AUDIT,
+    jetstream_off::AUDIT,
+    server_cannot_write::AUDIT,
+    limit_full::AUDIT,
     certificate_ends::AUDIT,
     account_full::AUDIT,
     probe_fails::AUDIT,
@@ -81,6 +88,7 @@ pub const AUDITS: &[Audit] = &[
     ready_not_consuming::AUDIT,
     server_unhealthy::AUDIT,
     limit_near::AUDIT,
+    origin_fails::AUDIT,
     replicas_behind::AUDIT,
     stream_threshold_near::AUDIT,
     account_limits::AUDIT,

@@ -19,6 +19,7 @@ use crate::{
     clock::Clock,
     collector::{self, History, Settings, Snapshots},
     config::{AccountsConfig, NatsConfig, SystemConfig, TelemetryConfig, Thresholds},
+    errors::ErrorChain,
     snapshot::Severity,
     tasks::Tasks,
     telemetry,
@@ -136,12 +137,18 @@ pub(super) async fn run(check: Check) -> anyhow::Result<()> {
     }
 }
 
+/// Whoever reads the result of a check that could not look is told so in the form that it reads.
 fn blind(source: anyhow::Error, format: Format) -> anyhow::Result<Ended> {
-    if format != Format::Nagios {
-        return Ok(Ended::Blind { source, code: 2 });
-    }
-    say(&nagios::blind(&source))?;
-    Ok(Ended::Blind { source, code: nagios::UNKNOWN })
+    let reason = ErrorChain(source.as_ref()).to_string();
+    say(&match format {
+        Format::Text => String::new(),
+        Format::Json => json::blind(&reason),
+        Format::Junit => junit::blind(&reason),
+        Format::Prometheus => exposition::blind(),
+        Format::Nagios => nagios::blind(&source),
+    })?;
+    let code = if format == Format::Nagios { nagios::UNKNOWN } else { 2 };
+    Ok(Ended::Blind { source, code })
 }
 
 fn written(report: &Report, format: Format) -> String {
@@ -155,8 +162,7 @@ fn written(report: &Report, format: Format) -> String {
 }
 
 async fn look(check: Check) -> anyhow::Result<Report> {
-    let quiet = TelemetryConfig { log: "error".to_owned(), ..TelemetryConfig::default() };
-    telemetry::init(&quiet, "check", "check")?;
+    telemetry::init(&TelemetryConfig::of_errors(), "check", "check")?;
     let patience = Duration::from_secs(check.nats.nats_wait);
     let settings = Settings {
         interval: check.interval,
@@ -201,7 +207,9 @@ async fn rounds(
                 let snapshot = snapshots.borrow().clone();
                 let reason = snapshot.streams.reason().unwrap_or("no round ended").to_owned();
                 let why = if snapshot.app.contact.is_connected { reason } else { snapshot.app.contact.reason.clone() };
-                anyhow::bail!("{}: {why}", snapshot.app.contact.url);
+                let url = &snapshot.app.contact.url;
+                // The connection's own words name the address already.
+                return Err(if why.contains(url) { anyhow::anyhow!(why) } else { anyhow::anyhow!("{url}: {why}") });
             }
         }
         read += 1;

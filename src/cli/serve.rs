@@ -3,6 +3,7 @@
 mod receiver;
 
 use std::{
+    io::{IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
     thread,
@@ -173,10 +174,18 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The lines at start: where the pages are, and who may read them. This is the only place that says the token.
+/// The lines at start: where the pages are, and who may read them. The token is told to a person at a terminal alone: whoever reads a log
+/// need not be somebody who may read the pages.
 fn tell_where(home: &str, access: &Access, is_open: bool) {
     match access.token() {
-        Some(token) => tracing::info!("the pages are at {home}; log in by opening {}", token.login_link(home)),
+        Some(token) => {
+            tracing::info!("the pages are at {home}, for whoever has the token");
+            let mut terminal = std::io::stdout();
+            if terminal.is_terminal() {
+                // Without it the page asks for the token.
+                let _written = writeln!(terminal, "log in by opening {}", token.login_link(home));
+            }
+        }
         None => tracing::info!("the pages are at {home}"),
     }
     if is_open && access.token().is_none() {

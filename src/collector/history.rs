@@ -3,6 +3,7 @@
 //! Each of them has three rings; a step of a ring keeps the worst count and the mean rate of the rounds that fell into it. The amount is
 //! bounded: what was not seen for a day is forgotten, and beyond [`SERIES_MOST`] nothing new is taken on.
 
+mod owner;
 mod ring;
 mod store;
 
@@ -18,6 +19,7 @@ use crate::{
     snapshot::{AgeBy, Consumer, Point, Reading, Series, Snapshot, Span, Stream},
 };
 
+use owner::{Kin, Owner};
 use ring::Ring;
 use store::{Block, Store};
 
@@ -52,6 +54,7 @@ struct Shared {
     inner: Mutex<Inner>,
     /// Apart from what pages read, so that none of them waits for the disk.
     store: Mutex<Option<Store>>,
+    owner: Mutex<Option<Owner>>,
 }
 
 #[derive(Debug, Default)]
@@ -80,12 +83,15 @@ impl History {
     /// A history that is kept in `folder` too, and begins with what is there.
     ///
     /// # Errors
-    /// When the folder cannot be made, read or written to.
+    /// When the folder cannot be made, read or written to, or another observer writes there.
     pub fn in_folder(folder: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let mut inner = Inner::default();
+        std::fs::create_dir_all(folder).map_err(|source| StoreError::Disk { path: folder.to_owned(), source })?;
+        let owner = Owner::of(folder)?;
         let store = Store::open(folder, now, |block| inner.put(block))?;
         inner.is_on_disk = true;
-        Ok(Self(Arc::new(Shared { inner: Mutex::new(inner), store: Mutex::new(Some(store)) })))
+        let (inner, store) = (Mutex::new(inner), Mutex::new(Some(store)));
+        Ok(Self(Arc::new(Shared { inner, store, owner: Mutex::new(Some(owner)) })))
     }
 
     /// Since when there is a history over `span`, as far as it reaches back from `now`; `None` before the first round.
@@ -105,6 +111,33 @@ impl History {
     pub fn of(&self, whose: &Whose, span: Span, now: Timestamp) -> Option<Series> {
         let inner = self.inner();
         inner.kept.get(whose).map(|kept| kept.rings[place(span)].series(now))
+    }
+
+    /// Finds out with the first round that read the streams whether the folder's past is that of this NATS. Where it is not, it is put
+    /// aside, and the history begins anew.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn settle(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        let mut owner = self.owner();
+        let Some(owner) = owner.as_mut().filter(|owner| !owner.is_settled) else { return Ok(()) };
+        let Some(streams) = snapshot.streams.fresh() else { return Ok(()) };
+        match owner.judge(&streams.rows) {
+            Kin::Untold => return Ok(()),
+            Kin::Same => {}
+            Kin::Another => {
+                let aside = owner.put_aside(snapshot.taken)?;
+                *self.inner() = Inner { is_on_disk: true, ..Inner::default() };
+                tracing::warn!(
+                    "the history in the folder of --data is of another NATS, or of this one before it was set up anew: none of the \
+                     streams that it knew is here; it was put aside in {}, and this one begins anew",
+                    aside.display()
+                );
+            }
+        }
+        owner.remember(&streams.rows)?;
+        owner.is_settled = true;
+        Ok(())
     }
 
     /// Takes down what a round found, and writes what is complete. What cannot be written is told by the error and kept in memory.
@@ -128,13 +161,22 @@ impl History {
             }
         }
         self.inner().kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
-        self.write(now)
+        if self.write(now)?
+            && let (Some(owner), Some(streams)) = (self.owner().as_mut(), snapshot.streams.fresh())
+        {
+            owner.remember(&streams.rows)?;
+        }
+        Ok(())
     }
 
-    /// Writes the last complete step of each ring that is kept on disk, once.
-    fn write(&self, now: Timestamp) -> Result<(), StoreError> {
+    /// Writes the last complete step of each ring that is kept on disk, once, and says whether there was one. Nothing is added to a past
+    /// that may be another's.
+    fn write(&self, now: Timestamp) -> Result<bool, StoreError> {
+        let mut has_written = false;
         let mut store = self.0.store.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(store) = &mut *store else { return Ok(()) };
+        let Some(store) = store.as_mut().filter(|_| self.owner().as_ref().is_none_or(|owner| owner.is_settled)) else {
+            return Ok(false);
+        };
         for span in [Span::Hours, Span::Day] {
             if let Some(at) = store.due(span, now) {
                 let inner = self.inner();
@@ -142,9 +184,14 @@ impl History {
                 // The disk is waited for by nobody else.
                 drop(inner);
                 store.write(span, (at, since), points.iter().map(|(whose, point)| (&**whose, *point)))?;
+                has_written = true;
             }
         }
-        Ok(())
+        Ok(has_written)
+    }
+
+    fn owner(&self) -> MutexGuard<'_, Option<Owner>> {
+        self.0.owner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

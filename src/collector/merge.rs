@@ -289,7 +289,8 @@ mod tests {
             name: place.to_string(),
             is_current: place < follow,
             is_offline: false,
-            heard_ago: Duration::ZERO,
+            is_silent: false,
+            heard_ago: Some(Duration::ZERO),
             behind: 0,
             last_sequence: None,
         };

@@ -16,7 +16,7 @@ pub struct ObserverConfig {
     #[arg(long, env = "STREAMGAUGE_INTERVAL", value_name = "SECONDS", default_value = "10", value_parser = interval)]
     pub interval: Duration,
 
-    /// Folder that keeps the history of the last 24 hours [default: it is kept in memory only]
+    /// Folder that keeps the history of the last 24 hours, of one NATS and for one observer at a time [default: it is kept in memory only]
     #[arg(long, env = "STREAMGAUGE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
 
@@ -28,7 +28,7 @@ pub struct ObserverConfig {
     #[arg(long = "probe", env = "STREAMGAUGE_PROBES", value_name = "NAME=URL", value_delimiter = ',')]
     pub probes: Vec<ProbeTarget>,
 
-    /// What stands before the path of every page, such as /gauge, where a proxy serves the pages among others
+    /// What stands before the path of every page, such as /gauge, where a proxy serves the pages among others; /metrics, /api and the probes answer below it and at the root
     #[arg(long, env = "STREAMGAUGE_BASE_PATH", value_name = "PATH", default_value_t = BasePath::default(), hide_default_value = true)]
     pub base_path: BasePath,
 

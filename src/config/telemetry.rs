@@ -29,6 +29,11 @@ pub struct TelemetryConfig {
 }
 
 impl TelemetryConfig {
+    /// Log lines of a command whose output programs read: nothing that it does not say itself.
+    pub fn of_errors() -> Self {
+        Self { log: LOG.replace("info", "error").replace("warn", "error"), ..Self::default() }
+    }
+
     /// Log lines of commands that answer on standard output: only what goes wrong is worth a line between the results.
     pub fn of_command() -> Self {
         Self { log: LOG.replace("info", "warn"), ..Self::default() }

@@ -4,6 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use crate::clock::Timestamp;
 
+/// Servers tell of themselves every 10 s unasked: one that has not for three times as long is in trouble or away.
+pub const SILENCE: Duration = Duration::from_secs(30);
+
 /// A NATS server as it described itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Server {
@@ -17,6 +20,8 @@ pub struct Server {
     pub cluster: Option<String>,
     /// Whether it runs JetStream.
     pub has_jetstream: bool,
+    /// Since when it runs without JetStream, where it was heard to run with it before.
+    pub lost_jetstream: Option<Timestamp>,
     /// When it started.
     pub started: Timestamp,
     /// CPU in percent of one core.
@@ -107,6 +112,8 @@ pub struct MetaGroup {
     pub size: u64,
     /// Entries that it has not applied yet.
     pub pending: u64,
+    /// Since when the server has named this leader, or none, as far as it was heard.
+    pub named: Timestamp,
 }
 
 /// How a server is set up.
@@ -151,12 +158,36 @@ pub struct Replica {
     pub name: String,
     /// Whether it has all that the leader has.
     pub is_current: bool,
-    /// Whether it is away.
+    /// Whether it is away, by the leader's word, who may take minutes to say so.
     pub is_offline: bool,
-    /// How long ago the leader heard of it.
-    pub heard_ago: Duration,
+    /// Whether its server is away by what we hear ourselves: it says nothing of itself, and the leader has heard nothing of it either.
+    pub is_silent: bool,
+    /// How long ago the leader heard of it; `None` where this leader never has.
+    pub heard_ago: Option<Duration>,
     /// Operations that it lacks, by the leader's word.
     pub behind: u64,
     /// Of a stream: the newest message that it holds, by its own word; `None` where it was not asked or did not answer.
     pub last_sequence: Option<u64>,
+}
+
+impl Server {
+    /// Whether it has said nothing of itself for so long that what it said last counts no more.
+    pub fn is_silent(&self, now: Timestamp) -> bool {
+        self.heard.age(now).0 > SILENCE
+    }
+}
+
+impl Replica {
+    /// Whether it is away, whoever says so.
+    pub fn is_away(&self) -> bool {
+        self.is_offline || self.is_silent
+    }
+
+    /// Its name, and who says that it is away where its leader does not.
+    pub fn away_in_words(&self) -> String {
+        match self.is_offline {
+            true => self.name.clone(),
+            false => format!("{} (it says nothing of itself)", self.name),
+        }
+    }
 }

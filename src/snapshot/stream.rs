@@ -89,6 +89,21 @@ pub struct StreamState {
     pub consumers: u64,
     /// Who holds it; `None` on a server without a cluster.
     pub cluster: Option<Cluster>,
+    /// How it gets on with the streams that it takes its messages from, by its own word.
+    pub origins: Vec<OriginState>,
+}
+
+/// How a stream gets on with one that it takes its messages from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OriginState {
+    /// The name of that stream.
+    pub name: String,
+    /// Messages of it that are still to come, as far as it told.
+    pub lag: u64,
+    /// How long ago it was heard of; `None` where it never was.
+    pub heard_ago: Option<Duration>,
+    /// What is wrong, in the server's words.
+    pub error: Option<String>,
 }
 
 /// What changed in a stream between two rounds.

@@ -46,14 +46,17 @@ impl ReplicaRow {
             name: server_name(&replica.name),
             sign: sign(replica),
             behind: format::counted_u64(replica.behind, "operation"),
-            heard: format!("{} ago", Age(replica.heard_ago)),
+            heard: replica
+                .heard_ago
+                .map_or_else(|| "never by this leader".to_owned(), |ago| format!("{} ago", Age(ago))),
         }
     }
 }
 
 /// How a follower is.
 fn sign(replica: &Replica) -> Sign {
-    match (replica.is_offline, replica.is_current) {
+    match (replica.is_away(), replica.is_current) {
+        (true, _) if !replica.is_offline => Sign::new(Level::Critical, "silent"),
         (true, _) => Sign::new(Level::Critical, "offline"),
         (false, false) => Sign::new(Level::Warning, "behind"),
         (false, true) => Sign::new(Level::Ok, "current"),
@@ -67,7 +70,7 @@ pub(super) fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>)
         None => server_name(&fact.source),
         Some(Cluster { leader: None, .. }) => "none".to_owned(),
         Some(Cluster { leader: Some(leader), replicas }) => {
-            let behind = replicas.iter().filter(|replica| !replica.is_current || replica.is_offline).count();
+            let behind = replicas.iter().filter(|replica| !replica.is_current || replica.is_away()).count();
             match (replicas.len(), behind) {
                 (0, _) => server_name(leader),
                 (all, 0) => format!("{} +{all}", server_name(leader)),

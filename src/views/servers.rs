@@ -4,7 +4,7 @@ mod links;
 mod meta;
 mod room;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use askama::{Template, filters::HtmlSafe};
 
@@ -19,7 +19,7 @@ use super::{
     pieces::{Gap, Level, Moment, Number, Sign, Stamp, server_name},
     replicas::ReplicaRow,
 };
-use crate::snapshot::{Cluster, Health, Reading, Server, Snapshot, Span, Stream};
+use crate::snapshot::{Cluster, Reading, Server, Snapshot, Span, Stream};
 use links::LinksPanel;
 use meta::MetaPanel;
 use room::RoomPanel;
@@ -46,10 +46,14 @@ struct ServerRow {
     full_name: String,
     sign: Sign,
     heard: Moment,
+    is_silent: bool,
     why: String,
     version: String,
     cluster: String,
-    started: Moment,
+    /// Since when it is up.
+    started: Option<Moment>,
+    /// How long it had been up when it was heard last, where it is silent.
+    was_up: String,
     cpu: Number,
     memory: Number,
     storage: Number,
@@ -169,7 +173,7 @@ fn lagging(look: &Look<'_>) -> Vec<Lagging> {
 /// The replicas that are behind. `named` says what they are of, and where that is shown.
 fn behind(cluster: Option<&Cluster>, named: impl Fn() -> (String, String)) -> Vec<Lagging> {
     let followers = cluster.into_iter().flat_map(|cluster| &cluster.replicas);
-    let late = followers.filter(|replica| replica.is_offline || !replica.is_current);
+    let late = followers.filter(|replica| replica.is_away() || !replica.is_current);
     late.map(|replica| {
         let (what, href) = named();
         Lagging { what, href, replica: ReplicaRow::of(replica) }
@@ -202,16 +206,19 @@ impl ServerRow {
             Some(bytes) => Number::known(format::bytes(bytes)),
             None => Number::unknown("it runs no JetStream"),
         };
+        let is_silent = server.is_silent(look.now);
         Self {
             id: server.id.clone(),
             name: server_name(&server.name),
             sign: sign(server, look),
             heard: Moment::ago(server.heard, look),
-            why: sick(server).map(|health| format::cut(&health.reason)).unwrap_or_default(),
+            is_silent,
+            why: why(server, is_silent),
             full_name: server.name.clone(),
             version: server.version.clone(),
             cluster: server.cluster.clone().unwrap_or_else(|| "none".to_owned()),
-            started: Moment::length(server.started, look),
+            started: (!is_silent).then(|| Moment::length(server.started, look)),
+            was_up: format::length(server.started, server.heard),
             cpu: Number::known(format!("{:.0} %", server.cpu_percent)).with_note(cores(server.cores)),
             memory: Number::known(format::bytes(server.memory_bytes)),
             storage,
@@ -222,22 +229,26 @@ impl ServerRow {
     }
 }
 
-/// Servers tell of themselves every 10 s; who has not for three times as long is in trouble or away.
-const SILENT: Duration = Duration::from_secs(30);
-
 /// How a server is: by its own word, as long as it says something.
 fn sign(server: &Server, look: &Look<'_>) -> Sign {
-    let is_silent = server.heard.age(look.now).0 >= SILENT;
     match &server.health {
-        _ if is_silent => Sign::new(Level::Critical, "silent"),
+        _ if server.is_silent(look.now) => Sign::new(Level::Critical, "silent"),
+        _ if server.lost_jetstream.is_some() => Sign::new(Level::Critical, "no JetStream"),
         Some(health) if !health.is_well => Sign::new(Level::Warning, "not well"),
         Some(_) => Sign::new(Level::Ok, "well"),
         None => Sign::new(Level::Idle, "up"),
     }
 }
 
-fn sick(server: &Server) -> Option<&Health> {
-    server.health.as_ref().filter(|health| !health.is_well)
+/// What is to be known of it beside its state.
+fn why(server: &Server, is_silent: bool) -> String {
+    let sick = server.health.as_ref().filter(|health| !health.is_well);
+    match sick {
+        _ if is_silent => "what stands here is what it said last".to_owned(),
+        _ if server.lost_jetstream.is_some() => "it ran with JetStream before".to_owned(),
+        Some(health) => format::cut(&health.reason),
+        None => String::new(),
+    }
 }
 
 fn cores(cores: u32) -> String {

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     clock::Age,
     name::StreamName,
-    snapshot::{Consumer, Discard, Forecast, Held, Retention, Span, Storage, Stream, limit},
+    snapshot::{Consumer, Discard, Forecast, Held, OriginState, Retention, Span, Storage, Stream, limit},
 };
 
 /// Losses that are foreseen and named, the soonest.
@@ -224,7 +224,21 @@ fn config(stream: &Stream, look: &Look<'_>) -> Vec<(&'static str, String, Option
     lines.extend(from.map(|(what, origin)| {
         let known = origin.name.parse().ok().filter(|name| look.snapshot.stream(&stream.account, name).is_some());
         let href = known.map(|name| look.link(&Page::Stream(stream.account.to_string(), name, Span::default())));
-        (what, format::cut(&origin.name), href)
+        (what, format::cut(&origin_in_words(&origin.name, stream)), href)
     }));
     lines
+}
+
+/// A stream that messages are taken from, and how that goes.
+fn origin_in_words(name: &str, stream: &Stream) -> String {
+    let mut told = stream.state.value().into_iter().flat_map(|state| &state.origins);
+    let Some(OriginState { lag, heard_ago, error, .. }) = told.find(|told| told.name == name) else {
+        return name.to_owned();
+    };
+    let still = format!("{} still to come", format::counted_u64(*lag, "message"));
+    match (error, heard_ago) {
+        (Some(error), _) => format!("{name}: it gets nothing from there: {error}"),
+        (None, None) => format!("{name}: never heard of yet"),
+        (None, Some(ago)) => format!("{name}: {still}, heard of {} ago", Age(*ago)),
+    }
 }

@@ -123,12 +123,12 @@ impl Refusal {
                  ask for it by its address."
             }
             Self::NoToken => {
-                "Open the login link that the observer wrote when it started, or send its token: a program as \
-                 `Authorization: Bearer …`."
+                "Give the token that the observer was started with, or open the login link that it wrote to its terminal: a program \
+                 sends the token as `Authorization: Bearer …`."
             }
             Self::WrongToken => {
-                "The token that was sent is not the observer's, which may have started anew with another one. Open the login link \
-                 that it wrote when it started."
+                "The token that was sent is not the observer's, which may have started anew with another one. Give the one that it \
+                 was started with."
             }
         }
     }

@@ -27,7 +27,7 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
         let message = "the observer only reads, and takes no other requests than GET and HEAD".to_owned();
         return failed(&Failure { status: 405, code: "only_read", message });
     }
-    let path = uri.path().strip_prefix(&web.site().base).unwrap_or_default();
+    let path = uri.path().strip_prefix(&web.site().base).unwrap_or(uri.path());
     if path == "/api/openapi.json" {
         return json(StatusCode::OK, api::document(&web.site().base).to_string());
     }

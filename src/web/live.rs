@@ -25,6 +25,7 @@ const RETRY_AFTER: &str = "10";
 
 #[derive(Deserialize)]
 pub(super) struct Wish {
+    #[serde(default)]
     page: String,
     /// The last event that the page shows.
     since: Option<String>,
@@ -43,7 +44,8 @@ struct Feed {
 
 pub(super) async fn live(State(web): State<Web>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
     let Some(page) = Page::at(&wish.page).filter(Page::is_live) else {
-        return (StatusCode::NOT_FOUND, "there is no such page to follow").into_response();
+        let sentence = "there is no such page to follow: say which with ?page=, as in /live?page=%2Fstreams\n";
+        return (StatusCode::NOT_FOUND, sentence).into_response();
     };
     let Ok(place) = web.streams().try_acquire_owned() else {
         let busy = "too many tabs follow the pages already; close some, or reload by hand";

@@ -96,7 +96,8 @@ fn in_a_cluster_the_leaders_are_named() {
         name: name.to_owned(),
         is_current,
         is_offline: false,
-        heard_ago: Duration::ZERO,
+        is_silent: false,
+        heard_ago: Some(Duration::ZERO),
         behind: 0,
         last_sequence: None,
     };

@@ -5,6 +5,7 @@ mod ages;
 mod buckets;
 mod ledger;
 mod letters;
+mod off;
 mod permissions;
 mod several;
 mod truth;

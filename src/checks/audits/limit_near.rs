@@ -1,15 +1,15 @@
-//! A stream that is full refuses messages, or lets go of some that nobody has read.
+//! A stream that will be full refuses messages then, or lets go of some that nobody has read.
 
 use super::{
     Audit, Scene, Seen,
     support::{is_near, of_stream, percent},
 };
-use crate::snapshot::{Discard, Limit, Retention, Severity, Stream, StreamState, limit};
+use crate::snapshot::{Discard, Limit, Retention, Severity, Stream, StreamConfig, StreamState, limit};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "limit_near",
     severity: Severity::Warning,
-    rule: "A stream comes close to a limit at which publishers or consumers are refused, or unread messages go. A stream that keeps its newest messages by limits is full by design and not told of.",
+    rule: "A stream comes close to a limit at which publishers or consumers are refused, or unread messages go; one that is there is told of by `limit_full`. A stream that keeps its newest messages by limits is full by design and not told of.",
     evidence: "what it holds against `max_msgs`, `max_bytes` and `max_consumers`",
     threshold: "`--limit-percent`, 90 by default",
     next_step: "raise the limit, or find out why messages stay",
@@ -23,22 +23,24 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 
 fn of(stream: &Stream, state: &StreamState, most: u64) -> Vec<Seen> {
     let config = &stream.config;
-    let hurts = config.discard == Discard::New || config.retention != Retention::Limits;
+    let hurts = hurts(config);
+    let has_room = |limit| hurts && !state.is_full(config, limit);
     let limits = [
-        (hurts, "messages", state.messages, config.message_limit(), state.is_full(config, Limit::MaxMsgs)),
-        (hurts, "bytes", state.bytes, config.byte_limit(), state.is_full(config, Limit::MaxBytes)),
-        (true, "consumers", state.consumers, limit(config.max_consumers), false),
+        (has_room(Limit::MaxMsgs), "messages", state.messages, config.message_limit()),
+        (has_room(Limit::MaxBytes), "bytes", state.bytes, config.byte_limit()),
+        (true, "consumers", state.consumers, limit(config.max_consumers)),
     ];
-    let near = limits.into_iter().filter_map(|(hurts, what, used, limit, is_full)| {
-        let limit = limit.filter(|limit| hurts && (is_full || is_near(used, *limit, most)))?;
-        let sentence = match (is_full, config.discard) {
-            (false, _) => format!("It holds {} % of the {what} that it may.", percent(used, limit)),
-            (true, Discard::New) => format!("It is full, by {what}: it refuses new messages."),
-            (true, Discard::Old) => format!("It is full, by {what}: its oldest messages go, read or not."),
-        };
+    let near = limits.into_iter().filter_map(|(is_told_here, what, used, limit)| {
+        let limit = limit.filter(|limit| is_told_here && is_near(used, *limit, most))?;
+        let sentence = format!("It holds {} % of the {what} that it may.", percent(used, limit));
         Some(of_stream(stream, sentence, format!("{used} of {limit} {what}")))
     });
     near.collect()
+}
+
+/// Whether publishers are refused when it is full, or messages go that somebody was to read.
+pub(super) fn hurts(config: &StreamConfig) -> bool {
+    config.discard == Discard::New || config.retention != Retention::Limits
 }
 
 #[cfg(test)]
@@ -56,29 +58,13 @@ mod tests {
         assert_eq!(found(&AUDIT, &World { streams: vec![stream], ..World::default() }).len(), expected);
     }
 
-    fn check_bytes(discard: Discard, bytes: u64, expected: &[&str]) {
-        let mut stream = stream("ORDERS");
-        let config = Arc::make_mut(&mut stream.config);
-        (config.discard, config.retention, config.max_bytes) = (discard, Retention::WorkQueue, 1_000);
-        stream.state = stream.state.map(|state| StreamState { messages: 10, bytes, ..state });
-        let found = found(&AUDIT, &World { streams: vec![stream], ..World::default() });
-        assert_eq!(found.iter().map(|seen| seen.sentence.as_str()).collect::<Vec<_>>(), expected);
-    }
-
-    #[test]
-    fn what_leaves_no_room_for_one_more_is_full() {
-        check_bytes(Discard::New, 899, &[]);
-        check_bytes(Discard::New, 905, &["It holds 90 % of the bytes that it may."]);
-        check_bytes(Discard::New, 950, &["It is full, by bytes: it refuses new messages."]);
-        check_bytes(Discard::Old, 950, &["It is full, by bytes: its oldest messages go, read or not."]);
-    }
-
     #[test]
     fn a_limit_that_refuses_or_loses_is_told_of() {
         check(Discard::New, Retention::Limits, 90, 0, 1);
         check(Discard::New, Retention::Limits, 89, 0, 0);
         check(Discard::Old, Retention::Limits, 100, 0, 0);
-        check(Discard::Old, Retention::WorkQueue, 100, 0, 1);
+        check(Discard::Old, Retention::WorkQueue, 99, 0, 1);
+        check(Discard::Old, Retention::WorkQueue, 100, 0, 0);
         check(Discard::Old, Retention::Limits, 0, 9, 1);
     }
 }

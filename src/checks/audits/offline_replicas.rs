@@ -4,13 +4,13 @@ use super::{
     Audit, Scene, Seen,
     support::{of_consumer, of_stream},
 };
-use crate::snapshot::{Cluster, Severity};
+use crate::snapshot::{Cluster, Replica, Severity};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "offline_replicas",
     severity: Severity::Critical,
     rule: "A stream or consumer has no leader, or a server that holds a copy of it is away: with one more away it takes and gives nothing.",
-    evidence: "the leader's word on its replicas",
+    evidence: "the leader's word on its replicas, and which servers say nothing of themselves",
     threshold: "one replica",
     next_step: "bring the server back, or remove it from the stream with `nats stream cluster peer-remove`",
     look,
@@ -30,12 +30,13 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 
 fn away(cluster: &Cluster) -> Option<(String, String)> {
     let all = 1 + cluster.replicas.len();
-    let away: Vec<&str> = cluster.replicas.iter().filter(|one| one.is_offline).map(|one| one.name.as_str()).collect();
-    let evidence = format!("of {all} copies these are away: {}", away.join(", "));
+    let away: Vec<&Replica> = cluster.replicas.iter().filter(|one| one.is_away()).collect();
+    let said: Vec<String> = away.iter().map(|one| one.away_in_words()).collect();
+    let evidence = format!("of {all} copies these are away: {}", said.join(", "));
     match (&cluster.leader, away.len()) {
         (None, _) => Some(("It has no leader: it takes nothing and gives nothing.".to_owned(), evidence)),
         (Some(_), 0) => None,
-        (Some(_), 1) => Some((format!("Its copy on server {} is away.", away[0]), evidence)),
+        (Some(_), 1) => Some((format!("Its copy on server {} is away.", away[0].name), evidence)),
         (Some(_), count) => Some((format!("{count} of its copies are away."), evidence)),
     }
 }
@@ -44,10 +45,10 @@ fn away(cluster: &Cluster) -> Option<(String, String)> {
 mod tests {
     use super::*;
     use crate::checks::audits::world::{World, consumer, found, replica, stream_with};
-    use crate::snapshot::{ConsumerState, Replica, StreamState};
+    use crate::snapshot::{ConsumerState, StreamState};
 
-    fn check(leader: Option<&str>, is_offline: bool, expected: usize) {
-        let replicas = vec![Replica { is_offline, ..replica("n2") }, replica("n3")];
+    fn check(leader: Option<&str>, is_offline: bool, is_silent: bool, expected: usize) {
+        let replicas = vec![Replica { is_offline, is_silent, ..replica("n2") }, replica("n3")];
         let cluster = Some(Cluster { leader: leader.map(str::to_owned), replicas });
         let consumer = consumer("reserve", &[], ConsumerState { cluster: cluster.clone(), ..ConsumerState::default() });
         let mut stream = stream_with("ORDERS", vec![consumer]);
@@ -57,8 +58,9 @@ mod tests {
 
     #[test]
     fn a_copy_that_is_away_is_missed_by_stream_and_consumer() {
-        check(Some("n1"), false, 0);
-        check(Some("n1"), true, 2);
-        check(None, false, 2);
+        check(Some("n1"), false, false, 0);
+        check(Some("n1"), true, false, 2);
+        check(Some("n1"), false, true, 2);
+        check(None, false, false, 2);
     }
 }

@@ -32,11 +32,11 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
         let far = replicas.filter(|replica| is_far(replica, state.last_sequence));
         far.map(move |replica| {
             let sentence = format!("Its copy on server {} is {} operations behind.", replica.name, replica.behind);
-            let evidence = format!(
-                "the stream is at {}; its leader heard of the copy {} ago",
-                state.last_sequence,
-                Age(replica.heard_ago)
-            );
+            let heard = match replica.heard_ago {
+                Some(ago) => format!("heard of the copy {} ago", Age(ago)),
+                None => "has never heard of the copy".to_owned(),
+            };
+            let evidence = format!("the stream is at {}; its leader {heard}", state.last_sequence);
             of_stream(stream, sentence, evidence)
         })
     });
@@ -45,7 +45,7 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 
 /// One that is away is told of as such.
 fn is_far(replica: &Replica, last: u64) -> bool {
-    !replica.is_offline && replica.behind >= LEAST && is_near(replica.behind, last, PERCENT)
+    !replica.is_away() && replica.behind >= LEAST && is_near(replica.behind, last, PERCENT)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 //! A server that says nothing of itself is away, frozen or cut off.
 
-use std::time::Duration;
-
 use super::{Audit, Scene, Seen, support::of_server};
 use crate::snapshot::Severity;
 
@@ -15,13 +13,10 @@ pub(super) const AUDIT: Audit = Audit {
     look,
 };
 
-/// Three times the interval at which servers tell of themselves.
-const SILENCE: Duration = Duration::from_secs(30);
-
 fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let silent = scene.servers().iter().filter_map(|server| {
         let silence = server.heard.age(scene.now());
-        (silence.0 > SILENCE).then(|| {
+        server.is_silent(scene.now()).then(|| {
             let evidence = format!("it was last heard of at {}", server.heard);
             of_server(server, format!("It has said nothing of itself for {silence}."), evidence)
         })
@@ -31,6 +26,8 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{
         checks::audits::world::{World, check_servers, now, server},

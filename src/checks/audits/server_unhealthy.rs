@@ -1,12 +1,12 @@
 //! A server that was asked whether it is well, and says that it is not.
 
-use super::{Audit, Scene, Seen, support::of_server};
+use super::{Audit, Scene, Seen, server_cannot_write::cannot_write, support::of_server};
 use crate::snapshot::{Health, Server, Severity};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "server_unhealthy",
     severity: Severity::Warning,
-    rule: "A server says that it is not well: its JetStream has no contact with the others, or a stream or consumer that it holds is not as far as it should be.",
+    rule: "A server says that it is not well: its JetStream has no contact with the others, or a stream or consumer that it holds is not as far as it should be. That it cannot write is told of by `server_cannot_write`.",
     evidence: "its own word, asked for every minute, and every 10 s while one is not well",
     threshold: "any answer but `ok`",
     next_step: "read its words and its log; an orchestrator that asks the same (`/healthz`) takes it out or starts it anew",
@@ -15,7 +15,8 @@ pub(super) const AUDIT: Audit = Audit {
 
 fn look(scene: &Scene<'_>) -> Vec<Seen> {
     let told = scene.servers().iter().filter_map(|server| Some((server, server.health.as_ref()?)));
-    told.filter(|(_, health)| !health.is_well).map(|(server, health)| seen(server, health)).collect()
+    let unwell = told.filter(|(_, health)| !health.is_well && !cannot_write(health));
+    unwell.map(|(server, health)| seen(server, health)).collect()
 }
 
 fn seen(server: &Server, health: &Health) -> Seen {

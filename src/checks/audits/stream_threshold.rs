@@ -89,8 +89,8 @@ fn peers(notes: Notes<'_>, state: &StreamState) -> Vec<(String, String)> {
         ))
     });
     let silent = replicas.iter().filter_map(|replica| {
-        let threshold = unseen.filter(|threshold| replica.heard_ago > *threshold)?;
-        let what = format!("Its replica {} was not heard of for {}", replica.name, Age(replica.heard_ago));
+        let (threshold, ago) = unseen.zip(replica.heard_ago).filter(|(threshold, ago)| ago > threshold)?;
+        let what = format!("Its replica {} was not heard of for {}", replica.name, Age(ago));
         Some((what, format!("peer-seen-critical is {}", Age(threshold))))
     });
     let expected = expected
@@ -147,7 +147,8 @@ mod tests {
     #[test]
     fn replicas_are_measured() {
         let with = |state: &mut StreamState| {
-            let replica = crate::snapshot::Replica { behind: 7, heard_ago: Duration::from_secs(20), ..replica("n2") };
+            let replica =
+                crate::snapshot::Replica { behind: 7, heard_ago: Some(Duration::from_secs(20)), ..replica("n2") };
             state.cluster = Some(Cluster { leader: Some("n1".to_owned()), replicas: vec![replica] });
         };
         check(&[("peer-lag-critical", "6")], |_, state| with(state), 1);

@@ -90,7 +90,8 @@ pub(in crate::checks) fn replica(name: &str) -> Replica {
         name: name.to_owned(),
         is_current: true,
         is_offline: false,
-        heard_ago: Duration::ZERO,
+        is_silent: false,
+        heard_ago: Some(Duration::from_secs(1)),
         behind: 0,
         last_sequence: None,
     }
@@ -104,6 +105,7 @@ pub(in crate::checks) fn server(name: &str) -> Server {
         version: "2.15.0".to_owned(),
         cluster: None,
         has_jetstream: true,
+        lost_jetstream: None,
         started: now().before(Duration::from_secs(3_600)),
         cpu_percent: 1.0,
         cores: 2,
@@ -136,7 +138,7 @@ pub(in crate::checks) fn meta(
     replicas: Vec<Replica>,
 ) -> (Option<String>, Option<MetaGroup>) {
     let cluster = Cluster { leader: leader.map(str::to_owned), replicas };
-    (Some(domain.to_owned()), Some(MetaGroup { cluster, size: 3, pending: 0 }))
+    (Some(domain.to_owned()), Some(MetaGroup { cluster, size: 3, pending: 0, named: now() }))
 }
 
 /// What an audit of servers is expected to find, as what it is about.

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn write(report: &Report) -> String {
-    let mut text = String::new();
+    let mut text = looked(true);
     family(
         &mut text,
         "streamgauge_check_status",
@@ -37,6 +37,22 @@ pub(super) fn write(report: &Report) -> String {
         ];
         sample(&mut text, "streamgauge_check_consumer_severity", &labels, number(seen.severity));
     }
+    text
+}
+
+/// What is said when it could not look: that, and no number that could be taken for one that was counted.
+pub(super) fn blind() -> String {
+    looked(false)
+}
+
+fn looked(has: bool) -> String {
+    let mut text = String::new();
+    family(
+        &mut text,
+        "streamgauge_check_looked",
+        "Whether the check could look: 1, or 0, and then nothing else is told.",
+    );
+    sample(&mut text, "streamgauge_check_looked", &[], usize::from(has));
     text
 }
 
@@ -83,7 +99,9 @@ mod tests {
         let text = write(&report(Severity::Warning));
         let has = |line: &str| assert!(text.lines().any(|one| one == line), "no {line} in {text}");
         has("# TYPE streamgauge_check_status gauge");
+        has("streamgauge_check_looked 1");
         has("streamgauge_check_status 3");
+        assert!(blind().ends_with("streamgauge_check_looked 0\n") && !blind().contains("status"));
         has("streamgauge_check_consumers{verdict=\"no_workers\"} 1");
         has("streamgauge_check_consumers{verdict=\"stuck\"} 0");
         has("streamgauge_check_findings{check=\"no_limits\"} 1");

@@ -17,6 +17,16 @@ pub(super) fn write(report: &Report) -> String {
     xml + "</testsuites>\n"
 }
 
+/// What is said when it could not look, for `reason`: a test that came to no result.
+pub(super) fn blind(reason: &str) -> String {
+    let reason = escaped(reason);
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"streamgauge check\">\n  <testsuite name=\"looking\" tests=\"1\" \
+         errors=\"1\">\n    <testcase classname=\"streamgauge.check\" name=\"looking\">\n      <error message=\"{reason}\"/>\n    \
+         </testcase>\n  </testsuite>\n</testsuites>\n"
+    )
+}
+
 /// A test case as XML, and whether it fails.
 struct Case {
     xml: String,
@@ -111,5 +121,6 @@ mod tests {
         let xml = write(&report(Severity::Warning));
         assert!(xml.contains("message=\"It is &lt;late&gt; &amp; &quot;lost&quot;.\""), "{xml}");
         assert_eq!(escaped("a\u{0}b\u{1b}[1m\tc"), "ab[1m\tc");
+        assert!(blind("no <server>").contains("<error message=\"no &lt;server&gt;\"/>"), "{}", blind("no <server>"));
     }
 }

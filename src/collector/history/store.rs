@@ -25,11 +25,25 @@ use crate::{
 
 /// What the history keeps on disk cannot be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("the history in {}: give another folder with --data, or make room there", .path.display())]
-pub struct StoreError {
-    path: PathBuf,
-    #[source]
-    source: io::Error,
+pub enum StoreError {
+    /// The disk does not do what it should.
+    #[error("the history in {}: give another folder with --data, or make room there", .path.display())]
+    Disk {
+        /// What could not be read or written.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// Somebody else writes there.
+    #[error(
+        "another observer keeps its history in {}: stop it, or give each a folder of its own with --data",
+        .folder.display()
+    )]
+    Taken {
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 /// A block larger than this is no block of ours: a million series make less.
@@ -66,7 +80,7 @@ struct Wire<W> {
 impl Store {
     /// Opens the folder, and hands what of it is not too old to `take`, the oldest first: a block at a time, since a day of many is large.
     pub(super) fn open(folder: &Path, now: Timestamp, mut take: impl FnMut(Block)) -> Result<Self, StoreError> {
-        let failed = |source| StoreError { path: folder.to_owned(), source };
+        let failed = |source| StoreError::Disk { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let mut take = |block: Block| {
             if block.at <= now && block.at.age(now).0 <= kept(block.span) {
@@ -76,7 +90,7 @@ impl Store {
         let mut written = [0; 2];
         for (place, span) in [Span::Hours, Span::Day].into_iter().enumerate() {
             for path in files(folder, span).map_err(failed)? {
-                read(&path, span, &mut take).map_err(|source| StoreError { path, source })?;
+                read(&path, span, &mut take).map_err(|source| StoreError::Disk { path, source })?;
             }
             // What was complete before we began is not ours to write.
             written[place] = step_of(span, now) - 1;
@@ -102,9 +116,9 @@ impl Store {
         let step = step_of(span, at);
         let begins = since.filter(|since| step_of(span, *since) == step).map(|since| since.0.unix_timestamp());
         let block = Wire { step, begins, points };
-        append(&path, &block).map_err(|source| StoreError { path, source })?;
+        append(&path, &block).map_err(|source| StoreError::Disk { path, source })?;
         self.written[slot(span)] = step;
-        self.forget(span, at).map_err(|source| StoreError { path: self.folder.clone(), source })
+        self.forget(span, at).map_err(|source| StoreError::Disk { path: self.folder.clone(), source })
     }
 
     fn forget(&self, span: Span, now: Timestamp) -> io::Result<()> {
@@ -158,6 +172,13 @@ fn files(folder: &Path, span: Span) -> io::Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The files of all that is kept, of whatever age.
+pub(super) fn all_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut all = files(folder, Span::Hours)?;
+    all.extend(files(folder, Span::Day)?);
+    Ok(all)
 }
 
 fn append(path: &Path, block: &impl Serialize) -> io::Result<()> {

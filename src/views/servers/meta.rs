@@ -62,12 +62,17 @@ impl MetaPanel {
 impl Group {
     fn of(domain: Option<&str>, group: &[(&Server, &MetaGroup)], look: &Look<'_>) -> Self {
         let leads = |(server, meta): &&(&Server, &MetaGroup)| meta.cluster.leader.as_deref() == Some(&server.name);
-        let by_itself = group.iter().find(leads);
+        let by_itself =
+            group.iter().filter(leads).max_by_key(|(server, meta)| (!server.is_silent(look.now), meta.named));
         let leader = match by_itself {
             Some((server, _)) => Some(server.name.as_str()),
             None => group.iter().find_map(|(_, meta)| meta.cluster.leader.as_deref()),
         };
-        let differ = group.iter().filter(|(_, meta)| meta.cluster.leader.as_deref() != leader);
+        // What a server said before the leader began, or before it fell silent, is no word on who leads now.
+        let began = by_itself.map(|(_, meta)| meta.named);
+        let counts = |server: &Server| !server.is_silent(look.now) && began.is_none_or(|began| server.heard > began);
+        let heard = group.iter().filter(|(server, _)| counts(server));
+        let differ = heard.filter(|(_, meta)| meta.cluster.leader.as_deref() != leader);
         let others = differ.map(|(server, meta)| {
             let taken = meta.cluster.leader.as_deref().map_or_else(|| "none".to_owned(), server_name);
             format!("{} takes {taken} for the leader", server_name(&server.name))

@@ -1,4 +1,4 @@
-//! How a browser gets its cookie: by the link that the observer wrote when it started, or by the token typed into a form.
+//! How a browser gets its cookie: by the link that the observer wrote to its terminal, or by the token typed into a form.
 
 use axum::{
     Extension,

@@ -100,7 +100,8 @@ fn told() -> Snapshot {
         name: "n3".to_owned(),
         is_current: false,
         is_offline: false,
-        heard_ago: Duration::from_secs(1),
+        is_silent: false,
+        heard_ago: Some(Duration::from_secs(1)),
         behind: 7,
         last_sequence: None,
     };

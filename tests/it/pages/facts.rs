@@ -93,6 +93,7 @@ pub fn stream(name: &str, consumers: Vec<Consumer>) -> Stream {
         subjects: 1_000,
         consumers: consumers.len() as u64,
         cluster: None,
+        origins: Vec::new(),
     };
     Stream {
         account: "A".into(),
@@ -270,6 +271,7 @@ pub fn server(name: &str) -> Server {
         version: "2.12.0".to_owned(),
         cluster: Some("C".to_owned()),
         has_jetstream: true,
+        lost_jetstream: None,
         started: now(),
         cpu_percent: 3.0,
         cores: 2,
@@ -292,7 +294,12 @@ pub fn server(name: &str) -> Server {
 
 /// The meta group as one of its three servers sees it.
 pub fn group(leader: &str, replicas: Vec<Replica>) -> MetaGroup {
-    MetaGroup { cluster: Cluster { leader: Some(leader.to_owned()), replicas }, size: 3, pending: 1 }
+    MetaGroup {
+        cluster: Cluster { leader: Some(leader.to_owned()), replicas },
+        size: 3,
+        pending: 1,
+        named: now().before(Duration::from_secs(60)),
+    }
 }
 
 /// What a probe answered just now.

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use streamgauge::snapshot::{
-    AccountUse, Cluster, Health, LeafNode, Reading, Replica, RoundStats, Server, ServerSetup, Snapshot, TierUse,
+    AccountUse, Cluster, Health, LeafNode, MetaGroup, Reading, Replica, RoundStats, Server, ServerSetup, Snapshot,
+    TierUse,
 };
 
 use super::{
@@ -16,7 +17,8 @@ fn replica(name: &str, is_current: bool, is_offline: bool) -> Replica {
         name: name.to_owned(),
         is_current,
         is_offline,
-        heard_ago: Duration::from_secs(2),
+        is_silent: false,
+        heard_ago: Some(Duration::from_secs(2)),
         behind: 9,
         last_sequence: None,
     }
@@ -41,6 +43,13 @@ async fn a_replica_that_lags_is_named_with_what_it_holds() {
     assert_eq!(page.attributes("#lagging a", "href")[0], "/streams/A/ORDERS");
     let well = page_of(clustered(Some("n2"), vec![replica("n1", true, false)]), "/servers").await;
     assert_eq!(well.text("#lagging .gap"), "Every replica has all that its leader has.");
+}
+
+#[tokio::test]
+async fn a_copy_that_was_never_heard_of_is_not_said_to_be_heard() {
+    let never = Replica { heard_ago: None, is_silent: true, ..replica("n3", false, false) };
+    let page = page_of(clustered(Some("n2"), vec![never]), "/servers").await;
+    assert_eq!(page.texts("#lagging td")[..4], ["n3", "silent", "9 operations", "never by this leader"]);
 }
 
 #[tokio::test]
@@ -92,6 +101,17 @@ async fn what_looking_costs_is_told() {
 
 fn told_by(servers: Vec<Server>) -> Snapshot {
     Snapshot { servers: Reading::known(servers, "each server", now()), ..clustered(Some("n1"), Vec::new()) }
+}
+
+#[tokio::test]
+async fn what_a_dead_leader_said_last_is_no_word_on_who_leads() {
+    let ago = |seconds| now().before(Duration::from_secs(seconds));
+    let named = |leader: &str, seconds| Some(MetaGroup { named: ago(seconds), ..group(leader, Vec::new()) });
+    let dead = Server { heard: ago(16), meta: named("n3", 600), ..server("n3") };
+    let living = |name: &str| Server { heard: ago(1), meta: named("n2", 8), ..server(name) };
+    let page = page_of(told_by(vec![living("n1"), living("n2"), dead]), "/servers").await;
+    let said = page.text("#meta .lead-in");
+    assert!(said.starts_with("n2 leads") && !said.contains("for the leader"), "{said}");
 }
 
 #[tokio::test]
@@ -150,7 +170,9 @@ async fn a_server_is_as_well_as_it_says_for_as_long_as_it_says_something() {
     ];
     let page = page_of(told_by(servers), "/servers").await;
     assert_eq!(page.texts("#servers .state .sign"), ["up", "well", "not well", "silent"]);
-    assert_eq!(page.texts("#servers .state .why"), ["no contact"]);
+    assert_eq!(page.texts("#servers .state .why"), ["no contact", "what stands here is what it said last"]);
+    assert_eq!(page.text("#servers tr.stale th"), "n4");
+    assert!(page.text("#servers tr.stale [data-label=Up]").starts_with("old:"), "{}", page.html);
 }
 
 #[tokio::test]
