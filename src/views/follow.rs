@@ -4,6 +4,8 @@ use std::fmt;
 
 use url::form_urlencoded;
 
+use super::search::write_query;
+
 /// Letters of the longest id that is looked for; what is longer is cut.
 const ID_MOST: usize = 256;
 
@@ -45,15 +47,8 @@ impl Follow {
 /// The query with its question mark; nothing where nothing is followed.
 impl fmt::Display for Follow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.id.is_empty() {
-            return Ok(());
-        }
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("id", &self.id);
-        if self.is_from_newest {
-            query.append_pair("from", "newest");
-        }
-        write!(f, "?{}", query.finish())
+        let from = if self.is_from_newest && !self.id.is_empty() { "newest" } else { "" };
+        write_query(&[("id", &self.id), ("from", from)], f)
     }
 }
 

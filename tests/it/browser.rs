@@ -145,7 +145,7 @@ async fn without_scripts_every_page_can_be_read_and_lists_can_be_searched() {
             TRACED => ("What failed", true),
             UNTRACED => ("it made room for newer ones", false),
             FOLLOWED => ("inventory-reserve tried to handle", true),
-            "/journey?id=nothing" => ("Nothing that was searched mentions it", true),
+            "/journey?id=nothing" => ("Nothing mentions it", true),
             "/nowhere" => ("Nothing is shown at this address.", false),
             _ => ("No workers for", false),
         };
