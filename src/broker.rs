@@ -18,6 +18,7 @@ mod peek;
 mod servers;
 mod streams;
 mod system;
+mod trace_events;
 mod wire;
 
 use std::{
@@ -48,6 +49,7 @@ pub use given_up::LetterCounts;
 pub use look::look;
 pub use peek::{Reader, Source};
 pub use system::System;
+pub use trace_events::hear;
 
 /// Messages read of the presence bucket: one for each instance.
 const PRESENCE_MOST: usize = 1_024;

@@ -45,4 +45,4 @@ pub use thresholds::Thresholds;
 #[cfg(feature = "dashboard")]
 pub use tools::{About, ToolLink, ToolUrl, ToolsConfig};
 #[cfg(feature = "dashboard")]
-pub use traces::{ForwardConfig, ForwardUrl, Otlp, OtlpNotLoopback, TracesConfig};
+pub use traces::{ForwardConfig, ForwardUrl, Otlp, OtlpNotLoopback, TraceEvents, TracesConfig};

@@ -28,6 +28,9 @@ pub struct TraceParent {
 #[error("not a W3C traceparent (wanted `00-<32 hex>-<16 hex>-<2 hex>`)")]
 pub struct TraceParentError;
 
+/// What spans name as their library that a broker told of, not a service.
+pub const BROKER: &str = "nats-server";
+
 /// Bytes of the text form of version `00`.
 const TEXT_LEN: usize = 55;
 

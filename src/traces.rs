@@ -2,6 +2,7 @@
 //!
 //! What it takes is told by others: it is read without trust, and what is wrong with it is counted and said, never fatal.
 
+mod event;
 pub mod forward;
 mod given;
 pub mod otlp;
@@ -11,7 +12,7 @@ mod store;
 use std::{fmt, net::SocketAddr, sync::Arc};
 
 pub use forward::Forwarded;
-pub use otlp::{Receiver, Refused};
+pub use otlp::{Events, Receiver, Refused};
 pub use query::{Query, Wanted};
 pub use store::{Act, Counts, Flow, Flows, Found, LogCounts, Rejected, Row, Stock, Store, Tally, Way};
 
@@ -31,6 +32,8 @@ pub struct Intake {
     pub stock: Stock,
     /// Requests that were refused as a whole.
     pub refused: Refused,
+    /// What brokers told of messages on their way.
+    pub events: Events,
     /// What went on; `None` where nothing is to.
     pub forwarded: Option<Forwarded>,
 }

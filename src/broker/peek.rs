@@ -114,6 +114,11 @@ impl Reader {
         self.try_several(account, stream, sequences).await.unwrap_or_else(ReadError::into_reading)
     }
 
+    /// Who is asked, as soon as they are there: one for each account.
+    pub fn sources(&self) -> watch::Receiver<Vec<Source>> {
+        self.sources.clone()
+    }
+
     /// The accounts in which it may read.
     pub fn accounts(&self) -> Vec<Arc<str>> {
         self.sources.borrow().iter().map(|source| source.account.clone()).collect()

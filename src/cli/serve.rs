@@ -84,6 +84,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     };
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
     let tasks = Tasks::default();
+    let trace_events = traces.trace_events.clone();
     let traces = receiver::taking(&traces, taking, &clock, &tasks)?;
     let collector = if observer.probes.is_empty() {
         collector
@@ -96,6 +97,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let (told, link) = (health.clone(), collector.link());
     let followed = snapshots.clone();
     receiver::start(receiving, &traces, &access, &tasks);
+    receiver::hear(trace_events, collector.reader().sources(), &traces, &tasks);
     tasks.spawn(move |stop| tell_health(told, link, followed, stop));
 
     let stop = CancellationToken::new();

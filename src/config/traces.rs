@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::AccessConfig;
+use crate::name::{NameError, Subject};
 
 pub use forward::{ForwardConfig, ForwardUrl};
 
@@ -25,6 +26,10 @@ pub struct TracesConfig {
     /// Megabytes of memory that traces may take; the oldest make room for new ones
     #[arg(long, env = "STREAMGAUGE_TRACE_MEMORY", value_name = "MB", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub trace_memory: u32,
+
+    /// Subject on which accounts that have message tracing tell of messages on their way (msg_trace.dest); or off
+    #[arg(long, env = "STREAMGAUGE_TRACE_EVENTS", value_name = "SUBJECT", default_value = "streamgauge.trace.events")]
+    pub trace_events: TraceEvents,
 
     /// Where they go on to.
     #[command(flatten)]
@@ -49,6 +54,23 @@ impl FromStr for Otlp {
         }
         let addresses: Result<Vec<SocketAddr>, _> = text.split(',').map(|address| address.trim().parse()).collect();
         addresses.map(Self::At).map_err(|_| "it is neither an address like 127.0.0.1:4318 nor off".to_owned())
+    }
+}
+
+/// Where accounts tell of messages on their way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TraceEvents {
+    /// Nowhere.
+    Off,
+    /// On this subject.
+    On(Subject),
+}
+
+impl FromStr for TraceEvents {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        if text.eq_ignore_ascii_case("off") { Ok(Self::Off) } else { text.parse().map(Self::On) }
     }
 }
 
@@ -90,6 +112,7 @@ mod tests {
         TracesConfig {
             otlp: otlp.map(|text| text.parse().unwrap()),
             trace_memory: 32,
+            trace_events: TraceEvents::Off,
             forward: ForwardConfig::default(),
         }
     }
@@ -116,6 +139,13 @@ mod tests {
         for wrong in ["localhost", "", "127.0.0.1:1,off"] {
             assert!(wrong.parse::<Otlp>().is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn events_come_on_one_subject_or_not_at_all() {
+        assert_eq!("Off".parse(), Ok(TraceEvents::Off));
+        assert_eq!("a.b".parse(), Ok(TraceEvents::On("a.b".parse().unwrap())));
+        assert!("a.>".parse::<TraceEvents>().is_err());
     }
 
     #[test]

@@ -49,6 +49,11 @@ const LOG_BYTES: Family = gauge(
     "streamgauge_trace_log_bytes",
     "What they take of streamgauge_trace_bytes, an eighth of its limit at the most.",
 );
+const EVENTS: Family = counter(
+    "streamgauge_trace_events_total",
+    &["outcome"],
+    "Events that brokers told of messages on their way (--trace-events): taken as spans, or malformed.",
+);
 const FORWARDED: Family = counter(
     "streamgauge_trace_spans_forwarded_total",
     &[],
@@ -65,13 +70,13 @@ const WAITING: Family = gauge(
 );
 
 pub(super) fn families() -> Vec<Family> {
-    let kept = [TAKEN, REJECTED, REFUSED, EVICTED, EVICTED_SPANS, TRACES, SPANS, BYTES, LIMIT];
+    let kept = [TAKEN, REJECTED, REFUSED, EVICTED, EVICTED_SPANS, TRACES, SPANS, BYTES, LIMIT, EVENTS];
     let logs = [LOGS_TAKEN, LOGS_REJECTED, LOGS_EVICTED, LOGS, LOG_BYTES];
     [&kept[..], &logs, &[FORWARDED, DROPPED, WAITING]].concat()
 }
 
 pub(super) fn write(text: &mut Text, intake: &Intake) {
-    let Intake { stock, refused, forwarded } = intake;
+    let Intake { stock, refused, events, forwarded } = intake;
     let counts = &stock.counts;
     text.single(&TAKEN, Some(counts.taken.into()));
     let reasons = [("malformed", counts.malformed), ("late", counts.late), ("too_large", counts.too_large)];
@@ -85,6 +90,11 @@ pub(super) fn write(text: &mut Text, intake: &Intake) {
     text.single(&BYTES, Some(stock.bytes.into()));
     text.single(&LIMIT, Some(stock.bound.into()));
     write_logs(text, stock);
+    let outcomes = [("taken", events.taken), ("malformed", events.malformed)];
+    text.family(
+        &EVENTS,
+        outcomes.iter().map(|(outcome, count)| (labels(&[("outcome", outcome)]), Value::from(*count))),
+    );
     if let Some(forwarded) = forwarded {
         text.single(&FORWARDED, Some(forwarded.spans.into()));
         let reasons =

@@ -27,7 +27,7 @@ use axum::{
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Intake, Store, Tally, forward::Forwarder};
+use super::{Intake, Store, Tally, event, forward::Forwarder};
 use answer::{Form, Refusal, Signal};
 use body::Packing;
 
@@ -60,6 +60,22 @@ struct Inner {
     in_flight: Semaphore,
     readers: Semaphore,
     refused: RefusedCounts,
+    events: EventCounts,
+}
+
+#[derive(Debug, Default)]
+struct EventCounts {
+    taken: AtomicU64,
+    malformed: AtomicU64,
+}
+
+/// What brokers told of messages on their way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Events {
+    /// Events that were made spans.
+    pub taken: u64,
+    /// Events that could not be read.
+    pub malformed: u64,
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +104,7 @@ impl Default for Inner {
             in_flight: Semaphore::new(IN_FLIGHT_KB),
             readers: Semaphore::new(READERS),
             refused: RefusedCounts::default(),
+            events: EventCounts::default(),
         }
     }
 }
@@ -111,7 +128,10 @@ impl Receiver {
     /// What came in, and what became of it.
     pub fn intake(&self) -> Intake {
         let forwarded = self.0.forwarder.as_ref().map(Forwarder::state);
-        Intake { stock: self.0.store.stock(), refused: self.refused(), forwarded }
+        let EventCounts { taken, malformed } = &self.0.events;
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let events = Events { taken: count(taken), malformed: count(malformed) };
+        Intake { stock: self.0.store.stock(), refused: self.refused(), events, forwarded }
     }
 
     /// How many requests were refused as a whole.
@@ -119,6 +139,13 @@ impl Receiver {
         let RefusedCounts { malformed, too_large, busy } = &self.0.refused;
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         Refused { malformed: count(malformed), too_large: count(too_large), busy: count(busy) }
+    }
+
+    /// Takes what a broker told of a message on its way, as spans of the trace that the message is part of.
+    pub fn take_event(&self, payload: &[u8]) {
+        let EventCounts { taken, malformed } = &self.0.events;
+        let counter = if event::store(&self.0.store, payload).is_ok() { taken } else { malformed };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     /// What answers at the address of the receiver.

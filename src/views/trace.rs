@@ -14,7 +14,7 @@ use super::{
     waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, text, took},
 };
 use crate::{
-    trace::{Attribute, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
+    trace::{Attribute, BROKER, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
     traces::{Query, Taking},
 };
 
@@ -278,6 +278,9 @@ impl SpanRow {
         }
         if row.is_early {
             tags.push("clock differs".to_owned());
+        }
+        if span.origin.scope == BROKER {
+            tags.push("told by the broker".to_owned());
         }
         if let Some(stream) = text(span, "messaging.nats.stream") {
             tags.push(stream.to_owned());

@@ -159,7 +159,7 @@ pub(super) fn place(taking: &Taking) -> String {
 }
 
 fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
-    let Intake { stock, refused, forwarded } = intake;
+    let Intake { stock, refused, events, forwarded } = intake;
     let count = format::counted_u64;
     let bytes = |bytes: usize| format::bytes(bytes as u64);
     let mut lines = vec![format!(
@@ -187,6 +187,8 @@ fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
             "could not be kept",
         ),
         (*busy, "request", "came while too many did, and were asked to come again"),
+        (events.taken, "event", "of brokers became spans"),
+        (events.malformed, "event", "of brokers could not be read"),
         (forwarded.spans, "span", "went on"),
         (forwarded.no_room, "span", "were to go on and found no room"),
         (forwarded.not_taken + forwarded.rejected, "span", "were to go on and were not taken there"),

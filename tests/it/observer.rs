@@ -3,6 +3,7 @@
 mod accounts;
 mod ages;
 mod buckets;
+mod hops;
 mod ledger;
 mod letters;
 mod off;

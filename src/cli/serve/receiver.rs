@@ -3,11 +3,12 @@
 use std::{io::ErrorKind, net::SocketAddr};
 
 use anyhow::{Context, bail};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use crate::{
+    broker::{self, Source},
     clock::Clock,
-    config::{AccessConfig, TracesConfig},
+    config::{AccessConfig, TraceEvents, TracesConfig},
     tasks::Tasks,
     traces::{Receiver, Store, Taking, Traces, forward, otlp},
     web::{self, access::Access},
@@ -69,6 +70,13 @@ pub(super) fn start(listeners: Vec<TcpListener>, traces: &Traces, access: &Acces
             }
         });
     }
+}
+
+/// Takes what brokers tell of messages on their way, wherever traces are taken, until the tasks are asked to stop.
+pub(super) fn hear(on: TraceEvents, sources: watch::Receiver<Vec<Source>>, traces: &Traces, tasks: &Tasks) {
+    let (TraceEvents::On(subject), Taking::At(_)) = (on, &traces.taking) else { return };
+    let receiver = traces.receiver.clone();
+    tasks.spawn(move |stop| broker::hear(sources, subject, move |event| receiver.take_event(event), stop));
 }
 
 fn tell_where(traces: &Traces) {

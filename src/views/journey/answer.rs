@@ -54,6 +54,9 @@ fn what(journey: &Journey) -> String {
             place.map(|place| format!(", message {} of {}", format::count(place.sequence), shown(&place.stream)));
         return format!("{}{}{}", shown(passage.name()), by.unwrap_or_default(), lies.unwrap_or_default());
     }
+    if journey.passages.is_empty() {
+        return "the message itself was not found".to_owned();
+    }
     let mut streams: Vec<&str> =
         journey.passages.iter().flat_map(|passage| &passage.places).map(|place| place.stream.as_str()).collect();
     streams.sort_unstable();
@@ -78,7 +81,7 @@ fn own(journey: &Journey) -> Option<&Passage> {
 /// What became of it, and how bad that is.
 fn fate(journey: &Journey) -> (Level, String) {
     let name = |entry: &Entry| {
-        entry.passage.map_or_else(|| "a message".to_owned(), |index| shown(journey.passages[index].name()))
+        entry.passage.map_or_else(|| "it".to_owned(), |index| shown(journey.passages[index].name()))
     };
     let lost: Vec<String> = journey
         .entries

@@ -130,7 +130,7 @@ impl Row {
             bar: scale.bar(start, end, format!("took {}", took(length(entry)))),
         };
         let passage = entry.passage.map(|index| &journey.passages[index]);
-        let name = passage.map_or_else(|| "a message".to_owned(), |passage| shown(passage.name()));
+        let name = passage.map_or_else(|| "the message".to_owned(), |passage| shown(passage.name()));
         match (&entry.what, passage) {
             (What::Published(published), Some(passage)) => row.published(published, passage, journey, trace, look),
             (What::Handled(handling), _) => row.handled(handling, &name, scale),

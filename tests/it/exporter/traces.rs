@@ -5,7 +5,7 @@ use std::sync::Arc;
 use streamgauge::{
     clock::Clock,
     exporter,
-    traces::{Counts, Forwarded, Intake, LogCounts, Receiver, Refused, Stock, Taking, Traces},
+    traces::{Counts, Events, Forwarded, Intake, LogCounts, Receiver, Refused, Stock, Taking, Traces},
     web,
 };
 use tokio::sync::watch;
@@ -31,6 +31,7 @@ fn intake(forwarded: Option<Forwarded>) -> Intake {
             log_counts: LogCounts { taken: 13, malformed: 14, untraced: 15, late: 16, too_large: 17, evicted: 18 },
         },
         refused: Refused { malformed: 5, too_large: 6, busy: 7 },
+        events: Events { taken: 11, malformed: 12 },
         forwarded,
     }
 }
@@ -52,6 +53,7 @@ fn traces_are_told_of_by_what_became_of_them() {
         ("streamgauge_trace_requests_refused_total{reason=\"busy\"}", 7.0),
         ("streamgauge_traces_evicted_total", 4.0),
         ("streamgauge_trace_spans_evicted_total", 40.0),
+        ("streamgauge_trace_events_total{outcome=\"taken\"}", 11.0),
         ("streamgauge_traces", 3.0),
         ("streamgauge_trace_bytes", 9_000.0),
         ("streamgauge_trace_bytes_limit", 10_000.0),
