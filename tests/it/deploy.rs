@@ -101,6 +101,10 @@ async fn each_user_publishes_what_its_program_owns() {
         ),
     ] {
         let mut wire = login(&server, user).await;
+        // The server would refuse its sampled messages to whoever may not.
+        let is_told_of = !matches!(user, "load" | "topology" | "system");
+        let refusal = wire.refusal_to_publish("streamgauge.trace.events").await;
+        assert_eq!(refusal.is_none(), is_told_of, "{user}: {refusal:?}");
         for subject in may.split(' ') {
             assert_eq!(wire.refusal_to_publish(subject).await, None, "{user} publishing on {subject}");
         }
@@ -130,6 +134,7 @@ async fn the_observer_asks_and_never_tells() {
         assert_eq!(wire.refusal_to_publish(question).await, None, "{question}");
     }
     assert_eq!(wire.refusal_to_subscribe("$JS.EVENT.ADVISORY.>").await, None);
+    assert_eq!(wire.refusal_to_subscribe("streamgauge.trace.events").await, None);
     for deed in [
         "orders.placed.1",
         "$KV.presence.orders.1",

@@ -80,9 +80,8 @@ fn own(journey: &Journey) -> Option<&Passage> {
 
 /// What became of it, and how bad that is.
 fn fate(journey: &Journey) -> (Level, String) {
-    let name = |entry: &Entry| {
-        entry.passage.map_or_else(|| "it".to_owned(), |index| shown(journey.passages[index].name()))
-    };
+    let name =
+        |entry: &Entry| entry.passage.map_or_else(|| "it".to_owned(), |index| shown(journey.passages[index].name()));
     let lost: Vec<String> = journey
         .entries
         .iter()
