@@ -81,6 +81,12 @@ impl Lint {
     }
 }
 
+/// A server that is heard and runs without JetStream.
+#[cfg(test)]
+pub(crate) fn a_server_without_jetstream(name: &str) -> crate::snapshot::Server {
+    crate::snapshot::Server { has_jetstream: false, ..audits::world::server(name) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,6 +20,10 @@ pub(super) const ROUTE: Route = Route {
             name: "over",
             about: "Mean rates and the worst lag and age of the last `10m`, `2h` or `24h`, instead of what is now.",
         },
+        Parameter {
+            name: "at",
+            about: "Rates, lag and age as they were at this moment of the last day, in UTC, such as `2030-01-31T12:00`. Levels and states are of now.",
+        },
     ],
     schema: |generator| generator.subschema_for::<MapAnswer>(),
     answer,

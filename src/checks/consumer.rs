@@ -28,6 +28,7 @@ use crate::{
         AgeBy, Ages, Consumer, ConsumerState, Failures, Habits, Label, Mark, Mode, Sample, Severity, Stream,
         StreamState, Verdict, WorkerFact, stretch,
     },
+    words::{agree, counted},
 };
 
 /// Samples that make a trend: what holds over so many rounds is no accident.
@@ -241,15 +242,10 @@ impl<'a> Facts<'a> {
 
 /// `3 messages`, `1 message`.
 fn messages(count: u64) -> String {
-    if count == 1 { "1 message".to_owned() } else { format!("{count} messages") }
-}
-
-/// The word that goes with one, or with any other number.
-fn one_or(count: u64, one: &'static str, many: &'static str) -> &'static str {
-    if count == 1 { one } else { many }
+    counted(count, "message")
 }
 
 /// Messages that wait.
 fn waiting(count: u64) -> String {
-    format!("{} {}", messages(count), one_or(count, "waits", "wait"))
+    format!("{} {}", messages(count), agree(count, "waits", "wait"))
 }

@@ -37,11 +37,19 @@ impl Findings {
         Self { thresholds, last: Vec::new(), audits: Vec::new(), linted: None, lints: Vec::new() }
     }
 
-    /// Writes down what is found in `snapshot`, the worst first. A round that did not read the streams leaves what was found before.
+    /// Writes down what is found in `snapshot`, the worst first. A round that did not read the streams leaves what was found of them
+    /// before; what the servers say of themselves may be why they were not read.
     pub(super) fn look(&mut self, snapshot: &mut Snapshot) {
-        if snapshot.streams.fresh().is_some() {
-            self.lint(snapshot);
-            self.audits = dated(checks::audit(snapshot, &self.thresholds), &self.audits, snapshot.taken);
+        let has_streams = snapshot.streams.fresh().is_some();
+        if has_streams || snapshot.servers.fresh().is_some() {
+            let found = dated(checks::audit(snapshot, &self.thresholds), &self.audits, snapshot.taken);
+            if has_streams {
+                self.lint(snapshot);
+                self.audits = found;
+            } else {
+                self.audits.retain(|finding| !is_of_servers(finding));
+                self.audits.extend(found.into_iter().filter(|finding| is_of_servers(finding)));
+            }
             self.last = self.audits.iter().chain(&self.lints).cloned().collect();
             self.last.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         }
@@ -66,6 +74,11 @@ fn dated(found: Vec<Finding>, before: &[Arc<Finding>], now: Timestamp) -> Vec<Ar
         Arc::new(finding)
     };
     found.into_iter().map(date).collect()
+}
+
+/// Whether it is found of what servers say of themselves.
+fn is_of_servers(finding: &Finding) -> bool {
+    finding.account.is_none() && (finding.about.starts_with("server ") || finding.about == "the servers")
 }
 
 fn key(finding: &Finding) -> Key<'_> {
@@ -139,5 +152,20 @@ mod tests {
         check(&mut findings, round(1, listed(0, 0)), &[("no_limits", 1)]);
         check(&mut findings, round(2, Reading::unknown(Why::Failed, "lost")), &[("no_limits", 1)]);
         check(&mut findings, round(3, listed(0, 0)), &[("no_limits", 1)]);
+    }
+
+    #[test]
+    fn what_servers_say_is_found_in_a_round_that_read_no_streams() {
+        let server = crate::checks::a_server_without_jetstream("n1");
+        let unread = |second| {
+            let mut snapshot = round(second, Reading::unknown(Why::Failed, "JetStream is off"));
+            snapshot.servers = Reading::known(vec![server.clone()], "n1", at(second));
+            snapshot
+        };
+        let mut findings = Findings::new(Thresholds::default());
+        check(&mut findings, round(1, listed(0, 0)), &[("no_limits", 1)]);
+        check(&mut findings, unread(2), &[("jetstream_off", 2), ("no_limits", 1)]);
+        check(&mut findings, unread(3), &[("jetstream_off", 2), ("no_limits", 1)]);
+        check(&mut findings, round(4, listed(0, 0)), &[("no_limits", 1)]);
     }
 }

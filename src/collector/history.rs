@@ -298,14 +298,27 @@ fn small(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::Contact;
+    use crate::snapshot::{Contact, Listing, Reading};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
     }
 
+    /// A round that read one stream, of which nothing more is known.
     fn round(second: u64) -> Snapshot {
-        Snapshot::before_the_first(Contact::standing_since(at(0)), Duration::from_secs(10), at(second))
+        let stream = Stream {
+            account: "A".into(),
+            name: "ORDERS".parse().unwrap(),
+            config: Arc::default(),
+            created: at(0),
+            state: Reading::not_yet(),
+            trend: None,
+            consumers: Reading::not_yet(),
+        };
+        let rows = vec![stream];
+        let streams = Reading::known(Listing { rows, missing: Vec::new() }, "n1", at(second));
+        let before = Snapshot::before_the_first(Contact::standing_since(at(0)), Duration::from_secs(10), at(second));
+        Snapshot { streams, ..before }
     }
 
     #[test]
@@ -314,12 +327,14 @@ mod tests {
         let first = History::in_folder(folder.path(), at(95)).unwrap();
         assert_eq!(first.since(Span::Day, at(95)), None);
         for second in [95, 130, 650] {
+            first.settle(&round(second)).unwrap();
             first.note(&round(second)).unwrap();
         }
         drop(first);
         let next = History::in_folder(folder.path(), at(700)).unwrap();
         assert_eq!(next.since(Span::Day, at(700)), Some(at(95)), "not the beginning of its ten minutes");
         assert_eq!(next.since(Span::Minutes, at(700)), None, "the finest steps are in memory only");
+        next.settle(&round(700)).unwrap();
         next.note(&round(700)).unwrap();
         assert_eq!(next.since(Span::Minutes, at(710)), Some(at(700)));
         assert_eq!(next.since(Span::Hours, at(9_000)), Some(at(9_000 - 7_200)), "no further back than it reaches");

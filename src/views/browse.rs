@@ -124,7 +124,7 @@ impl Browse {
 }
 
 /// A time as RFC 3339 writes it, or as a field of a page sends it, without a zone and maybe without seconds.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(super) fn moment(text: &str) -> Option<Timestamp> {
     let text = text.replace(' ', "T");
     ["", "Z", ":00Z", "T00:00:00Z"].into_iter().find_map(|end| Timestamp::parse(&format!("{text}{end}")))
 }

@@ -4,8 +4,7 @@ mod arrange;
 mod draw;
 mod graph;
 mod wish;
-
-use std::cmp::Reverse;
+mod words;
 
 use askama::Template;
 
@@ -14,8 +13,9 @@ use super::{
     page::encoded,
     pieces::{Gap, Level, Moment, Number, Sign, Stamp},
 };
-use crate::{clock::Age, snapshot::Span, traces::Query};
+use crate::{snapshot::Span, traces::Query};
 use draw::Picture;
+use words::{of_then, part, sentence, traced, waiting};
 
 pub use graph::{Column, Edge, Graph, Kind, Node, Sources};
 pub use wish::{Thing, Wish};
@@ -34,6 +34,10 @@ pub(super) struct MapPage {
     gap: Option<Gap>,
     sign: Sign,
     sentence: String,
+    /// Of which time the numbers are, where that is not now.
+    then: Option<String>,
+    /// The time as a field takes it that asks for one.
+    at: String,
     /// That not all of it is shown, and what helps.
     part: Option<String>,
     focus: Option<Focus>,
@@ -88,8 +92,7 @@ impl MapPage {
         let snapshot = look.snapshot;
         let unknown = Gap::of(&snapshot.streams, "streams");
         let graph = graph.filter(|graph| !graph.nodes.is_empty());
-        let (sign, sentence) =
-            graph.map_or_else(|| (Sign::new(Level::Unknown, "nothing"), String::new()), |graph| sentence(graph, wish));
+        let (sign, sentence) = graph.map_or_else(|| (Sign::new(Level::Unknown, "nothing"), String::new()), sentence);
         Self {
             action: look.link(&Page::Map(Wish::default())),
             spans: spans(wish, look),
@@ -97,6 +100,11 @@ impl MapPage {
             gap: unknown.or_else(|| graph.is_none().then(|| Gap::empty(nothing(wish)))),
             sign,
             sentence,
+            then: of_then(wish, look.now),
+            at: wish
+                .at
+                .map(|at| at.to_string().chars().take("2030-01-31T12:00:00".len()).collect())
+                .unwrap_or_default(),
             part: graph.and_then(part),
             focus: wish.focus.as_ref().map(|thing| Focus::of(thing, graph, look)),
             picture: graph.map(|graph| Picture::of(graph, wish, look)),
@@ -121,107 +129,9 @@ fn spans(wish: &Wish, look: &Look<'_>) -> Vec<Choice> {
     let choice = |over: Option<Span>| Choice {
         words: over.map_or("now", Span::words),
         href: look.link(&Page::Map(wish.with_over(over))),
-        is_here: wish.over == over,
+        is_here: wish.over == over && wish.at.is_none(),
     };
     std::iter::once(None).chain(Span::ALL.map(Some)).map(choice).collect()
-}
-
-/// How many of what there are, and who is behind.
-fn sentence(graph: &Graph, wish: &Wish) -> (Sign, String) {
-    let count = |column| graph.nodes.iter().filter(|node| node.column == column).count();
-    let consumers = count(Column::Consumers);
-    let counts = format!(
-        "{}, {}, {}",
-        format::counted(graph.services(), "service"),
-        format::counted(count(Column::Streams), "stream"),
-        format::counted(consumers, "consumer")
-    );
-    let (level, state) = state(graph, consumers);
-    let over = wish
-        .over
-        .map(|over| format!(" Numbers are of the last {}: mean rates, and the worst lag and age.", over.words()));
-    (Sign::new(level, level.class()), format!("{counts}; {state}.{}", over.unwrap_or_default()))
-}
-
-fn state(graph: &Graph, consumers: usize) -> (Level, String) {
-    let at =
-        |level: fn(u8) -> bool| graph.nodes.iter().enumerate().filter(move |(_, node)| level(node.level.trouble()));
-    let troubled = at(|trouble| trouble > 0).filter(|(_, node)| node.column == Column::Consumers);
-    let worst = troubled.clone().max_by_key(|(at, node)| (node.level.trouble(), node.age, node.lag, Reverse(*at)));
-    if let Some((at, node)) = worst {
-        let more = match troubled.count() - 1 {
-            0 => String::new(),
-            1 => ", and 1 more consumer needs you".to_owned(),
-            more => format!(", and {} need you", format::counted(more, "more consumer")),
-        };
-        return (node.level, format!("{}{more}", behind(graph, at, node)));
-    }
-    let mut others = at(|trouble| trouble > 0).filter(|(_, node)| !matches!(node.column, Column::Consumers));
-    if let Some((_, node)) = others.next() {
-        return (
-            node.level,
-            format!("{} {}: {}", node.thing.kind(), format::cut_at(node.thing.name(), LETTERS), node.word),
-        );
-    }
-    let unknown =
-        graph.nodes.iter().filter(|node| node.column == Column::Consumers && node.level == Level::Unknown).count();
-    match (consumers, unknown) {
-        (0, _) => (Level::Idle, "nobody has made a consumer".to_owned()),
-        (_, 0) => (Level::Ok, "nothing is wrong with any of them".to_owned()),
-        (_, unknown) => (Level::Unknown, format!("how {} stand is not known", format::counted(unknown, "consumer"))),
-    }
-}
-
-/// Such as `payments is behind by 2 min: payments-charge on ORDERS is falling behind`.
-fn behind(graph: &Graph, at: usize, node: &Node) -> String {
-    let name = format!(
-        "{} on {} is {}",
-        format::cut_at(node.thing.name(), LETTERS),
-        format::cut_at(node.thing.stream().unwrap_or_default(), LETTERS),
-        node.word
-    );
-    let handlers = graph.handlers(at);
-    match (handlers.as_slice(), node.age, node.lag) {
-        ([service], Some(age), Some(1..)) => {
-            format!("{} is behind by {}: {name}", format::cut_at(service, LETTERS), Age(age))
-        }
-        (_, Some(age), Some(1..)) => format!("{name}, behind by {}", Age(age)),
-        (_, _, Some(lag @ 1..)) => format!("{name}, behind by {}", format::counted_u64(lag, "message")),
-        _ => name,
-    }
-}
-
-/// What is not shown.
-fn part(graph: &Graph) -> Option<String> {
-    let cut = |(shown, all): (usize, usize), one: &str| {
-        (shown < all).then(|| format!("{} of {}", format::count(shown as u64), format::counted(all, one)))
-    };
-    let cuts: Vec<String> =
-        [cut(graph.streams, "stream"), cut(graph.consumers, "consumer")].into_iter().flatten().collect();
-    let rest = (graph.left_out > 0)
-        .then(|| format!("{} found no room", format::counted(graph.left_out, "subject, service or line")));
-    if cuts.is_empty() && rest.is_none() {
-        return None;
-    }
-    let shown = (!cuts.is_empty()).then(|| format!("showing {}, the worst and then the busiest", cuts.join(" and ")));
-    let said: Vec<String> = shown.into_iter().chain(rest).collect();
-    Some(format::sentence(&format!("{}; search, or look at one of them, to see what is around it", said.join("; "))))
-}
-
-/// By what it is known who sends and who handles.
-fn traced(graph: &Graph) -> String {
-    let forgotten = if graph.forgotten > 0 {
-        format!(" {} were forgotten for want of room.", format::counted_u64(graph.forgotten, "way of messages"))
-    } else {
-        String::new()
-    };
-    match graph.since {
-        None => "Who publishes is not known: no service has sent a span about a message. Who processes is what instances say of themselves.".to_owned(),
-        Some(_) => format!(
-            "Who publishes, and what comes on a subject, is counted by the spans of the last {}: messages that are not traced are not among them. The first came{forgotten}",
-            Age(graph.window)
-        ),
-    }
 }
 
 impl Focus {
@@ -256,7 +166,7 @@ fn rows(graph: &Graph, look: &Look<'_>) -> Vec<Row> {
                 Kind::Handles if edge.pulls > 0 => pulling(edge.pulls),
                 _ => String::new(),
             },
-            last: edge.last.map(|last| Moment::ago(last, look)),
+            last: if edge.kind == Kind::Reads { to.last } else { edge.last }.map(|last| Moment::ago(last, look)),
         }
     });
     let is_alone = |at: &usize| !graph.edges.iter().any(|edge| edge.from == *at || edge.to == *at);
@@ -285,16 +195,6 @@ fn rate_of(edge: &Edge, graph: &Graph) -> Number {
         (None, Kind::Reads) => Number::rate(None),
         (None, _) if graph.since.is_none() => Number::unknown("no service has sent a span about a message"),
         (None, _) => Number::unknown("no span has told of it"),
-    }
-}
-
-/// `lag 5, oldest 2 min`.
-fn waiting(consumer: &Node) -> String {
-    match (consumer.lag, consumer.age) {
-        (None, _) => "lag unknown".to_owned(),
-        (Some(0), _) => "no lag".to_owned(),
-        (Some(lag), None) => format!("lag {}", format::count(lag)),
-        (Some(lag), Some(age)) => format!("lag {}, oldest {}", format::count(lag), Age(age)),
     }
 }
 

@@ -126,9 +126,14 @@ impl Page {
         }
     }
 
-    /// Whether it is drawn anew after each round. A list of messages that moves while somebody reads it is no help.
+    /// Whether it is drawn anew after each round. A list of messages that moves while somebody reads it is no help,
+    /// and what was at a moment that has passed does not move.
     pub fn is_live(&self) -> bool {
-        !matches!(self, Self::Messages(..) | Self::Message(..) | Self::Journey(_))
+        match self {
+            Self::Messages(..) | Self::Message(..) | Self::Journey(_) => false,
+            Self::Map(wish) => wish.at.is_none(),
+            _ => true,
+        }
     }
 
     /// Whose past it shows, and over which span.

@@ -128,7 +128,7 @@ impl Refusal {
             }
             Self::WrongToken => {
                 "The token that was sent is not the observer's, which may have started anew with another one. Give the one that it \
-                 was started with."
+                 was started with, or open the login link that it wrote to its terminal."
             }
         }
     }

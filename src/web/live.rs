@@ -43,9 +43,12 @@ struct Feed {
 }
 
 pub(super) async fn live(State(web): State<Web>, Query(wish): Query<Wish>, headers: HeaderMap) -> Response {
+    if wish.page.is_empty() {
+        let sentence = "say which page to follow with ?page=, as in /live?page=%2Fstreams\n";
+        return (StatusCode::BAD_REQUEST, sentence).into_response();
+    }
     let Some(page) = Page::at(&wish.page).filter(Page::is_live) else {
-        let sentence = "there is no such page to follow: say which with ?page=, as in /live?page=%2Fstreams\n";
-        return (StatusCode::NOT_FOUND, sentence).into_response();
+        return (StatusCode::NOT_FOUND, "there is no such page to follow").into_response();
     };
     let Ok(place) = web.streams().try_acquire_owned() else {
         let busy = "too many tabs follow the pages already; close some, or reload by hand";

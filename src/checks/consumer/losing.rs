@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Facts, Found, Rule, messages, one_or};
+use super::{Facts, Found, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Failures, Label, Sample, Severity, StreamState},
+    words::agree,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -44,7 +45,7 @@ fn removed(facts: &Facts<'_>) -> Option<Found> {
         sentence: format!(
             "Its stream removed {about}{} before {} delivered.",
             messages(lost),
-            one_or(lost, "it was", "they were")
+            agree(lost, "it was", "they were")
         )
         .into(),
         evidence: vec![
@@ -128,11 +129,16 @@ fn gave_up(facts: &Facts<'_>) -> Option<Found> {
         severity: Severity::Critical,
         sentence: format!(
             "The server gave up {given_up} that nobody acked; {} as processed.",
-            one_or(failures.exhausted, "it counts", "they count")
+            agree(failures.exhausted, "it counts", "they count")
         )
         .into(),
         evidence: evidence(failures, facts),
-        next_step: "look at them with `streamgauge dlq list` and replay them once the cause is mended".into(),
+        next_step: crate::checks::given_up(
+            facts.stream.name.as_str(),
+            failures.sequences.first().copied(),
+            failures.copies > 0,
+        )
+        .into(),
     })
 }
 
@@ -148,7 +154,7 @@ fn removed_in_flight(facts: &Facts<'_>) -> Option<Found> {
         sentence: format!(
             "Its stream removed {} while {} in flight.",
             messages(failures.removed),
-            one_or(failures.removed, "it was", "they were")
+            agree(failures.removed, "it was", "they were")
         )
         .into(),
         evidence: vec![format!("the server says so of each; removed by {}", limits(facts))],
@@ -198,7 +204,7 @@ fn copies(count: u64) -> String {
 }
 
 fn was(count: u64) -> &'static str {
-    one_or(count, "was", "were")
+    agree(count, "was", "were")
 }
 
 fn evidence(failures: &Failures, facts: &Facts<'_>) -> Vec<String> {

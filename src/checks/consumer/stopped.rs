@@ -1,9 +1,10 @@
 //! Messages wait and somebody could take them, but neither delivery nor ack moves.
 
-use super::{Facts, Found, ROUNDS, Rule, messages, one_or, waiting};
+use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Severity},
+    words::agree,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -23,7 +24,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     }
     let still = Age(facts.still_for());
     let (sentence, next_step) = if state.ack_pending > 0 {
-        let held = format!("{} {}", messages(state.ack_pending), one_or(state.ack_pending, "is", "are"));
+        let held = format!("{} {}", messages(state.ack_pending), agree(state.ack_pending, "is", "are"));
         let sentence = format!("{held} handed out and neither back nor at an end; nothing moved for {still}.");
         (sentence, "look for a handler that hangs: its logs and what it waits for")
     } else {

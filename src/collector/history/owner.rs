@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::{
         collector::History,
-        snapshot::{Contact, Listing, Reading, Snapshot, StreamState},
+        snapshot::{Contact, Listing, Reading, Snapshot, Span, StreamState},
     };
 
     /// Streams as `account/name/day on which it was made`.
@@ -215,7 +215,7 @@ mod tests {
             history.note(&snapshot).unwrap();
             now = now.after(Duration::from_secs(60));
         }
-        history.since().unwrap()
+        history.since(Span::Day, now).unwrap()
     }
 
     #[test]

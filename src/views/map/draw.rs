@@ -5,12 +5,10 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Column, Edge, Graph, Kind, Node, Thing, Wish,
     arrange::{Body, Places, arrange},
-    link, waiting,
+    link,
+    words::{aged, waiting},
 };
-use crate::{
-    clock::Age,
-    views::{Look, Page, format, pieces::Level},
-};
+use crate::views::{Look, Page, format, pieces::Level};
 
 /// The width of the drawing, in its own units: those of a page that is as wide as pages get.
 const WIDTH: f64 = 1_200.0;
@@ -128,6 +126,11 @@ impl Shape {
         if self.under.is_empty() { self.middle + 4.5 } else { self.middle - 2.0 }
     }
 
+    /// Where the ring stands: beside the name.
+    fn ring_y(&self) -> f64 {
+        self.name_y() - 4.5
+    }
+
     /// How round its corners are: services are told from what NATS holds by their shape.
     fn corners(&self) -> f64 {
         if self.class.starts_with("service") { 20.0 } else { 6.0 }
@@ -168,10 +171,10 @@ impl Sheet<'_> {
         let before = if mark.is_some() { BEFORE } else { 12.0 };
         let room = width - before - HANDLE;
         let side = if node.column == Column::Handlers { "to" } else { "at" };
-        let label = label(node);
         // The second line runs on below the ring.
         let (name, said) = (fitted(node.thing.name(), room, 13.0), joined(under(node), width - before - 8.0, 11.5));
         let is_cut = name.contains('…') || !said.1;
+        let label = label(node, &name, &said.0);
         Shape {
             id: format!("{side}-{}", node.thing.token()),
             class: format!("{} {}{}", node.thing.kind(), node.level(), if is_here { " here" } else { "" }),
@@ -303,7 +306,7 @@ fn under(node: &Node) -> Vec<String> {
         }
         Thing::Consumer(..) => {
             let word = Some(node.word.clone()).filter(|word| word != "ok");
-            let age = node.age.filter(|_| node.lag != Some(0)).map(|age| Age(age).to_string());
+            let age = node.age.filter(|_| node.lag != Some(0)).map(aged);
             let lag = match node.lag {
                 None => Some("lag unknown".to_owned()),
                 Some(0) => None,
@@ -328,19 +331,18 @@ fn joined(said: Vec<String>, room: f64, size: f64) -> (String, bool) {
     (line, true)
 }
 
-/// Everything that its box says, in words.
-fn label(node: &Node) -> String {
-    let mut said = vec![format!("{} {}", node.thing.kind(), format::cut(node.thing.name()))];
-    if let Some(stream) = node.thing.stream().filter(|_| matches!(node.thing, Thing::Consumer(..))) {
-        said.push(format!("on {}", format::cut(stream)));
-    }
-    said.extend(Some(node.word.clone()).filter(|word| !word.is_empty()));
-    said.extend(node.rate.map(format::rate));
-    if node.column == Column::Consumers {
-        said.push(waiting(node));
-    }
-    said.extend(Some(format::cut(&node.why)).filter(|why| !why.is_empty()));
-    said.join(", ")
+/// What its box says, and then what does not stand in it.
+fn label(node: &Node, name: &str, said: &str) -> String {
+    let what = match node.thing.stream() {
+        Some(stream) if node.column == Column::Consumers => format!("consumer on {}", format::cut(stream)),
+        _ => node.thing.kind().to_owned(),
+    };
+    let whole = (name != node.thing.name()).then(|| format::cut(node.thing.name()));
+    let is_new = |text: &String| !text.is_empty() && !said.contains(text.as_str());
+    let waiting = Some(waiting(node)).filter(|_| node.column == Column::Consumers);
+    let rest = [Some(what), whole, Some(node.word.clone()).filter(is_new), waiting, Some(format::cut(&node.why))];
+    let rest: Vec<String> = rest.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    format!("{} ({})", [name, said].join(" ").trim_end(), rest.join(", "))
 }
 
 /// A text that has room in so many units, with its middle left out where it is longer: names differ at their ends.

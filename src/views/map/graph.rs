@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::wish::{Thing, Wish};
 use crate::{
     clock::Timestamp,
-    snapshot::Snapshot,
+    snapshot::{Point, Series, Snapshot, Span},
     traces::{Flows, Store},
     views::{Page, Past, pieces::Level},
 };
@@ -134,19 +134,24 @@ impl Graph {
     /// The map that is wished for.
     pub fn of(wish: &Wish, sources: Sources<'_>) -> Self {
         let Sources { snapshot, traces, past, now } = sources;
-        let steps = |over: crate::snapshot::Span| over.step() * u32::try_from(over.steps()).unwrap_or(u32::MAX);
+        let then = wish.at.unwrap_or(now).min(now);
+        let steps = |over: Span| over.step() * u32::try_from(over.steps()).unwrap_or(u32::MAX);
         let window = wish.over.map_or(NOW, steps);
-        let flows = traces.flows(now.before(window), now);
+        let flows = traces.flows(then.before(window), then);
         let mut graph = Self::now(wish, snapshot, &flows, window, now);
-        if let Some(over) = wish.over {
-            graph.look_back(|node| match &node.thing {
-                Thing::Stream(account, stream) => {
-                    past(&Page::Stream(account.clone(), stream.parse().ok()?, over)).series
-                }
-                Thing::Consumer(account, stream, name) => {
-                    past(&Page::Consumer(account.clone(), stream.parse().ok()?, name.parse().ok()?, over)).series
-                }
-                Thing::Service(_) | Thing::Subject(..) => None,
+        if let Some((over, at)) = wish.past(now) {
+            graph.look_back(|node| {
+                let series = match &node.thing {
+                    Thing::Stream(account, stream) => {
+                        past(&Page::Stream(account.clone(), stream.parse().ok()?, over)).series?
+                    }
+                    Thing::Consumer(account, stream, name) => {
+                        let (stream, name) = (stream.parse().ok()?, name.parse().ok()?);
+                        past(&Page::Consumer(account.clone(), stream, name, over)).series?
+                    }
+                    Thing::Service(_) | Thing::Subject(..) => return None,
+                };
+                Some(at.map_or_else(|| series.points.clone(), |at| point_at(&series, at).into_iter().collect()))
             });
         }
         graph
@@ -174,14 +179,14 @@ impl Graph {
     }
 
     /// Puts what was over a time in the place of what is now: mean rates, and the greatest lag and age.
-    fn look_back(&mut self, past: impl Fn(&Node) -> Option<crate::snapshot::Series>) {
+    fn look_back(&mut self, past: impl Fn(&Node) -> Option<Vec<Point>>) {
         for at in 0..self.nodes.len() {
             let node = &mut self.nodes[at];
             if !matches!(node.column, Column::Streams | Column::Consumers) {
                 continue;
             }
-            let points = past(node).map(|series| series.points).unwrap_or_default();
-            let known = |of: fn(&crate::snapshot::Point) -> f32| {
+            let points = past(node).unwrap_or_default();
+            let known = |of: fn(&Point) -> f32| {
                 points.iter().map(of).filter(|value| !value.is_nan()).map(f64::from).collect::<Vec<f64>>()
             };
             let rates = known(|point| point.came_per_second);
@@ -212,6 +217,14 @@ impl Graph {
         let edges = self.edges.iter().filter(|edge| edge.from == consumer && edge.kind == Kind::Handles);
         edges.map(|edge| self.nodes[edge.to].thing.name()).collect()
     }
+}
+
+/// The point of the step that a moment falls into.
+fn point_at(series: &Series, at: Timestamp) -> Option<Point> {
+    // A step begins with its first moment and ends before that of the next.
+    let back = at.age(series.until).0.as_millis().saturating_sub(1) / series.step.as_millis().max(1);
+    let at = series.points.len().checked_sub(usize::try_from(back).ok()?.checked_add(1)?)?;
+    series.points.get(at).copied()
 }
 
 impl Node {

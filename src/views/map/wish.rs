@@ -5,7 +5,11 @@ use std::fmt;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::form_urlencoded;
 
-use crate::{snapshot::Span, views::page::encoded};
+use crate::{
+    clock::Timestamp,
+    snapshot::Span,
+    views::{browse::moment, page::encoded},
+};
 
 /// Longest text that is searched for; what is longer is cut.
 const TEXT_MOST: usize = 256;
@@ -39,6 +43,8 @@ pub struct Wish {
     pub q: String,
     /// Over which time that has passed; `None` for now.
     pub over: Option<Span>,
+    /// At which moment that has passed.
+    pub at: Option<Timestamp>,
 }
 
 impl Wish {
@@ -50,9 +56,13 @@ impl Wish {
                 "focus" => wish.focus = Thing::of_token(&value),
                 "q" => wish.q = value.trim().chars().take(TEXT_MOST).collect(),
                 "over" => wish.over = Span::of_token(&value),
+                "at" => wish.at = moment(value.trim()),
                 _ => {}
             }
         }
+        // Whoever asks by name, or for a moment, means that and not what he looked at before.
+        wish.focus = wish.focus.filter(|_| wish.q.is_empty());
+        wish.over = wish.over.filter(|_| wish.at.is_none());
         wish
     }
 
@@ -63,12 +73,22 @@ impl Wish {
 
     /// The same of another thing, or of all.
     pub(super) fn with_focus(&self, focus: Option<Thing>) -> Self {
-        Self { focus, q: String::new(), over: self.over }
+        Self { focus, q: String::new(), ..self.clone() }
     }
 
     /// The same over another time.
     pub(super) fn with_over(&self, over: Option<Span>) -> Self {
-        Self { over, ..self.clone() }
+        Self { over, at: None, ..self.clone() }
+    }
+
+    /// The past that is asked for: how far back to look, and whether at one moment of it.
+    pub(super) fn past(&self, now: Timestamp) -> Option<(Span, Option<Timestamp>)> {
+        let reaches =
+            |span: &Span, at: Timestamp| at.age(now).0 < span.step() * u32::try_from(span.steps()).unwrap_or(u32::MAX);
+        match self.at {
+            Some(at) => Some((Span::ALL.into_iter().find(|span| reaches(span, at)).unwrap_or(Span::Day), Some(at))),
+            None => self.over.map(|over| (over, None)),
+        }
     }
 
     /// Whether only a part is asked for.
@@ -82,9 +102,10 @@ impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let focus = self.focus.as_ref().map(Thing::token);
         let over = self.over.map(|over| over.token().to_owned());
+        let at = self.at.map(|at| at.to_string());
         let q = Some(self.q.clone()).filter(|q| !q.is_empty());
         let mut mark = '?';
-        for (name, value) in [("focus", focus), ("q", q), ("over", over)] {
+        for (name, value) in [("focus", focus), ("q", q), ("over", over), ("at", at)] {
             if let Some(value) = value {
                 write!(f, "{mark}{name}={}", utf8_percent_encode(&value, PLAIN))?;
                 mark = '&';
@@ -180,6 +201,8 @@ mod tests {
         check("focus=consumer:$G/ORDERS/mail&x=1", "?focus=consumer:$G/ORDERS/mail");
         check("q=+mail+&over=week", "?q=mail");
         check("q=a%26b", "?q=a%26b");
+        check("at=2030-01-31T12:00&over=2h", "?at=2030-01-31T12:00:00.000Z");
+        check("at=yesterday&focus=service:pay&q=mail", "?q=mail");
     }
 
     #[test]

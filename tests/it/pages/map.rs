@@ -275,12 +275,38 @@ async fn of_a_thousand_streams_the_worst_are_shown_and_the_rest_is_counted() {
 async fn a_time_that_has_passed_is_told_by_what_was_kept_of_it() {
     let page = page_with(shop(), traced().await, "/map?over=2h").await;
     assert_eq!(page.text("#map .spans [aria-current]"), "2 hours");
-    assert!(page.text("#verdict").contains("Numbers are of the last 2 hours"), "{}", page.text("#verdict"));
+    assert!(page.text("#then").starts_with("Rates are the means of the last 2 hours"), "{}", page.text("#then"));
     assert_eq!(page.text("[id='at-consumer:A/ORDERS/charge'] .said"), "5.0/s · lag 5");
     let (_sender, snapshots) = watch::channel(Arc::new(shop()));
     let router = router_over(snapshots, History::default(), Settings::default());
     let unkept = Page::of(&router, "/map?over=2h").await;
     assert_eq!(unkept.text("[id='at-consumer:A/ORDERS/charge'] .said"), "rate unknown · lag unknown");
+}
+
+#[tokio::test]
+async fn a_moment_that_has_passed_is_told_by_what_was_kept_of_it() {
+    let history = History::default();
+    let mut before = shop();
+    before.taken = now().before(Duration::from_secs(300));
+    if let Reading::Known(fact) = &mut before.streams {
+        let charge = &mut fact.value.rows[0].consumers.value_mut().unwrap().rows[0];
+        charge.state.value_mut().unwrap().pending = 70;
+    }
+    history.note(&before).unwrap();
+    history.note(&shop()).unwrap();
+    let (_sender, snapshots) = watch::channel(Arc::new(shop()));
+    let router = router_over(snapshots, history, Settings::default());
+    for (at, expected) in [
+        ("2030-01-31T11:55", "5.0/s · lag 72"),
+        ("2030-01-31T12:00", "5.0/s · lag 5"),
+        ("2030-01-31T11:57", "rate unknown · lag unknown"),
+        ("2030-01-29T11:55", "rate unknown · lag unknown"),
+    ] {
+        let page = Page::of(&router, &format!("/map?at={at}")).await;
+        assert_eq!(page.text("[id='at-consumer:A/ORDERS/charge'] .said"), expected, "{at}");
+        assert_eq!(page.attributes("#search-form [name=at]", "value"), [format!("{at}:00")]);
+        assert_eq!(page.count("body[data-live]"), 0, "what has passed does not change");
+    }
 }
 
 #[tokio::test]
