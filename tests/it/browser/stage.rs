@@ -200,13 +200,15 @@ impl Stage {
         }
     }
 
+    /// A stream; the one with the bad name has no limits, so that there is something to find.
     async fn stream(&self, name: &str, subject: &str, description: &str) -> stream::Stream {
+        let (max_messages, max_bytes) = if name == HOSTILE_NAME { (-1, -1) } else { (1_000, 1_000_000) };
         let config = stream::Config {
             name: name.to_owned(),
             subjects: vec![subject.to_owned()],
             description: Some(description.to_owned()).filter(|text| !text.is_empty()),
-            max_messages: 1_000,
-            max_bytes: 1_000_000,
+            max_messages,
+            max_bytes,
             ..Default::default()
         };
         self.jetstream.create_stream(config).await.unwrap()
