@@ -140,11 +140,12 @@ impl History {
         Ok(())
     }
 
-    /// Takes down what a round found, and writes what is complete. What cannot be written is told by the error and kept in memory.
+    /// Takes down what a round found, and writes what is complete, once it is settled whose past lies in the folder. What cannot be written is told by the error and kept in memory.
     ///
     /// # Errors
     /// When the folder cannot be written to.
     pub fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+        self.settle(snapshot)?;
         let now = snapshot.taken;
         {
             let mut inner = self.inner();
@@ -327,14 +328,12 @@ mod tests {
         let first = History::in_folder(folder.path(), at(95)).unwrap();
         assert_eq!(first.since(Span::Day, at(95)), None);
         for second in [95, 130, 650] {
-            first.settle(&round(second)).unwrap();
             first.note(&round(second)).unwrap();
         }
         drop(first);
         let next = History::in_folder(folder.path(), at(700)).unwrap();
         assert_eq!(next.since(Span::Day, at(700)), Some(at(95)), "not the beginning of its ten minutes");
         assert_eq!(next.since(Span::Minutes, at(700)), None, "the finest steps are in memory only");
-        next.settle(&round(700)).unwrap();
         next.note(&round(700)).unwrap();
         assert_eq!(next.since(Span::Minutes, at(710)), Some(at(700)));
         assert_eq!(next.since(Span::Hours, at(9_000)), Some(at(9_000 - 7_200)), "no further back than it reaches");

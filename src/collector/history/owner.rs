@@ -211,7 +211,6 @@ mod tests {
             let mut snapshot = Snapshot::before_the_first(Contact::standing_since(now), Duration::from_secs(2), now);
             let rows = vec![stream(day)];
             snapshot.streams = Reading::known(Listing { rows, missing: Vec::new() }, "n1", now);
-            history.settle(&snapshot).unwrap();
             history.note(&snapshot).unwrap();
             now = now.after(Duration::from_secs(60));
         }
