@@ -17,6 +17,8 @@ mod silent;
 mod told;
 mod trend;
 mod window;
+#[cfg(test)]
+mod world;
 
 use std::{
     sync::Arc,
@@ -200,10 +202,9 @@ impl Collector {
         if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {
             told::tell_what_was_found(&next, self.links.system_user());
         }
-        let settled = self.history.settle(&next);
-        let next = Arc::new(next);
-        self.snapshots.send_replace(next.clone());
-        self.tell_of_history(settled.and_then(|()| self.history.note(&next)).err());
+        let unwritten = self.history.note(&next).err();
+        self.snapshots.send_replace(Arc::new(next));
+        self.tell_of_history(unwritten);
     }
 
     /// Says once that the history is not written, again when the reason is another, and once that it is.

@@ -78,7 +78,8 @@ fn dated(found: Vec<Finding>, before: &[Arc<Finding>], now: Timestamp) -> Vec<Ar
 
 /// Whether it is found of what servers say of themselves.
 fn is_of_servers(finding: &Finding) -> bool {
-    finding.account.is_none() && (finding.about.starts_with("server ") || finding.about == "the servers")
+    let is_about = |what| finding.about.starts_with(what);
+    finding.account.is_none() && (is_about("server ") || is_about("cluster ") || finding.about == "the servers")
 }
 
 fn key(finding: &Finding) -> Key<'_> {
@@ -156,7 +157,8 @@ mod tests {
 
     #[test]
     fn what_servers_say_is_found_in_a_round_that_read_no_streams() {
-        let server = crate::checks::a_server_without_jetstream("n1");
+        let mut server = crate::checks::a_server_without_jetstream("n1");
+        server.cluster = Some("far east".into());
         let unread = |second| {
             let mut snapshot = round(second, Reading::unknown(Why::Failed, "JetStream is off"));
             snapshot.servers = Reading::known(vec![server.clone()], "n1", at(second));
@@ -164,8 +166,9 @@ mod tests {
         };
         let mut findings = Findings::new(Thresholds::default());
         check(&mut findings, round(1, listed(0, 0)), &[("no_limits", 1)]);
-        check(&mut findings, unread(2), &[("jetstream_off", 2), ("no_limits", 1)]);
-        check(&mut findings, unread(3), &[("jetstream_off", 2), ("no_limits", 1)]);
+        let expected = [("jetstream_off", 2), ("cluster_spaces", 2), ("no_limits", 1)];
+        check(&mut findings, unread(2), &expected);
+        check(&mut findings, unread(3), &expected);
         check(&mut findings, round(4, listed(0, 0)), &[("no_limits", 1)]);
     }
 }

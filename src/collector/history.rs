@@ -98,7 +98,7 @@ impl History {
     pub fn since(&self, span: Span, now: Timestamp) -> Option<Timestamp> {
         let inner = self.inner();
         let since = if span == Span::Minutes { inner.began } else { inner.since }?;
-        let reach = span.step() * u32::try_from(span.steps()).unwrap_or(u32::MAX);
+        let reach = span.reach();
         Some(if since.age(now).0 > reach { now.before(reach) } else { since })
     }
 
@@ -115,10 +115,7 @@ impl History {
 
     /// Finds out with the first round that read the streams whether the folder's past is that of this NATS. Where it is not, it is put
     /// aside, and the history begins anew.
-    ///
-    /// # Errors
-    /// When the folder cannot be written to.
-    pub fn settle(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    fn settle(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let mut owner = self.owner();
         let Some(owner) = owner.as_mut().filter(|owner| !owner.is_settled) else { return Ok(()) };
         let Some(streams) = snapshot.streams.fresh() else { return Ok(()) };
@@ -140,12 +137,13 @@ impl History {
         Ok(())
     }
 
-    /// Takes down what a round found, and writes what is complete, once it is settled whose past lies in the folder. What cannot be written is told by the error and kept in memory.
+    /// Takes down what a round found, and writes what is complete, once it is settled whose past lies in the folder. What cannot be
+    /// written is told by the error and kept in memory.
     ///
     /// # Errors
     /// When the folder cannot be written to.
     pub fn note(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
-        self.settle(snapshot)?;
+        let settled = self.settle(snapshot);
         let now = snapshot.taken;
         {
             let mut inner = self.inner();
@@ -162,6 +160,7 @@ impl History {
             }
         }
         self.inner().kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
+        settled?;
         if self.write(now)?
             && let (Some(owner), Some(streams)) = (self.owner().as_mut(), snapshot.streams.fresh())
         {
@@ -299,7 +298,7 @@ fn small(value: f64) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::{Contact, Listing, Reading};
+    use crate::snapshot::{Contact, Listing, Reading, StreamState};
 
     fn at(second: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(second))
@@ -312,7 +311,7 @@ mod tests {
             name: "ORDERS".parse().unwrap(),
             config: Arc::default(),
             created: at(0),
-            state: Reading::not_yet(),
+            state: Reading::known(StreamState::default(), "n1", at(second)),
             trend: None,
             consumers: Reading::not_yet(),
         };
@@ -320,6 +319,24 @@ mod tests {
         let streams = Reading::known(Listing { rows, missing: Vec::new() }, "n1", at(second));
         let before = Snapshot::before_the_first(Contact::standing_since(at(0)), Duration::from_secs(10), at(second));
         Snapshot { streams, ..before }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_kept_in_memory() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::in_folder(folder.path(), at(0)).unwrap();
+        // Where it would be written by what the NATS is known again.
+        std::fs::create_dir(folder.path().join("nats.json.new")).unwrap();
+        history.note(&round(10)).unwrap_err();
+        let whose = Whose { account: "A".to_owned(), stream: "ORDERS".to_owned(), consumer: None };
+        let known = |second| {
+            let points = history.of(&whose, Span::Minutes, at(second)).unwrap().points;
+            points.iter().filter(|point| !point.waiting.is_nan()).count()
+        };
+        assert_eq!(known(20), 1);
+        std::fs::remove_dir(folder.path().join("nats.json.new")).unwrap();
+        history.note(&round(20)).unwrap();
+        assert_eq!(known(30), 2);
     }
 
     #[test]

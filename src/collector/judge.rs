@@ -31,8 +31,8 @@ impl Judge {
     /// Looks at every consumer of `snapshot`, and writes down what it amounts to.
     pub(super) fn judge(&mut self, snapshot: &mut Snapshot) {
         let (now, workers) = (snapshot.taken, workers(snapshot));
-        let mut windows = std::mem::take(&mut self.windows);
         let (Reading::Known(listing) | Reading::Stale { fact: listing, .. }) = &mut snapshot.streams else { return };
+        let mut windows = std::mem::take(&mut self.windows);
         for stream in &mut listing.value.rows {
             let mut consumers = std::mem::replace(&mut stream.consumers, Reading::not_yet());
             if let Reading::Known(list) | Reading::Stale { fact: list, .. } = &mut consumers {
@@ -120,4 +120,28 @@ fn workers(snapshot: &Snapshot) -> HashMap<Key, Vec<WorkerFact>> {
         }
     }
     workers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        collector::world::{at, listed, round},
+        snapshot::{Label, Listing, Why},
+    };
+
+    fn judged(judge: &mut Judge, second: u64, streams: Reading<Listing<Stream>>) -> Option<(Label, Timestamp)> {
+        let mut snapshot = round(second, streams);
+        judge.judge(&mut snapshot);
+        snapshot.known_consumers().next().map(|consumer| (consumer.verdict.label, consumer.verdict.since))
+    }
+
+    #[test]
+    fn a_round_that_knows_no_streams_forgets_nothing() {
+        let mut judge = Judge::default();
+        let rounds = [10, 20, 30].map(|second| judged(&mut judge, second, listed(second, 0)));
+        assert_eq!(rounds[2], Some((Label::NoWorkers, at(30))));
+        assert_eq!(judged(&mut judge, 40, Reading::unknown(Why::Absent, "JetStream is off")), None);
+        assert_eq!(judged(&mut judge, 50, listed(50, 0)), Some((Label::NoWorkers, at(30))));
+    }
 }

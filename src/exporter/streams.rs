@@ -164,7 +164,7 @@ pub(super) fn leader(stream: &Stream) -> Option<&str> {
 }
 
 fn behind(cluster: &Cluster) -> usize {
-    cluster.replicas.iter().filter(|replica| replica.is_away() || !replica.is_current).count()
+    cluster.replicas.iter().filter(|replica| replica.is_late()).count()
 }
 
 fn first_loss(stream: &Stream, now: Timestamp) -> Option<Value> {

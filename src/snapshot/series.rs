@@ -66,6 +66,11 @@ impl Span {
         }
     }
 
+    /// How far back all steps together go.
+    pub fn reach(self) -> Duration {
+        self.step() * u32::try_from(self.steps()).unwrap_or(u32::MAX)
+    }
+
     /// Steps that are kept.
     pub fn steps(self) -> usize {
         match self {

@@ -183,6 +183,11 @@ impl Replica {
         self.is_offline || self.is_silent
     }
 
+    /// Whether it is away, or lacks something that the leader has.
+    pub fn is_late(&self) -> bool {
+        self.is_away() || !self.is_current
+    }
+
     /// Its name, and who says that it is away where its leader does not.
     pub fn away_in_words(&self) -> String {
         match self.is_offline {

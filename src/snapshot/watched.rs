@@ -52,6 +52,11 @@ impl Watched {
         self.name.as_deref() == Some(account)
     }
 
+    /// The instances that tell of themselves, fresh or stale, and those that fell silent.
+    pub fn instances(&self) -> impl Iterator<Item = &Entry<Presence>> {
+        self.presence.value().into_iter().flat_map(|bucket| &bucket.entries).chain(&self.gone)
+    }
+
     /// Its name, or nothing where that is not known.
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or_default()

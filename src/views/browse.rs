@@ -116,11 +116,13 @@ impl Browse {
 
     /// The time that is asked for as a field takes it that asks for one.
     pub(super) fn at_field(&self) -> String {
-        match moment(&self.at) {
-            Some(at) => at.to_string().chars().take("2030-01-31T12:00:00".len()).collect(),
-            None => String::new(),
-        }
+        moment(&self.at).map(field).unwrap_or_default()
     }
+}
+
+/// A time as a field of a page takes it, without its zone.
+pub(super) fn field(at: Timestamp) -> String {
+    at.to_string().chars().take("2030-01-31T12:00:00".len()).collect()
 }
 
 /// A time as RFC 3339 writes it, or as a field of a page sends it, without a zone and maybe without seconds.

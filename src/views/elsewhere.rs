@@ -139,8 +139,7 @@ impl Elsewhere {
 
 /// As far back as a page shows the past.
 fn past(span: Span, look: &Look<'_>) -> Option<(Timestamp, Timestamp)> {
-    let steps = u32::try_from(span.steps()).ok()?;
-    let from = look.now.0.checked_sub((span.step() * steps).try_into().ok()?)?;
+    let from = look.now.0.checked_sub(span.reach().try_into().ok()?)?;
     Some((Timestamp(from), look.now))
 }
 

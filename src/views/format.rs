@@ -12,6 +12,11 @@ pub(super) fn counted(value: usize, one: &str) -> String {
     counted_u64(value as u64, one)
 }
 
+/// `1 consumer needs you`, `2 consumers need you`.
+pub(super) fn need_you(value: usize, one: &str) -> String {
+    format!("{} {} you", counted(value, one), agree(value as u64, "needs", "need"))
+}
+
 /// What a kind of record is called: `dead_letter` → `dead letters`.
 pub(super) fn kinds(kind: &str) -> String {
     plural(&kind.replace(['_', '-'], " "))

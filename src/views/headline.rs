@@ -154,9 +154,8 @@ fn instances(look: &Look<'_>) -> Option<Finding> {
     let (signs, details): (Vec<Sign>, Vec<Detail>) = troubled.unzip();
     let worst = signs.iter().max_by_key(|sign| sign.level)?;
     let word = if signs.iter().all(|sign| sign.word == worst.word) { worst.word.as_str() } else { "in trouble" };
-    let is = if details.len() == 1 { "is" } else { "are" };
-    let all = format::counted(count, "instance");
-    let sentence = format!("{} of {all} {is} {word}", details.len());
+    let (all, troubled) = (format::counted(count, "instance"), details.len() as u64);
+    let sentence = format!("{} of {all} {} {word}", format::count(troubled), format::agree(troubled, "is", "are"));
     let href = look.link(&Page::Services);
     Some(Finding { level: worst.level, sentence, since: None, details: cut(details, &href) })
 }
@@ -175,11 +174,10 @@ fn consumers(look: &Look<'_>) -> Option<Finding> {
     let troubled: Vec<&Consumer> = all.filter(|row| standing::level_of(row) >= Level::Warning).collect();
     let troubled = sorted(troubled, Sort::Worst);
     let level = standing::worst_of(troubled.iter().copied());
-    let sentence = match troubled.len() {
-        0 => return None,
-        1 => "1 consumer needs you".to_owned(),
-        many => format!("{} need you", format::counted(many, "consumer")),
-    };
+    if troubled.is_empty() {
+        return None;
+    }
+    let sentence = format::need_you(troubled.len(), "consumer");
     let details: Vec<Detail> = troubled.iter().take(DETAILS_MOST).map(|consumer| in_trouble(consumer, look)).collect();
     let more = troubled.len() - details.len();
     let list = look.link(&Page::Consumers(Search::default()));
@@ -212,11 +210,7 @@ fn or_nothing(step: &str) -> String {
 fn checks(look: &Look<'_>) -> Option<Finding> {
     let findings = look.snapshot.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
     let level = findings.clone().map(|finding| findings::level(finding.severity)).max()?;
-    let count = findings.clone().count();
-    let sentence = match count {
-        1 => "1 finding needs you".to_owned(),
-        many => format!("{} need you", format::counted(many, "finding")),
-    };
+    let sentence = format::need_you(findings.clone().count(), "finding");
     let details = findings::by_check(findings.map(AsRef::as_ref)).into_iter().map(|group| of_check(&group, look));
     let href = look.link(&Page::Findings(Search::default()));
     Some(Finding { level, sentence, since: None, details: cut(details.collect(), &href) })

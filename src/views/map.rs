@@ -9,7 +9,9 @@ mod words;
 use askama::Template;
 
 use super::{
-    Browse, Look, Page, format,
+    Browse, Look, Page,
+    browse::field,
+    format,
     page::encoded,
     pieces::{Gap, Level, Moment, Number, Sign, Stamp},
 };
@@ -101,10 +103,7 @@ impl MapPage {
             sign,
             sentence,
             then: of_then(wish, look.now),
-            at: wish
-                .at
-                .map(|at| at.to_string().chars().take("2030-01-31T12:00:00".len()).collect())
-                .unwrap_or_default(),
+            at: wish.at.map(field).unwrap_or_default(),
             part: graph.and_then(part),
             focus: wish.focus.as_ref().map(|thing| Focus::of(thing, graph, look)),
             picture: graph.map(|graph| Picture::of(graph, wish, look)),
@@ -182,11 +181,7 @@ fn rows(graph: &Graph, look: &Look<'_>) -> Vec<Row> {
 }
 
 fn pulling(instances: usize) -> String {
-    if instances == 1 {
-        "1 instance pulls".to_owned()
-    } else {
-        format!("{} instances pull", format::count(instances as u64))
-    }
+    format!("{} {}", format::counted(instances, "instance"), format::agree(instances as u64, "pulls", "pull"))
 }
 
 fn rate_of(edge: &Edge, graph: &Graph) -> Number {
@@ -241,10 +236,7 @@ fn link(node: &Node, graph: &Graph, look: &Look<'_>) -> String {
 
 /// Where the page of services tells of one.
 fn service_link(name: &str, look: &Look<'_>) -> String {
-    let told = look.snapshot.watched().find(|watched| {
-        let entries = watched.presence.value().into_iter().flat_map(|bucket| &bucket.entries);
-        entries.chain(&watched.gone).any(|entry| entry.value.service == name)
-    });
+    let told = look.snapshot.watched().find(|watched| watched.instances().any(|entry| entry.value.service == name));
     let anchor = look.anchor(told.unwrap_or(&look.snapshot.app), name);
     format!("{}#service-{}", look.link(&Page::Services), encoded(&anchor))
 }

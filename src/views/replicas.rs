@@ -70,7 +70,7 @@ pub(super) fn leader<T>(state: &Reading<T>, cluster: fn(&T) -> Option<&Cluster>)
         None => server_name(&fact.source),
         Some(Cluster { leader: None, .. }) => "none".to_owned(),
         Some(Cluster { leader: Some(leader), replicas }) => {
-            let behind = replicas.iter().filter(|replica| !replica.is_current || replica.is_away()).count();
+            let behind = replicas.iter().filter(|replica| replica.is_late()).count();
             match (replicas.len(), behind) {
                 (0, _) => server_name(leader),
                 (all, 0) => format!("{} +{all}", server_name(leader)),

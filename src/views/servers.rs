@@ -173,7 +173,7 @@ fn lagging(look: &Look<'_>) -> Vec<Lagging> {
 /// The replicas that are behind. `named` says what they are of, and where that is shown.
 fn behind(cluster: Option<&Cluster>, named: impl Fn() -> (String, String)) -> Vec<Lagging> {
     let followers = cluster.into_iter().flat_map(|cluster| &cluster.replicas);
-    let late = followers.filter(|replica| replica.is_away() || !replica.is_current);
+    let late = followers.filter(|replica| replica.is_late());
     late.map(|replica| {
         let (what, href) = named();
         Lagging { what, href, replica: ReplicaRow::of(replica) }

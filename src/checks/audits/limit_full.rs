@@ -1,7 +1,10 @@
 //! A stream that has no room for one more message, and refuses it or lets go of one that may be unread.
 
 use super::{Audit, Scene, Seen, limit_near::hurts, support::of_stream};
-use crate::snapshot::{Discard, Limit, Severity, Stream, StreamState};
+use crate::{
+    snapshot::{Discard, Limit, Severity, Stream, StreamState},
+    words::count,
+};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "limit_full",
@@ -30,7 +33,7 @@ fn of(stream: &Stream, state: &StreamState) -> Vec<Seen> {
             Discard::New => format!("It is full, by {what}: it refuses new messages."),
             Discard::Old => format!("It is full, by {what}: its oldest messages go, read or not."),
         };
-        Some(of_stream(stream, sentence, format!("{used} of {} {what}", limit?)))
+        Some(of_stream(stream, sentence, format!("{} of {} {what}", count(used), count(limit?))))
     });
     seen.collect()
 }

@@ -4,7 +4,10 @@ use super::{
     Audit, Scene, Seen,
     support::{is_near, of_stream, percent},
 };
-use crate::snapshot::{Discard, Limit, Retention, Severity, Stream, StreamConfig, StreamState, limit};
+use crate::{
+    snapshot::{Discard, Limit, Retention, Severity, Stream, StreamConfig, StreamState, limit},
+    words::count,
+};
 
 pub(super) const AUDIT: Audit = Audit {
     name: "limit_near",
@@ -33,7 +36,7 @@ fn of(stream: &Stream, state: &StreamState, most: u64) -> Vec<Seen> {
     let near = limits.into_iter().filter_map(|(is_told_here, what, used, limit)| {
         let limit = limit.filter(|limit| is_told_here && is_near(used, *limit, most))?;
         let sentence = format!("It holds {} % of the {what} that it may.", percent(used, limit));
-        Some(of_stream(stream, sentence, format!("{used} of {limit} {what}")))
+        Some(of_stream(stream, sentence, format!("{} of {} {what}", count(used), count(limit))))
     });
     near.collect()
 }

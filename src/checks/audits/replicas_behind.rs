@@ -7,6 +7,7 @@ use super::{
 use crate::{
     clock::Age,
     snapshot::{Replica, Severity},
+    words::{count, counted},
 };
 
 pub(super) const AUDIT: Audit = Audit {
@@ -31,12 +32,13 @@ fn look(scene: &Scene<'_>) -> Vec<Seen> {
         let replicas = state.cluster.iter().flat_map(|cluster| &cluster.replicas);
         let far = replicas.filter(|replica| is_far(replica, state.last_sequence));
         far.map(move |replica| {
-            let sentence = format!("Its copy on server {} is {} operations behind.", replica.name, replica.behind);
+            let behind = counted(replica.behind, "operation");
+            let sentence = format!("Its copy on server {} is {behind} behind.", replica.name);
             let heard = match replica.heard_ago {
                 Some(ago) => format!("heard of the copy {} ago", Age(ago)),
                 None => "has never heard of the copy".to_owned(),
             };
-            let evidence = format!("the stream is at {}; its leader {heard}", state.last_sequence);
+            let evidence = format!("the stream is at {}; its leader {heard}", count(state.last_sequence));
             of_stream(stream, sentence, evidence)
         })
     });

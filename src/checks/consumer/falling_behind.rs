@@ -4,6 +4,7 @@ use super::{Facts, Found, Rule, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Mark, Severity},
+    words::{agree, count},
 };
 
 /// Messages that more have to wait before growth over minutes is one.
@@ -26,9 +27,18 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     Some(Found {
         label: Label::FallingBehind,
         severity: Severity::Warning,
-        sentence: format!("More comes than goes: {}, {} did {over} before.", waiting(now.pending), before.pending)
-            .into(),
-        evidence: vec![format!("{came} came and {delivered} were delivered in {over}")],
+        sentence: format!(
+            "More comes than goes: {}, {} did {over} before.",
+            waiting(now.pending),
+            count(before.pending)
+        )
+        .into(),
+        evidence: vec![format!(
+            "{} came and {} {} delivered in {over}",
+            count(came),
+            count(delivered),
+            agree(delivered, "was", "were")
+        )],
         next_step: "add workers or raise their concurrency, or find out what slows the handler".into(),
     })
 }

@@ -6,7 +6,7 @@ use super::{Facts, Found, Rule, messages};
 use crate::{
     clock::Age,
     snapshot::{Failures, Label, Sample, Severity, StreamState},
-    words::agree,
+    words::{agree, counted},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -200,7 +200,7 @@ fn keeps_the_newest(facts: &Facts<'_>) -> bool {
 }
 
 fn copies(count: u64) -> String {
-    if count == 1 { "1 copy lies".to_owned() } else { format!("{count} copies lie") }
+    format!("{} {}", counted(count, "copy"), agree(count, "lies", "lie"))
 }
 
 fn was(count: u64) -> &'static str {

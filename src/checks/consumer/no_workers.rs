@@ -6,6 +6,7 @@ use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
     snapshot::{Label, Mode, Severity},
+    words::agree,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -45,12 +46,10 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
                     format!("no pull request waited in the last {ROUNDS} rounds, and nothing is in flight")
                 }
                 Mode::Pull => format!(
-                    "no pull request waits, and {} in flight for longer than ack_wait: whoever took them is gone or hangs",
-                    if state.ack_pending == 1 {
-                        "1 message is".to_owned()
-                    } else {
-                        format!("{} are", messages(state.ack_pending))
-                    }
+                    "no pull request waits, and {} {} in flight for longer than ack_wait: whoever took {} is gone or hangs",
+                    messages(state.ack_pending),
+                    agree(state.ack_pending, "is", "are"),
+                    agree(state.ack_pending, "it", "them")
                 ),
                 Mode::Push => format!("the server knows of no subscription to `{}`", config.deliver_subject),
             },

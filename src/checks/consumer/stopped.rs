@@ -12,7 +12,7 @@ pub(super) const RULE: Rule = Rule {
     severity: "critical",
     rule: "It has lag and somebody could take it, but neither delivery nor ack moves: a handler hangs, or its leader or its connections do.",
     evidence: "delivered and ack floor in each of the last rounds; pending, ack pending and waiting pull requests",
-    threshold: "3 rounds, and with messages in flight as long as a handler may take: an `ack_wait` above the usual 30 s, four times the p99 of its workers",
+    threshold: "3 rounds, and with messages in flight as long as a handler may take: its `ack_wait`, where that is above the usual 30 s or whoever holds them asks for more time, and four times the p99 of its workers",
     look,
 };
 

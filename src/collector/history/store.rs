@@ -83,7 +83,7 @@ impl Store {
         let failed = |source| StoreError::Disk { path: folder.to_owned(), source };
         fs::create_dir_all(folder).map_err(failed)?;
         let mut take = |block: Block| {
-            if block.at <= now && block.at.age(now).0 <= kept(block.span) {
+            if block.at <= now && block.at.age(now).0 <= block.span.reach() {
                 take(block);
             }
         };
@@ -123,7 +123,7 @@ impl Store {
 
     fn forget(&self, span: Span, now: Timestamp) -> io::Result<()> {
         for path in files(&self.folder, span)? {
-            let is_old = first_of(&path, span).is_some_and(|first| first.age(now).0 > kept(span) + file_length(span));
+            let is_old = first_of(&path, span).is_some_and(|first| first.age(now).0 > span.reach() + file_length(span));
             if is_old {
                 fs::remove_file(path)?;
             }
@@ -134,11 +134,6 @@ impl Store {
 
 fn slot(span: Span) -> usize {
     usize::from(span == Span::Day)
-}
-
-/// How long steps are kept.
-fn kept(span: Span) -> Duration {
-    span.step() * u32::try_from(span.steps()).unwrap_or(u32::MAX)
 }
 
 /// What goes into one file: minutes by the hour, tens of minutes by the day.

@@ -12,6 +12,7 @@ use crate::{
     },
     message::Message,
     record::{Phase, Record, Step},
+    words::counted,
 };
 
 /// What its record is called.
@@ -46,8 +47,8 @@ impl Fact for OrderPlaced {
     fn summary(&self) -> Option<String> {
         let items: u64 = self.lines.iter().map(|line| u64::from(line.quantity)).sum();
         let (euros, cents) = (self.total_cents / 100, self.total_cents % 100);
-        let noun = if items == 1 { "item" } else { "items" };
-        Some(format!("{items} {noun} for {}, {euros}.{cents:02} EUR", self.customer))
+        let items = counted(items, "item");
+        Some(format!("{items} for {}, {euros}.{cents:02} EUR", self.customer))
     }
 }
 impl Fact for OrderCompleted {}

@@ -135,8 +135,7 @@ impl Graph {
     pub fn of(wish: &Wish, sources: Sources<'_>) -> Self {
         let Sources { snapshot, traces, past, now } = sources;
         let then = wish.at.unwrap_or(now).min(now);
-        let steps = |over: Span| over.step() * u32::try_from(over.steps()).unwrap_or(u32::MAX);
-        let window = wish.over.map_or(NOW, steps);
+        let window = wish.over.map_or(NOW, Span::reach);
         let flows = traces.flows(then.before(window), then);
         let mut graph = Self::now(wish, snapshot, &flows, window, now);
         if let Some((over, at)) = wish.past(now) {

@@ -83,8 +83,7 @@ impl Wish {
 
     /// The past that is asked for: how far back to look, and whether at one moment of it.
     pub(super) fn past(&self, now: Timestamp) -> Option<(Span, Option<Timestamp>)> {
-        let reaches =
-            |span: &Span, at: Timestamp| at.age(now).0 < span.step() * u32::try_from(span.steps()).unwrap_or(u32::MAX);
+        let reaches = |span: &Span, at: Timestamp| at.age(now).0 < span.reach();
         match self.at {
             Some(at) => Some((Span::ALL.into_iter().find(|span| reaches(span, at)).unwrap_or(Span::Day), Some(at))),
             None => self.over.map(|over| (over, None)),

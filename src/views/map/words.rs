@@ -5,20 +5,18 @@ use std::{cmp::Reverse, time::Duration};
 use super::{Column, Graph, LETTERS, Node, Wish};
 use crate::{
     clock::{Age, Timestamp},
+    snapshot::Span,
     views::{
         format,
         pieces::{Level, Sign},
     },
 };
 
-/// How far back anything is kept.
-const KEPT: Duration = Duration::from_secs(24 * 3_600);
-
 /// Of which time the numbers are, where that is not now.
 pub(super) fn of_then(wish: &Wish, now: Timestamp) -> Option<String> {
     const MARKS: &str = "Marks and words are of now.";
     match (wish.at, wish.over) {
-        (Some(at), _) if at.age(now).0 > KEPT => {
+        (Some(at), _) if at.age(now).0 > Span::Day.reach() => {
             Some(format!("Nothing is kept of {at}: the history goes back a day. {MARKS}"))
         }
         (Some(at), _) => Some(format!("Rates, lag and age are of {at}, as near as the history keeps it. {MARKS}")),
@@ -45,19 +43,17 @@ pub(super) fn sentence(graph: &Graph) -> (Sign, String) {
 }
 
 fn state(graph: &Graph, consumers: usize) -> (Level, String) {
-    let at =
-        |level: fn(u8) -> bool| graph.nodes.iter().enumerate().filter(move |(_, node)| level(node.level.trouble()));
-    let troubled = at(|trouble| trouble > 0).filter(|(_, node)| node.column == Column::Consumers);
+    let all = graph.nodes.iter().enumerate().filter(|(_, node)| node.level.trouble() > 0);
+    let troubled = all.clone().filter(|(_, node)| node.column == Column::Consumers);
     let worst = troubled.clone().max_by_key(|(at, node)| (node.level.trouble(), node.age, node.lag, Reverse(*at)));
     if let Some((at, node)) = worst {
         let more = match troubled.count() - 1 {
             0 => String::new(),
-            1 => ", and 1 more consumer needs you".to_owned(),
-            more => format!(", and {} need you", format::counted(more, "more consumer")),
+            more => format!(", and {}", format::need_you(more, "more consumer")),
         };
         return (node.level, format!("{}{more}", behind(graph, at, node)));
     }
-    let mut others = at(|trouble| trouble > 0).filter(|(_, node)| !matches!(node.column, Column::Consumers));
+    let mut others = all.filter(|(_, node)| node.column != Column::Consumers);
     if let Some((_, node)) = others.next() {
         return (
             node.level,

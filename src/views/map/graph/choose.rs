@@ -117,8 +117,7 @@ impl<'a> Sought<'a> {
         let sent = ways.clone().filter(|way| way.act == Act::Sends).map(|way| way.subject.as_str());
         let by_spans = ways.filter(|way| way.act == Act::Handles).map(|way| (None, way.stream.as_str()));
         let told = snapshot.watched().flat_map(|watched| {
-            let entries = watched.presence.value().into_iter().flat_map(|bucket| &bucket.entries).chain(&watched.gone);
-            let meant = entries.map(|entry| &entry.value).filter(|presence| is_meant(&presence.service));
+            let meant = watched.instances().map(|entry| &entry.value).filter(|presence| is_meant(&presence.service));
             let workers = meant.flat_map(|presence| &presence.workers);
             workers.map(|worker| (watched.name.as_deref(), worker.stream.as_str()))
         });
