@@ -72,7 +72,7 @@ pub use page::{Page, span_of};
 pub use past::Past;
 pub use payload::Form;
 pub(crate) use payload::show as show_payload;
-pub use search::{Search, Sort};
+pub use search::{NoPage, Search, Sort, Stretch};
 pub use traced::Traced;
 
 pub use select::{advisories_of, consumers_of, findings_of, streams_of};

@@ -40,7 +40,7 @@ pub(super) const ROUTE: Route = Route {
             heard_since: told.iter().flatten().map(|told| told.since).max().map(Moment),
             stored_since: told.iter().flatten().map(|told| told.stored_since).collect::<Option<_>>().and_then(latest),
             told: told.map(|told| told.iter().map(|told| told.total).sum()),
-            list: List::of(ask, rows, AdvisoryAnswer::of).lacking(reason, Vec::new()),
+            list: List::of(ask, rows, AdvisoryAnswer::of)?.lacking(reason, Vec::new()),
         })
     },
 };

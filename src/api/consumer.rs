@@ -35,7 +35,7 @@ pub(super) const LIST: Route = Route {
     schema: |generator| generator.subschema_for::<List<ConsumerAnswer>>(),
     answer: |ask| {
         let rows = views::consumers_of(ask.snapshot, &ask.search);
-        let list = List::of(ask, rows, |consumer| ConsumerAnswer::of(consumer, ask.now));
+        let list = List::of(ask, rows, |consumer| ConsumerAnswer::of(consumer, ask.now))?;
         json(&list.lacking(ask.snapshot.unlisted(), missing(ask.snapshot)))
     },
 };

@@ -23,7 +23,7 @@ pub(super) const LIST: Route = Route {
         let missing = known.clone().filter_map(|(_, letters)| unread(letters)).collect();
         let rows = known.flat_map(|(watched, letters)| letters.rows.iter().map(move |letter| (watched, letter)));
         let reason = ask.reason(|watched| watched.dead_letters.reason());
-        json(&List::of(ask, rows.collect(), LetterAnswer::of).lacking(reason, missing))
+        json(&List::of(ask, rows.collect(), LetterAnswer::of)?.lacking(reason, missing))
     },
 };
 

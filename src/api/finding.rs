@@ -21,7 +21,7 @@ pub(super) const ROUTE: Route = Route {
     answer: |ask| {
         let rows = views::findings_of(ask.snapshot, &ask.search);
         let reason = ask.snapshot.streams.reason();
-        json(&List::of(ask, rows, FindingAnswer::of).lacking(reason, Vec::new()))
+        json(&List::of(ask, rows, FindingAnswer::of)?.lacking(reason, Vec::new()))
     },
 };
 

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use url::form_urlencoded;
 
-use super::{Ask, Parameter};
+use super::{Ask, Failure, Parameter};
+use crate::views::{NoPage, Stretch};
 
 /// Rows of a page unless it is said how many.
 const ROWS: usize = 100;
@@ -13,7 +14,8 @@ const ROWS: usize = 100;
 const ROWS_MOST: usize = 1_000;
 
 /// What every list may be asked for.
-pub(super) const PAGE: Parameter = Parameter { name: "page", about: "Which page of the rows, counted from 1." };
+pub(super) const PAGE: Parameter =
+    Parameter { name: "page", about: "Which page of the rows, counted from 1; 404 where there is none." };
 pub(super) const LIMIT: Parameter =
     Parameter { name: "limit", about: "Rows of a page: 100 unless it is said, 1000 at the most." };
 pub(super) const Q: Parameter =
@@ -41,24 +43,34 @@ pub(super) struct List<T> {
 }
 
 impl<T> List<T> {
-    /// The page that was asked for; one behind the last is the last.
-    pub(super) fn of<R>(ask: &Ask<'_>, all: Vec<R>, tell: impl Fn(R) -> T) -> Self {
+    /// The page that was asked for.
+    ///
+    /// # Errors
+    /// When there is no such page: whoever goes through them all is not given rows twice.
+    pub(super) fn of<R>(ask: &Ask<'_>, all: Vec<R>, tell: impl Fn(R) -> T) -> Result<Self, Failure> {
         let limit = limit(ask.query, ROWS, ROWS_MOST);
         let pages = all.len().div_ceil(limit).max(1);
-        let page = ask.search.page.min(pages - 1);
-        Self {
+        let page = ask.search.page.within(pages).map_err(|none| no_page(&ask.search.page, none))?;
+        Ok(Self {
             total: all.len(),
             page: page + 1,
             pages,
             reason: None,
             missing: Vec::new(),
             rows: all.into_iter().skip(page * limit).take(limit).map(tell).collect(),
-        }
+        })
     }
 
     /// Why the list is not fresh, and what it lacks.
     pub(super) fn lacking(self, reason: Option<&str>, missing: Vec<String>) -> Self {
         Self { reason: reason.map(str::to_owned), missing, ..self }
+    }
+}
+
+fn no_page(asked: &Stretch, none: NoPage) -> Failure {
+    match asked {
+        Stretch::Page(_) => Failure::not_found(none.sentence),
+        Stretch::Nonsense(_) => Failure { status: 400, code: "unclear", message: none.sentence },
     }
 }
 

@@ -38,7 +38,7 @@ fn list(ask: &Ask<'_>, is_wanted: impl Fn(&Record) -> bool) -> Result<String, Fa
     });
     let rows: Vec<(&Watched, &Record)> = rows.filter(|(_, record)| is_wanted(record)).collect();
     let reason = ask.reason(|watched| watched.records.reason());
-    json(&List::of(ask, rows, |(watched, record)| RecordAnswer::of(watched, record)).lacking(reason, Vec::new()))
+    json(&List::of(ask, rows, |(watched, record)| RecordAnswer::of(watched, record))?.lacking(reason, Vec::new()))
 }
 
 /// A thing with a life.

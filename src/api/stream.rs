@@ -36,7 +36,7 @@ pub(super) const LIST: Route = Route {
         let rows = views::streams_of(ask.snapshot, &ask.search);
         let missing = ask.snapshot.streams.value().into_iter().flat_map(|list| &list.missing);
         let missing = missing.map(ToString::to_string).collect();
-        let list = List::of(ask, rows, |stream| StreamAnswer::of(stream, ask.now));
+        let list = List::of(ask, rows, |stream| StreamAnswer::of(stream, ask.now))?;
         json(&list.lacking(ask.snapshot.unlisted(), missing))
     },
 };

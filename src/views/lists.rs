@@ -2,7 +2,12 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::{Look, format, page::Page, pieces::Sign, search::Search};
+use super::{
+    Look, format,
+    page::Page,
+    pieces::{Gap, Level, Sign},
+    search::{NoPage, Search},
+};
 
 /// Rows of one page.
 pub(super) const ROWS: usize = 50;
@@ -26,6 +31,8 @@ pub(super) struct Entry {
 #[derive(Template)]
 #[template(path = "parts/pager.html")]
 pub(super) struct Pager {
+    /// That there is no such page as was asked for.
+    pub(super) wrong: Option<Gap>,
     said: String,
     before: Option<String>,
     after: Option<String>,
@@ -34,7 +41,7 @@ pub(super) struct Pager {
 impl HtmlSafe for Pager {}
 
 impl Pager {
-    /// The pager of a list of `all` rows, and which of them are shown. A page behind the last one shows the last.
+    /// The pager of a list of `all` rows, and which of them are shown. Where there is no such page that is said, and the nearest is shown.
     pub(super) fn of(
         all: usize,
         search: &Search,
@@ -42,7 +49,8 @@ impl Pager {
         list: fn(Search) -> Page,
         one: &str,
     ) -> (Self, std::ops::Range<usize>) {
-        let page = search.page.min(all.saturating_sub(1) / ROWS);
+        let found = search.page.within(all.div_ceil(ROWS).max(1));
+        let page = found.as_ref().map_or_else(|none| none.nearest, |page| *page);
         let range = page * ROWS..all.min((page + 1) * ROWS);
         let link = |page: usize| look.link(&list(search.at_page(page)));
         let said = if all <= ROWS {
@@ -55,10 +63,19 @@ impl Pager {
                 format::counted(all, one)
             )
         };
-        let pager =
-            Self { said, before: page.checked_sub(1).map(link), after: (range.end < all).then(|| link(page + 1)) };
+        let pager = Self {
+            wrong: found.err().map(|none| no_page(&none)),
+            said,
+            before: page.checked_sub(1).map(link),
+            after: (range.end < all).then(|| link(page + 1)),
+        };
         (pager, range)
     }
+}
+
+fn no_page(NoPage { nearest, sentence }: &NoPage) -> Gap {
+    let shown = format!("{} What is shown is page {}.", format::sentence(sentence), nearest + 1);
+    Gap { sign: Sign::new(Level::Idle, "no such page"), sentence: shown }
 }
 
 /// The accounts that there are; none where there is but one.

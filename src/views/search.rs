@@ -7,10 +7,14 @@ use url::form_urlencoded;
 use crate::{
     advisory::Kind,
     snapshot::{Label, Severity},
+    words::counted,
 };
 
 /// Longest text that is searched for; what is longer is cut.
 const TEXT_MOST: usize = 256;
+
+/// Letters of what stands for the number of a page and is none, which is told again: enough to know it by.
+const NUMBER_MOST: usize = 24;
 
 /// A search in a list, an order of its rows, and the stretch of them that is shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -31,8 +35,72 @@ pub struct Search {
     pub consumer: String,
     /// The order of the rows.
     pub sort: Sort,
-    /// Which stretch of the rows, counted from 0.
-    pub page: usize,
+    /// Which stretch of the rows.
+    pub page: Stretch,
+}
+
+/// A page of a list, as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Stretch {
+    /// By its number, counted from 0.
+    Page(usize),
+    /// By something that is no number of a page.
+    Nonsense(String),
+}
+
+/// That a list has no such page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoPage {
+    /// The page that there is instead, counted from 0.
+    pub nearest: usize,
+    /// In a sentence without its end.
+    pub sentence: String,
+}
+
+impl Default for Stretch {
+    fn default() -> Self {
+        Self::Page(0)
+    }
+}
+
+impl Stretch {
+    /// What stands in an address, where pages are counted from 1; the first where nothing does.
+    fn of_text(text: &str) -> Self {
+        match text.parse::<usize>() {
+            Ok(number @ 1..) => Self::Page(number - 1),
+            _ if text.is_empty() => Self::default(),
+            _ => Self::Nonsense(text.chars().take(NUMBER_MOST).collect()),
+        }
+    }
+
+    /// The number of the page, counted from 0, in a list that has so many.
+    ///
+    /// # Errors
+    /// When the list has no such page.
+    pub fn within(&self, pages: usize) -> Result<usize, NoPage> {
+        let all = counted(pages as u64, "page");
+        match self {
+            Self::Page(number) if *number < pages => Ok(*number),
+            Self::Page(_) => Err(NoPage {
+                nearest: pages.saturating_sub(1),
+                sentence: format!("there is no page {self}: the list has {all}"),
+            }),
+            Self::Nonsense(text) => {
+                let sentence = format!("`{text}` is no page: the list has {all}, counted from 1");
+                Err(NoPage { nearest: 0, sentence })
+            }
+        }
+    }
+}
+
+/// As it stands in an address.
+impl fmt::Display for Stretch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Page(number) => write!(f, "{}", number.saturating_add(1)),
+            Self::Nonsense(text) => f.write_str(text),
+        }
+    }
 }
 
 /// An order of rows.
@@ -91,7 +159,7 @@ impl Search {
                 "stream" => search.stream = cut(value),
                 "consumer" => search.consumer = cut(value),
                 "sort" => search.sort = Sort::ALL.into_iter().find(|sort| sort.token() == value).unwrap_or_default(),
-                "page" => search.page = value.parse::<usize>().unwrap_or(1).saturating_sub(1),
+                "page" => search.page = Stretch::of_text(&cut(value)),
                 _ => {}
             }
         }
@@ -100,27 +168,27 @@ impl Search {
 
     /// The same with another verdict, from the first row on.
     pub(super) fn with_label(&self, label: Option<Label>) -> Self {
-        Self { label, page: 0, ..self.clone() }
+        Self { label, page: Stretch::default(), ..self.clone() }
     }
 
     /// The same in another order, from the first row on.
     pub(super) fn sorted(&self, sort: Sort) -> Self {
-        Self { sort, page: 0, ..self.clone() }
+        Self { sort, page: Stretch::default(), ..self.clone() }
     }
 
     /// The same of another severity, from the first row on.
     pub(super) fn with_severity(&self, severity: Option<Severity>) -> Self {
-        Self { severity, page: 0, ..self.clone() }
+        Self { severity, page: Stretch::default(), ..self.clone() }
     }
 
     /// The same of another kind, from the first row on.
     pub(super) fn of_kind(&self, kind: Option<Kind>) -> Self {
-        Self { kind, page: 0, ..self.clone() }
+        Self { kind, page: Stretch::default(), ..self.clone() }
     }
 
     /// Another stretch of the same rows.
     pub(super) fn at_page(&self, page: usize) -> Self {
-        Self { page, ..self.clone() }
+        Self { page: Stretch::Page(page), ..self.clone() }
     }
 
     /// All that a stream has.
@@ -170,7 +238,7 @@ fn severity(token: &str) -> Option<Severity> {
 /// The query with its question mark, in one way of writing; nothing for a list that is shown whole.
 impl fmt::Display for Search {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let page = (self.page + 1).to_string();
+        let page = self.page.to_string();
         let parts = [
             ("q", self.q.as_str()),
             ("label", self.label.map_or("", Label::token)),
@@ -180,7 +248,7 @@ impl fmt::Display for Search {
             ("stream", &self.stream),
             ("consumer", &self.consumer),
             ("sort", if self.sort == Sort::default() { "" } else { self.sort.token() }),
-            ("page", if self.page == 0 { "" } else { &page }),
+            ("page", if self.page == Stretch::default() { "" } else { &page }),
         ];
         write_query(&parts, f)
     }
@@ -212,10 +280,32 @@ mod tests {
         check("page=3&q=mail+me&sort=lag", "?q=mail+me&sort=lag&page=3");
         check("label=no_workers&account=%24G&stream=A", "?label=no_workers&account=%24G&stream=A");
         check("consumer=c&stream=A&kind=nak", "?kind=nak&stream=A&consumer=c");
-        check("label=nonsense&kind=nonsense&sort=nonsense&page=-1&severity=ok&x=y", "");
+        check("label=nonsense&kind=nonsense&sort=nonsense&severity=ok&x=y", "");
         check("page=1&sort=worst", "");
+        check("page=", "");
+        check("page=x", "?page=x");
+        check("page=0&q=a", "?q=a&page=0");
+        check(&format!("page={}", "9".repeat(30)), &format!("?page={}", "9".repeat(24)));
         check("q=%00%0Aa", "?q=a");
         check(&format!("q={}", "x".repeat(300)), &format!("?q={}", "x".repeat(256)));
+    }
+
+    #[test]
+    fn a_page_that_a_list_does_not_have_is_told() {
+        let check = |text: &str, pages, expected: Result<usize, (usize, &str)>| {
+            let found = Stretch::of_text(text).within(pages);
+            let found = found.as_ref().map_err(|none| (none.nearest, none.sentence.as_str()));
+            assert_eq!(found.copied(), expected, "{text} of {pages}");
+        };
+        check("", 1, Ok(0));
+        check("1", 1, Ok(0));
+        check("3", 3, Ok(2));
+        check("4", 3, Err((2, "there is no page 4: the list has 3 pages")));
+        check("2", 1, Err((0, "there is no page 2: the list has 1 page")));
+        check("18446744073709551615", 1, Err((0, "there is no page 18446744073709551615: the list has 1 page")));
+        for wrong in ["0", "-1", "x", "1.5", "99999999999999999999"] {
+            check(wrong, 3, Err((0, &format!("`{wrong}` is no page: the list has 3 pages, counted from 1"))));
+        }
     }
 
     #[test]

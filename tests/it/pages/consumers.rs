@@ -54,6 +54,9 @@ async fn the_worst_come_first_fifty_a_page() {
     );
     let behind = page_of(many(), "/consumers?page=99").await;
     assert_eq!(behind.text(".pager"), last.text(".pager"), "behind the last page there is the last");
+    let said = "no such page There is no page 99: the list has 3 pages. What is shown is page 3.";
+    assert_eq!(behind.text("#consumers .gap"), said);
+    assert_eq!(last.count("#consumers .gap"), 0);
 }
 
 async fn check(address: &str, rows: usize, first: &str) {

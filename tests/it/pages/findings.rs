@@ -35,8 +35,25 @@ async fn fifty_are_a_page_and_every_one_can_be_reached() {
     check("/findings", "1 to 50 of 120 findings Next", "stream S000", &["/findings?page=2"]).await;
     check("/findings?page=3", "101 to 120 of 120 findings Before", "stream S100", &["/findings?page=2"]).await;
     check("/findings?page=9", "101 to 120 of 120 findings Before", "stream S100", &["/findings?page=2"]).await;
+    check("/findings?page=x", "1 to 50 of 120 findings Next", "stream S000", &["/findings?page=2"]).await;
     check("/findings?severity=warning", "40 findings", "stream S000", &[]).await;
     check("/findings?q=s01", "10 findings", "stream S010", &[]).await;
+}
+
+#[tokio::test]
+async fn a_page_that_is_none_is_told_in_every_list() {
+    for list in ["/findings", "/streams", "/consumers", "/advisories"] {
+        for wrong in ["0", "-1", "x", "1.5"] {
+            let page = page_of(snapshot(), &format!("{list}?page={wrong}")).await;
+            let said = format!("`{wrong}` is no page: the list has 1 page, counted from 1. What is shown is page 1.");
+            assert_eq!(page.texts("section .gap")[0], format!("no such page {said}"), "{list}");
+        }
+        let page = page_of(snapshot(), &format!("{list}?page=2")).await;
+        let said = "no such page There is no page 2: the list has 1 page. What is shown is page 1.";
+        assert_eq!(page.texts("section .gap")[0], said, "{list}");
+        let page = page_of(snapshot(), &format!("{list}?page=1")).await;
+        assert!(!page.html.contains("no such page"), "{list}");
+    }
 }
 
 #[tokio::test]
