@@ -116,16 +116,18 @@ fn stored(look: &Look<'_>) -> Figure {
     let rates: Vec<f64> =
         streams.clone().filter_map(|stream| Some(stream.trend.as_ref()?.stored_per_second())).collect();
     let all = streams.count();
-    let number = match look.snapshot.unlisted() {
-        Some(reason) => Number::unknown(reason),
-        None if all > 0 && rates.is_empty() => Number::rate(None),
-        None => Number::rate(Some(rates.iter().sum())),
-    };
     let note = match look.snapshot.streams.value() {
         Some(_) => format!("in {}", format::counted(all, "message stream")),
         None => "in message streams".to_owned(),
     };
-    Figure { id: "figure-stored", label: "Stored", number, note }
+    let (number, more) = match (look.snapshot.streams.reason(), Unlisted::of(look)) {
+        (Some(reason), _) => (Number::unknown(reason), None),
+        (None, Some(unlisted)) if rates.is_empty() => (Number::unknown(unlisted.reason), Some(unlisted.sentence)),
+        (None, Some(unlisted)) => (Number::known(at_least(&format::rate(rates.iter().sum()))), Some(unlisted.sentence)),
+        (None, None) if all > 0 && rates.is_empty() => (Number::rate(None), None),
+        (None, None) => (Number::rate(Some(rates.iter().sum())), None),
+    };
+    Figure { id: "figure-stored", label: "Stored", number, note: joined(note, [more]) }
 }
 
 fn pending(look: &Look<'_>) -> Figure {
@@ -138,11 +140,41 @@ fn in_flight(look: &Look<'_>) -> Figure {
     Figure { id: "figure-ack-pending", label: "Ack pending", number, note }
 }
 
+/// The accounts that were not listed, where others were.
+struct Unlisted<'a> {
+    /// Which, or how many.
+    sentence: String,
+    /// Why the first of them was not.
+    reason: &'a str,
+}
+
+impl<'a> Unlisted<'a> {
+    fn of(look: &Look<'a>) -> Option<Self> {
+        let mut unlisted = look.snapshot.watched().filter(|watched| watched.unlisted.is_some());
+        let first = unlisted.next()?;
+        let sentence = match unlisted.count() {
+            0 => format!("{} is not listed", format::cut(&first.to_string())),
+            more => format!("{} are not listed", format::counted(more + 1, "account")),
+        };
+        Some(Self { sentence, reason: first.unlisted.as_deref().unwrap_or_default() })
+    }
+}
+
+/// A sum of which a part is not known.
+fn at_least(sum: &str) -> String {
+    format!("at least {sum}")
+}
+
+fn joined(note: String, more: impl IntoIterator<Item = Option<String>>) -> String {
+    std::iter::once(note).chain(more.into_iter().flatten()).collect::<Vec<_>>().join("; ")
+}
+
 /// The sum of what is known, and how much is not known; unknown where nothing is.
 fn sum_over_consumers(look: &Look<'_>, of: fn(&ConsumerState) -> u64, note: &str) -> (Number, String) {
-    if let Some(reason) = look.snapshot.unlisted() {
+    if let Some(reason) = look.snapshot.streams.reason() {
         return (Number::unknown(reason), note.to_owned());
     }
+    let unlisted = Unlisted::of(look);
     let all = look.snapshot.known_consumers().count();
     let known: Vec<&ConsumerState> = look.snapshot.known_consumers().filter_map(|one| one.state.fresh()).collect();
     let streams = look.snapshot.known_streams().iter();
@@ -151,18 +183,20 @@ fn sum_over_consumers(look: &Look<'_>, of: fn(&ConsumerState) -> u64, note: &str
     let unread: Vec<&str> =
         streams.filter(|one| one.consumers.value().is_none()).filter_map(|one| one.consumers.reason()).collect();
     let unknown = all - known.len() + left_out;
-    if known.is_empty() && (unknown > 0 || !unread.is_empty()) {
-        let reason = unread.first().copied().unwrap_or("no consumer's leader answered");
-        return (Number::unknown(reason), note.to_owned());
+    let is_whole = unknown == 0 && unread.is_empty() && unlisted.is_none();
+    if known.is_empty() && !is_whole {
+        let reason = unread.first().copied().or(unlisted.map(|unlisted| unlisted.reason));
+        return (Number::unknown(reason.unwrap_or("no consumer's leader answered")), note.to_owned());
     }
     let more = [
         (unknown > 0).then(|| {
             format!("{} of {} not known", format::count(unknown as u64), format::counted(all + left_out, "consumer"))
         }),
         (!unread.is_empty()).then(|| format!("consumers of {} not known", format::counted(unread.len(), "stream"))),
+        unlisted.map(|unlisted| unlisted.sentence),
     ];
-    let note = [Some(note.to_owned())].into_iter().chain(more).flatten().collect::<Vec<_>>().join("; ");
-    (Number::known(format::count(known.into_iter().map(of).sum())), note)
+    let sum = format::count(known.into_iter().map(of).sum());
+    (Number::known(if is_whole { sum } else { at_least(&sum) }), joined(note.to_owned(), more))
 }
 
 fn ready(look: &Look<'_>) -> Figure {

@@ -141,7 +141,15 @@ async fn one_account_that_is_not_read_is_not_nats_being_away() {
         assert_eq!(page.texts("section .gap.critical")[0], said, "{path}");
     }
     let page = page_of(unlisted.clone(), "/").await;
-    assert!(page.text("#figure-pending .number").starts_with('?'), "a sum with an unknown part is unknown");
+    let billing = "the account of user billing is not listed";
+    assert_eq!(page.text("#figure-pending dd"), format!("at least 3 not yet delivered; {billing}"));
+    assert_eq!(page.text("#figure-stored dd"), format!("at least 5.0/s in 1 message stream; {billing}"));
+    let nothing = Snapshot { streams: count(Vec::new()), ..unlisted.clone() };
+    let page = page_of(nothing, "/").await;
+    for figure in ["stored", "pending", "ack-pending"] {
+        let number = page.text(&format!("#figure-{figure} .number"));
+        assert_eq!(number, "? unknown: NATS refuses the login of billing", "{figure}: nothing known is no zero");
+    }
     unlisted.streams = count(Vec::new());
     assert_eq!(page_of(unlisted, "/streams").await.count(".gap"), 1, "it is not said that there are none");
     assert!(page_of(several(), "/").await.text("#status").starts_with("connected"));
