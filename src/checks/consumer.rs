@@ -23,7 +23,7 @@ use std::{borrow::Cow, time::Duration};
 
 use super::monitor::{Notes, PREFIX};
 use crate::{
-    clock::Timestamp,
+    clock::{Age, Timestamp},
     snapshot::{
         AgeBy, Ages, Consumer, ConsumerState, Failures, Habits, Label, Mark, Mode, Sample, Severity, Stream,
         StreamState, Verdict, WorkerFact, stretch,
@@ -39,6 +39,9 @@ pub const SAMPLES: usize = ROUNDS + 1;
 
 /// The default of the API for how long the server waits for an ack: one that is longer was set by somebody whose handlers take long.
 const USUAL_ACK_WAIT: Duration = Duration::from_secs(30);
+
+/// Since when nothing happened where the time of what happened last was lost with the server's memory.
+const SINCE_START: &str = "since its server was started";
 
 /// All that a consumer is judged by.
 #[derive(Debug, Clone, Copy)]
@@ -162,6 +165,24 @@ impl<'a> Facts<'a> {
     fn still_for(&self) -> Duration {
         let last = [self.state.last_delivered, self.state.last_acked].into_iter().flatten().max();
         last.unwrap_or(self.consumer.created).age(self.now).0
+    }
+
+    /// The same in words: `for 3 min`. Since its server was started anew nobody may know more.
+    fn still_in_words(&self) -> String {
+        if self.state.last_delivered.or(self.state.last_acked).is_some() || self.state.delivered == 0 {
+            format!("for {}", Age(self.still_for()))
+        } else {
+            SINCE_START.to_owned()
+        }
+    }
+
+    /// That nothing was delivered, and how long.
+    fn nothing_was_delivered(&self) -> String {
+        if self.state.delivered == 0 {
+            "nothing was ever delivered".to_owned()
+        } else {
+            format!("nothing was delivered {}", self.still_in_words())
+        }
     }
 
     /// From when on at the latest it must have been so, whether anybody looked then or not.

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{Facts, Found, Rule};
-use crate::{
-    clock::Age,
-    snapshot::{Label, Mode, Severity},
-};
+use crate::snapshot::{Label, Mode, Severity};
 
 /// A consumer that has nothing to do and had nothing for this long is idle.
 const IDLE: Duration = Duration::from_secs(60);
@@ -33,15 +30,17 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         return Some(idle("Its client went away; the server removes it after its inactive threshold.".to_owned()));
     }
     let quiet = facts.still_for();
-    (facts.state.lag() == 0 && quiet > IDLE)
-        .then(|| idle(format!("Nothing came for {}, and nothing waits.", Age(quiet))))
+    let is_new = facts.state.delivered == 0;
+    let came =
+        if is_new { "Nothing ever came for it".to_owned() } else { format!("Nothing came {}", facts.still_in_words()) };
+    (facts.state.lag() == 0 && quiet > IDLE).then(|| idle(format!("{came}, and nothing waits.")))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::world::{World, check};
+    use super::super::world::{World, check, now};
     use crate::snapshot::Label;
 
     #[test]
@@ -52,6 +51,18 @@ mod tests {
             &World::still(0).quiet_for(Duration::from_secs(61)).with(|state| state.ack_pending = 1),
             Label::NoWorkers,
         );
+    }
+
+    #[test]
+    fn what_never_had_work_says_so() {
+        let said = |delivered, quiet: Option<u64>| {
+            let last = quiet.map(|seconds| now().before(Duration::from_secs(seconds)));
+            let world = World::still(0).with(|state| (state.delivered, state.last_delivered) = (delivered, last));
+            world.judge().sentence.into_owned()
+        };
+        assert_eq!(said(0, None), "Nothing ever came for it, and nothing waits.");
+        assert_eq!(said(7, Some(120)), "Nothing came for 2 min, and nothing waits.");
+        assert_eq!(said(7, None), "Nothing came since its server was started, and nothing waits.");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     clock::Age,
-    snapshot::{Label, Mode, Severity},
+    snapshot::{ConsumerConfig, Label, Mode, Severity},
     words::agree,
 };
 
@@ -53,10 +53,21 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
                 ),
                 Mode::Push => format!("the server knows of no subscription to `{}`", config.deliver_subject),
             },
-            format!("nothing was delivered for {}", Age(facts.still_for())),
+            facts.nothing_was_delivered(),
         ],
-        next_step: "start the service that reads it, or look at why it does not pull".into(),
+        next_step: next_step(config).into(),
     })
+}
+
+fn next_step(config: &ConsumerConfig) -> String {
+    let ConsumerConfig { deliver_subject, deliver_group, .. } = config;
+    match (config.mode(), deliver_group.as_str()) {
+        (Mode::Pull, _) => "start the service that reads it, or look at why it does not pull".to_owned(),
+        (Mode::Push, "") => format!("start what subscribes to `{deliver_subject}`, or look at why it does not"),
+        (Mode::Push, group) => format!(
+            "start what subscribes to `{deliver_subject}` in the queue group `{group}`, or look at why it does not"
+        ),
+    }
 }
 
 /// Nobody asks now, as so often before somebody came.
@@ -79,7 +90,7 @@ fn comes_and_goes(lag: u64, rhythm: Duration) -> Found {
 mod tests {
     use std::time::Duration;
 
-    use super::super::world::{World, check};
+    use super::super::world::{World, check, now};
     use crate::snapshot::{Habits, Label};
 
     #[test]
@@ -104,7 +115,24 @@ mod tests {
     fn a_push_consumer_is_judged_by_who_listens() {
         let push = World::still(5).configured(|config| config.deliver_subject = "inbox".to_owned());
         check(&push, Label::NoWorkers);
+        let step = |world: &World| world.judge().next_step.into_owned();
+        assert_eq!(step(&push), "start what subscribes to `inbox`, or look at why it does not");
+        let grouped = push.clone().configured(|config| config.deliver_group = "mailers".to_owned());
+        let said = "start what subscribes to `inbox` in the queue group `mailers`, or look at why it does not";
+        assert_eq!(step(&grouped), said);
+        assert_eq!(step(&World::still(5)), "start the service that reads it, or look at why it does not pull");
         check(&push.with(|state| state.has_listener = true), Label::Stopped);
+    }
+
+    #[test]
+    fn what_was_never_delivered_is_told_from_what_was_long_ago() {
+        let said = |delivered, last| {
+            let world = World::still(5).with(|state| (state.delivered, state.last_delivered) = (delivered, last));
+            world.judge().evidence[1].clone()
+        };
+        assert_eq!(said(0, None), "nothing was ever delivered");
+        assert_eq!(said(7, Some(now().before(Duration::from_secs(60)))), "nothing was delivered for 1 min");
+        assert_eq!(said(7, None), "nothing was delivered since its server was started");
     }
 
     #[test]

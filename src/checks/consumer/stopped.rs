@@ -2,8 +2,7 @@
 
 use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
-    clock::Age,
-    snapshot::{Label, Severity},
+    snapshot::{Label, Mode, Severity},
     words::agree,
 };
 
@@ -22,14 +21,17 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     if state.lag() == 0 || state.is_paused || !facts.has_reader() || !all_lag() || !facts.stands_still() {
         return None;
     }
-    let still = Age(facts.still_for());
     let (sentence, next_step) = if state.ack_pending > 0 {
         let held = format!("{} {}", messages(state.ack_pending), agree(state.ack_pending, "is", "are"));
-        let sentence = format!("{held} handed out and neither back nor at an end; nothing moved for {still}.");
+        let sentence =
+            format!("{held} handed out and neither back nor at an end; nothing moved {}.", facts.still_in_words());
         (sentence, "look for a handler that hangs: its logs and what it waits for")
     } else {
-        let sentence =
-            format!("{}, workers ask for them, and nothing was delivered for {still}.", waiting(state.pending));
+        let there = match facts.consumer.config.mode() {
+            Mode::Pull => "workers ask for them",
+            Mode::Push => "somebody listens where they are sent",
+        };
+        let sentence = format!("{}, {there}, and {}.", waiting(state.pending), facts.nothing_was_delivered());
         (sentence, "look at the consumer's leader and at the connections of its workers")
     };
     Some(Found {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, Found, ROUNDS, Rule};
+use super::{Facts, Found, ROUNDS, Rule, SINCE_START};
 use crate::{
     clock::Age,
     snapshot::{Acks, Label, Mark, Severity},
@@ -66,10 +66,15 @@ fn kept(facts: &Facts<'_>) -> Option<Found> {
     let is_kept = trend.iter().all(|sample| sample.ack_floor == now.ack_floor && sample.ack_pending > 0)
         && now.delivered > first.delivered
         && since >= window.max(facts.patience());
+    let acked = match facts.state.last_acked {
+        Some(_) => format!("acked for {}", Age(since)),
+        None if now.ack_floor == 0 => "ever acked".to_owned(),
+        None => format!("acked {SINCE_START}"),
+    };
     is_kept.then(|| Found {
         label: Label::Stuck,
         severity: Severity::Critical,
-        sentence: format!("Messages are handed out, and none was acked for {}.", Age(since)).into(),
+        sentence: format!("Messages are handed out, and none was {acked}.").into(),
         evidence: vec![
             format!("{} deliveries were made in the last {}", now.delivered - first.delivered, Age(window)),
             format!("ack pending went from {} to {}", first.ack_pending, now.ack_pending),
@@ -213,6 +218,11 @@ mod tests {
             poisoned(0).with(move |state| state.last_acked = Some(now().before(Duration::from_secs(seconds))))
         };
         check(&quiet(20), Label::Stuck);
+        let said = |world: &World| world.judge().sentence.into_owned();
+        assert_eq!(said(&quiet(20)), "Messages are handed out, and none was acked for 20 s.");
+        let unacked = |floor| poisoned(0).sampled(move |_, sample| sample.ack_floor = floor);
+        assert_eq!(said(&unacked(0)), "Messages are handed out, and none was ever acked.");
+        assert_eq!(said(&unacked(7)), "Messages are handed out, and none was acked since its server was started.");
         check(&quiet(19), Label::Ok);
         check(&quiet(20).configured(|config| config.ack_wait = Duration::from_secs(120)), Label::Ok);
         check(&quiet(120).configured(|config| config.ack_wait = Duration::from_secs(120)), Label::Stuck);
