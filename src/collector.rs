@@ -191,12 +191,13 @@ impl Collector {
 
     fn publish(&mut self, mut next: Snapshot, began: Instant) {
         let waited = began.elapsed();
-        self.judge.judge(&mut next);
+        let earlier = self.history.earlier(&next);
+        self.judge.judge(&mut next, &earlier);
         if let Some(asked) = &self.asked {
             next.asked_probes = asked.borrow().clone();
         }
         self.probes.look(&mut next);
-        self.findings.look(&mut next);
+        self.findings.look(&mut next, &earlier);
         next.stats = RoundStats { waited, duration: began.elapsed(), rows_missing: missing(&next), ..next.stats };
         tell_what_it_cost(&next);
         if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {

@@ -130,7 +130,7 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
 }
 
 /// Whether one is the other seen later: whoever took messages is told from whoever hangs only once `ack_wait` is over.
-fn is_same(before: Label, now: Label) -> bool {
+pub fn is_same(before: Label, now: Label) -> bool {
     let kind = |label| if label == Label::NoWorkers { Label::Stopped } else { label };
     kind(before) == kind(now)
 }

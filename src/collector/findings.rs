@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use super::history::Earlier;
 use crate::{
     checks,
     clock::Timestamp,
@@ -39,12 +40,12 @@ impl Findings {
 
     /// Writes down what is found in `snapshot`, the worst first. A round that did not read the streams leaves what was found of them
     /// before; what the servers say of themselves may be why they were not read.
-    pub(super) fn look(&mut self, snapshot: &mut Snapshot) {
+    pub(super) fn look(&mut self, snapshot: &mut Snapshot, earlier: &Earlier) {
         let has_streams = snapshot.streams.fresh().is_some();
         if has_streams || snapshot.servers.fresh().is_some() {
-            let found = dated(checks::audit(snapshot, &self.thresholds), &self.audits, snapshot.taken);
+            let found = dated(checks::audit(snapshot, &self.thresholds), (&self.audits, earlier), snapshot.taken);
             if has_streams {
-                self.lint(snapshot);
+                self.lint(snapshot, earlier);
                 self.audits = found;
             } else {
                 self.audits.retain(|finding| !is_of_servers(finding));
@@ -56,21 +57,22 @@ impl Findings {
         snapshot.findings.clone_from(&self.last);
     }
 
-    fn lint(&mut self, snapshot: &Snapshot) {
+    fn lint(&mut self, snapshot: &Snapshot, earlier: &Earlier) {
         let now = Linted::of(snapshot);
         if self.linted.as_ref() != Some(&now) {
-            self.lints = dated(checks::lint_all(snapshot), &self.lints, snapshot.taken);
+            self.lints = dated(checks::lint_all(snapshot), (&self.lints, earlier), snapshot.taken);
             self.linted = Some(now);
         }
     }
 }
 
-/// What was found, each with the time since which it was found in every round.
-fn dated(found: Vec<Finding>, before: &[Arc<Finding>], now: Timestamp) -> Vec<Arc<Finding>> {
+/// What was found, each with the time since which it was found in every round, of this run or of the one before.
+fn dated(found: Vec<Finding>, (before, earlier): (&[Arc<Finding>], &Earlier), now: Timestamp) -> Vec<Arc<Finding>> {
     let before: HashMap<Key<'_>, Option<Timestamp>> =
         before.iter().map(|finding| (key(finding), finding.since)).collect();
     let date = |mut finding: Finding| {
-        finding.since = Some(before.get(&key(&finding)).copied().flatten().unwrap_or(now));
+        let since = before.get(&key(&finding)).copied().flatten();
+        finding.since = since.or_else(|| earlier.found(&finding)).or(Some(now));
         Arc::new(finding)
     };
     found.into_iter().map(date).collect()
@@ -131,7 +133,7 @@ mod tests {
 
     /// What is found, and since which second.
     fn check(findings: &mut Findings, mut snapshot: Snapshot, expected: &[(&str, u64)]) {
-        findings.look(&mut snapshot);
+        findings.look(&mut snapshot, &Earlier::default());
         let found: Vec<_> = snapshot.findings.iter().map(|found| (found.check, found.since)).collect();
         let expected: Vec<_> = expected.iter().map(|(check, second)| (*check, Some(at(*second)))).collect();
         assert_eq!(found, expected);

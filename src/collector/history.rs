@@ -3,6 +3,7 @@
 //! Each of them has three rings; a step of a ring keeps the worst count and the mean rate of the rounds that fell into it. The amount is
 //! bounded: what was not seen for a day is forgotten, and beyond [`SERIES_MOST`] nothing new is taken on.
 
+mod earlier;
 mod owner;
 mod ring;
 mod store;
@@ -19,10 +20,12 @@ use crate::{
     snapshot::{AgeBy, Consumer, Point, Reading, Series, Snapshot, Span, Stream},
 };
 
+use earlier::Keeper;
 use owner::{Kin, Owner};
 use ring::Ring;
 use store::{Block, Store};
 
+pub(super) use earlier::Earlier;
 pub use store::StoreError;
 
 /// Things that are remembered at the most; a full history of each takes about 5 KB.
@@ -45,6 +48,13 @@ pub struct Whose {
     pub consumer: Option<String>,
 }
 
+impl Whose {
+    fn of(consumer: &Consumer) -> Self {
+        let Consumer { account, stream, name, .. } = consumer;
+        Self { account: account.to_string(), stream: stream.to_string(), consumer: Some(name.to_string()) }
+    }
+}
+
 /// The history; clones are the same.
 #[derive(Debug, Clone, Default)]
 pub struct History(Arc<Shared>);
@@ -55,6 +65,7 @@ struct Shared {
     /// Apart from what pages read, so that none of them waits for the disk.
     store: Mutex<Option<Store>>,
     owner: Mutex<Option<Owner>>,
+    keeper: Mutex<Option<Keeper>>,
 }
 
 #[derive(Debug, Default)]
@@ -90,8 +101,13 @@ impl History {
         let owner = Owner::of(folder)?;
         let store = Store::open(folder, now, |block| inner.put(block))?;
         inner.is_on_disk = true;
-        let (inner, store) = (Mutex::new(inner), Mutex::new(Some(store)));
-        Ok(Self(Arc::new(Shared { inner, store, owner: Mutex::new(Some(owner)) })))
+        let keeper = Keeper::of(folder.to_owned())?;
+        Ok(Self(Arc::new(Shared {
+            inner: Mutex::new(inner),
+            store: Mutex::new(Some(store)),
+            owner: Mutex::new(Some(owner)),
+            keeper: Mutex::new(Some(keeper)),
+        })))
     }
 
     /// Since when there is a history over `span`, as far as it reaches back from `now`; `None` before the first round.
@@ -125,6 +141,7 @@ impl History {
             Kin::Another => {
                 let aside = owner.put_aside(snapshot.taken)?;
                 *self.inner() = Inner { is_on_disk: true, ..Inner::default() };
+                self.keeper().iter_mut().for_each(Keeper::forget);
                 tracing::warn!(
                     "the history in the folder of --data is of another NATS, or of this one before it was set up anew: none of the \
                      streams that it knew is here; it was put aside in {}, and this one begins anew",
@@ -135,6 +152,15 @@ impl History {
         owner.remember(&streams.rows)?;
         owner.is_settled = true;
         Ok(())
+    }
+
+    /// What the run before had found, for as long as this one may take to find it again; nothing until it is settled whose past that is.
+    pub(super) fn earlier(&self, snapshot: &Snapshot) -> Arc<Earlier> {
+        // Why the folder is of no use is told by whoever notes the round.
+        let is_settled = self.settle(snapshot).is_ok() && self.owner().as_ref().is_some_and(|owner| owner.is_settled);
+        let mut keeper = self.keeper();
+        let keeper = keeper.as_mut().filter(|_| is_settled);
+        keeper.map(|keeper| keeper.earlier(snapshot)).unwrap_or_default()
     }
 
     /// Takes down what a round found, and writes what is complete, once it is settled whose past lies in the folder. What cannot be
@@ -161,12 +187,10 @@ impl History {
         }
         self.inner().kept.retain(|_, kept| kept.seen.age(now).0 < FORGOTTEN);
         settled?;
-        if self.write(now)?
-            && let (Some(owner), Some(streams)) = (self.owner().as_mut(), snapshot.streams.fresh())
-        {
-            owner.remember(&streams.rows)?;
-        }
-        Ok(())
+        let has_written = self.write(now)?;
+        let Some(streams) = snapshot.streams.fresh().filter(|_| has_written) else { return Ok(()) };
+        self.owner().as_mut().map_or(Ok(()), |owner| owner.remember(&streams.rows))?;
+        self.keeper().as_ref().map_or(Ok(()), |keeper| keeper.write(snapshot))
     }
 
     /// Writes the last complete step of each ring that is kept on disk, once, and says whether there was one. Nothing is added to a past
@@ -192,6 +216,10 @@ impl History {
 
     fn owner(&self) -> MutexGuard<'_, Option<Owner>> {
         self.0.owner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keeper(&self) -> MutexGuard<'_, Option<Keeper>> {
+        self.0.keeper.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -267,10 +295,7 @@ fn of_consumer(consumer: &Consumer, now: Timestamp) -> Option<(Whose, Point)> {
         came_per_second: rate(crate::snapshot::ConsumerTrend::delivered_per_second),
         went_per_second: rate(crate::snapshot::ConsumerTrend::acked_per_second),
     };
-    let consumer_name = Some(consumer.name.to_string());
-    let whose =
-        Whose { account: consumer.account.to_string(), stream: consumer.stream.to_string(), consumer: consumer_name };
-    Some((whose, point))
+    Some((Whose::of(consumer), point))
 }
 
 /// The age of the oldest message that is not processed. Where nothing waits it is 0, and where it was not read it is unknown.

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::window::Window;
+use super::{history::Earlier, window::Window};
 use crate::{
     checks::consumer::{self, Facts},
     clock::Timestamp,
@@ -29,7 +29,7 @@ pub(super) struct Judge {
 
 impl Judge {
     /// Looks at every consumer of `snapshot`, and writes down what it amounts to.
-    pub(super) fn judge(&mut self, snapshot: &mut Snapshot) {
+    pub(super) fn judge(&mut self, snapshot: &mut Snapshot, earlier: &Earlier) {
         let (now, workers) = (snapshot.taken, workers(snapshot));
         let (Reading::Known(listing) | Reading::Stale { fact: listing, .. }) = &mut snapshot.streams else { return };
         let mut windows = std::mem::take(&mut self.windows);
@@ -39,8 +39,8 @@ impl Judge {
                 for consumer in &mut list.value.rows {
                     let key = (consumer.account.clone(), consumer.stream.clone(), consumer.name.clone());
                     let mut window = windows.remove(&key).or_else(|| self.come_back(&key)).unwrap_or_default();
-                    let pulls = workers.get(&key);
-                    consumer.verdict = of(consumer, stream, &mut window, pulls.map_or(&[], Vec::as_slice), now);
+                    let pulls = workers.get(&key).map_or(&[][..], Vec::as_slice);
+                    consumer.verdict = of(consumer, stream, (&mut window, earlier), pulls, now);
                     self.windows.insert(key, window);
                 }
             }
@@ -64,20 +64,28 @@ impl Judge {
     }
 }
 
-fn of(consumer: &Consumer, stream: &Stream, window: &mut Window, workers: &[WorkerFact], now: Timestamp) -> Verdict {
+fn of(
+    consumer: &Consumer,
+    stream: &Stream,
+    (window, earlier): (&mut Window, &Earlier),
+    workers: &[WorkerFact],
+    now: Timestamp,
+) -> Verdict {
     let state = match &consumer.state {
         Reading::Known(fact) => {
             window.remember(sample(consumer, &fact.value, stream.state.fresh(), fact.at), fact.value.last_delivered);
             &fact.value
         }
-        Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => return unheard(consumer, reason, now),
+        Reading::Stale { reason, .. } | Reading::Unknown { reason, .. } => {
+            return earlier.go_on(consumer, unheard(consumer, reason, now));
+        }
     };
     let (ages, failures) = (consumer.ages.fresh(), consumer.failures.fresh());
     let (habits, last) = (window.habits(), window.last_verdict(&consumer.verdict));
     let held = stream.state.fresh();
     let samples = window.samples();
     let facts = Facts { consumer, state, stream, held, samples, habits, ages, failures, workers, now };
-    let verdict = consumer::verdict(&facts, &last);
+    let verdict = earlier.go_on(consumer, consumer::verdict(&facts, &last));
     window.judged(&verdict);
     verdict
 }
@@ -132,7 +140,7 @@ mod tests {
 
     fn judged(judge: &mut Judge, second: u64, streams: Reading<Listing<Stream>>) -> Option<(Label, Timestamp)> {
         let mut snapshot = round(second, streams);
-        judge.judge(&mut snapshot);
+        judge.judge(&mut snapshot, &Earlier::default());
         snapshot.known_consumers().next().map(|consumer| (consumer.verdict.label, consumer.verdict.since))
     }
 

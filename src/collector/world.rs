@@ -16,7 +16,9 @@ pub(super) fn at(second: u64) -> Timestamp {
 /// A round that read `streams`.
 pub(super) fn round(second: u64, streams: Reading<Listing<Stream>>) -> Snapshot {
     let contact = Contact::standing_since(at(0));
-    Snapshot { streams, ..Snapshot::before_the_first(contact, Duration::from_secs(10), at(second)) }
+    let mut snapshot = Snapshot::before_the_first(contact, Duration::from_secs(10), at(second));
+    snapshot.app.name = Some("A".into());
+    Snapshot { streams, ..snapshot }
 }
 
 /// What is read: a stream that was made at second `made`, and its consumer.

@@ -16,7 +16,7 @@ pub struct ObserverConfig {
     #[arg(long, env = "STREAMGAUGE_INTERVAL", value_name = "SECONDS", default_value = "10", value_parser = interval)]
     pub interval: Duration,
 
-    /// Folder that keeps the history of the last 24 hours, of one NATS and for one observer at a time [default: it is kept in memory only]
+    /// Folder that keeps the history of the last 24 hours, and since when findings and verdicts hold, of one NATS and for one observer at a time [default: it is kept in memory only]
     #[arg(long, env = "STREAMGAUGE_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
 

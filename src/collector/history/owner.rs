@@ -91,11 +91,7 @@ impl Owner {
             return Ok(());
         }
         let path = self.folder.join(MARKS);
-        let written = self.folder.join(format!("{MARKS}.new"));
-        let write = || {
-            fs::write(&written, serde_json::to_vec(&marks)?)?;
-            fs::rename(&written, &path)
-        };
+        let write = || store::replace(&path, &serde_json::to_vec(&marks)?);
         write().map_err(|source| StoreError::Disk { path: path.clone(), source })?;
         self.marks = marks;
         Ok(())

@@ -11,11 +11,11 @@ use std::{
 };
 
 use lz4_flex::frame::{FrameDecoder, FrameEncoder, FrameInfo};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use time::OffsetDateTime;
 
 use super::{
-    Whose,
+    Whose, earlier,
     ring::{start_of, step_of},
 };
 use crate::{
@@ -173,13 +173,34 @@ fn files(folder: &Path, span: Span) -> io::Result<Vec<PathBuf>> {
 pub(super) fn all_files(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let mut all = files(folder, Span::Hours)?;
     all.extend(files(folder, Span::Day)?);
+    all.extend(Some(folder.join(earlier::FILE)).filter(|path| path.exists()));
     Ok(all)
 }
 
-fn append(path: &Path, block: &impl Serialize) -> io::Result<()> {
+/// As an LZ4 frame of JSON with a checksum.
+pub(super) fn pack(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut packed = FrameEncoder::with_frame_info(FrameInfo::new().content_checksum(true), Vec::new());
-    serde_json::to_writer(&mut packed, block)?;
-    let packed = packed.finish().map_err(io::Error::other)?;
+    serde_json::to_writer(&mut packed, value)?;
+    packed.finish().map_err(io::Error::other)
+}
+
+/// What was packed so; `None` where it makes no sense.
+pub(super) fn unpack<T: DeserializeOwned>(packed: &[u8]) -> Option<T> {
+    let mut text = Vec::new();
+    FrameDecoder::new(packed).take(BLOCK_MOST).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+/// Puts `bytes` in the place of what stands in a file: whoever is killed meanwhile leaves one or the other.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = path.as_os_str().to_owned();
+    new.push(".new");
+    fs::write(&new, bytes)?;
+    fs::rename(&new, path)
+}
+
+fn append(path: &Path, block: &impl Serialize) -> io::Result<()> {
+    let packed = pack(block)?;
     let length = u32::try_from(packed.len()).map_err(io::Error::other)?;
     let mut whole = length.to_le_bytes().to_vec();
     whole.extend(packed);
@@ -208,9 +229,7 @@ fn next(bytes: &[u8], span: Span) -> Option<(Block, &[u8])> {
     let (length, rest) = bytes.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
     let (packed, after) = rest.split_at_checked(length)?;
-    let mut text = Vec::new();
-    FrameDecoder::new(packed).take(BLOCK_MOST).read_to_end(&mut text).ok()?;
-    let Wire { step, begins, points } = serde_json::from_slice::<Wire<Whose>>(&text).ok()?;
+    let Wire { step, begins, points } = unpack::<Wire<Whose>>(packed)?;
     let points = points.into_iter().map(|(whose, numbers)| (whose, point(numbers))).collect();
     let at = start_of(span, step);
     let begins = begins.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok()).map_or(at, Timestamp);
