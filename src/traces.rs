@@ -1,4 +1,5 @@
-//! The trace store: takes spans by OTLP from services in any language, keeps them within a bound, and finds them again.
+//! The trace store: takes spans by OTLP from services in any language, with the logs of their traces, and what brokers tell of messages
+//! on their way; keeps them within a bound, and finds them again.
 //!
 //! What it takes is told by others: it is read without trust, and what is wrong with it is counted and said, never fatal.
 

@@ -80,9 +80,9 @@ pub(super) fn write(text: &mut Text, intake: &Intake) {
     let counts = &stock.counts;
     text.single(&TAKEN, Some(counts.taken.into()));
     let reasons = [("malformed", counts.malformed), ("late", counts.late), ("too_large", counts.too_large)];
-    text.family(&REJECTED, by_reason(&reasons));
+    text.family(&REJECTED, by("reason", &reasons));
     let reasons = [("malformed", refused.malformed), ("too_large", refused.too_large), ("busy", refused.busy)];
-    text.family(&REFUSED, by_reason(&reasons));
+    text.family(&REFUSED, by("reason", &reasons));
     text.single(&EVICTED, Some(counts.evicted_traces.into()));
     text.single(&EVICTED_SPANS, Some(counts.evicted_spans.into()));
     text.single(&TRACES, Some(stock.traces.into()));
@@ -91,15 +91,12 @@ pub(super) fn write(text: &mut Text, intake: &Intake) {
     text.single(&LIMIT, Some(stock.bound.into()));
     write_logs(text, stock);
     let outcomes = [("taken", events.taken), ("malformed", events.malformed)];
-    text.family(
-        &EVENTS,
-        outcomes.iter().map(|(outcome, count)| (labels(&[("outcome", outcome)]), Value::from(*count))),
-    );
+    text.family(&EVENTS, by("outcome", &outcomes));
     if let Some(forwarded) = forwarded {
         text.single(&FORWARDED, Some(forwarded.spans.into()));
         let reasons =
             [("no_room", forwarded.no_room), ("not_taken", forwarded.not_taken), ("rejected", forwarded.rejected)];
-        text.family(&DROPPED, by_reason(&reasons));
+        text.family(&DROPPED, by("reason", &reasons));
         text.single(&WAITING, Some(forwarded.waiting_bytes.into()));
     }
 }
@@ -113,12 +110,13 @@ fn write_logs(text: &mut Text, stock: &Stock) {
         ("late", counts.late),
         ("too_large", counts.too_large),
     ];
-    text.family(&LOGS_REJECTED, by_reason(&reasons));
+    text.family(&LOGS_REJECTED, by("reason", &reasons));
     text.single(&LOGS_EVICTED, Some(counts.evicted.into()));
     text.single(&LOGS, Some(stock.logs.into()));
     text.single(&LOG_BYTES, Some(stock.log_bytes.into()));
 }
 
-fn by_reason(counts: &[(&str, u64)]) -> impl Iterator<Item = (String, Value)> {
-    counts.iter().map(|(reason, count)| (labels(&[("reason", reason)]), Value::from(*count)))
+/// Counts, each under what the label says of it.
+fn by(label: &str, counts: &[(&str, u64)]) -> impl Iterator<Item = (String, Value)> {
+    counts.iter().map(move |(said, count)| (labels(&[(label, said)]), Value::from(*count)))
 }

@@ -1,6 +1,6 @@
-//! What is taken goes on to another receiver of OTLP, so that the observer can stand before whatever else keeps traces, such as Jaeger.
+//! The spans that are taken go on to another receiver of OTLP, so that the observer can stand before whatever else keeps traces, such as Jaeger.
 //!
-//! Requests go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no room, or is
+//! Requests with spans go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no room, or is
 //! not taken there in time, is dropped and counted.
 
 mod far;
@@ -99,7 +99,8 @@ pub struct Forwarded {
 /// What sends everything on to where `config` says.
 ///
 /// # Errors
-/// When a header is none, or certificates cannot be read.
+/// When the address is none, a header is none, the file of headers or that of certificates cannot be read, there are no certificates to go
+/// by, or TLS cannot be set up.
 pub fn forwarder(config: &ForwardConfig) -> Result<Option<(Forwarder, Forwarding)>, ForwardError> {
     let Some(to) = &config.otlp_forward else { return Ok(None) };
     let far = Far::new(to.url().as_str(), config)?;

@@ -1,4 +1,4 @@
-//! A span as it is handed in: borrowed from the request that brought it, whatever that was written in.
+//! A span, or an entry of a log, as it is handed in: borrowed from what brought it, whatever that was written in.
 
 use std::borrow::Cow;
 
@@ -76,8 +76,8 @@ pub(super) struct GivenLog<'a> {
     pub(super) left_out: u64,
 }
 
-/// Attributes, events, links, and all values within them that a span may have; what is more is left out, and counted. Without it a few
-/// bytes in a request would become many in memory.
+/// Attributes, events, links, and all values within them that a span may have, and attributes and values that an entry of a log may;
+/// what is more is left out, and counted. Without it a few bytes in a request would become many in memory.
 pub(super) const PARTS_MOST: u64 = 2_048;
 
 impl GivenSpan<'_> {

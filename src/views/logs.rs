@@ -1,5 +1,7 @@
 //! What services wrote down while they worked on a trace, in the order of its times.
 
+use std::collections::HashSet;
+
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
@@ -54,9 +56,12 @@ impl LogsPanel {
         look: &Look<'_>,
     ) -> Self {
         let start = trace.and_then(|trace| trace.spans.iter().map(|span| span.start).min());
-        let is_kept = |span: &SpanId| trace.is_some_and(|trace| trace.spans.iter().any(|known| known.id == *span));
+        let kept: HashSet<SpanId> = match trace {
+            Some(trace) if !logs.rows.is_empty() => trace.spans.iter().map(|span| span.id).collect(),
+            _ => HashSet::new(),
+        };
         let row = |log: &Log| LogRow {
-            href: log.span.filter(is_kept).map(|span| look.link(&Page::Trace(id, Some(span)))),
+            href: log.span.filter(|span| kept.contains(span)).map(|span| look.link(&Page::Trace(id, Some(span)))),
             is_here: log.span.is_some() && log.span == chosen,
             ..LogRow::of(log, start)
         };

@@ -56,13 +56,20 @@ struct Answer {
 
 impl Taking {
     fn new(bound: usize) -> Self {
-        let store = Store::new(bound, Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap()));
+        Self::of(Store::new(bound, Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap())))
+    }
+
+    fn of(store: Store) -> Self {
         let receiver = Receiver::new(store.clone());
         Self { router: receiver.router(), store, receiver }
     }
 
     async fn post(&self, kind: &str, packing: Option<&str>, body: impl Into<Body>) -> Answer {
-        let mut request = Request::post("/v1/traces").header(header::CONTENT_TYPE, kind);
+        self.post_at("/v1/traces", kind, packing, body).await
+    }
+
+    async fn post_at(&self, path: &str, kind: &str, packing: Option<&str>, body: impl Into<Body>) -> Answer {
+        let mut request = Request::post(path).header(header::CONTENT_TYPE, kind);
         if let Some(packing) = packing {
             request = request.header(header::CONTENT_ENCODING, packing);
         }
@@ -81,16 +88,12 @@ impl Taking {
 
 /// Puts what is sent into `store`.
 pub(crate) async fn post_to(store: &Store, request: &ExportTraceServiceRequest) {
-    let receiver = Receiver::new(store.clone());
-    let taking = Taking { router: receiver.router(), store: store.clone(), receiver };
-    assert_eq!(taking.send(request).await.partial_success, None);
+    assert_eq!(Taking::of(store.clone()).send(request).await.partial_success, None);
 }
 
 /// Puts the logs that are sent into `store`.
 pub(crate) async fn post_logs_to(store: &Store, request: &ExportLogsServiceRequest) {
-    let receiver = Receiver::new(store.clone());
-    let taking = Taking { router: receiver.router(), store: store.clone(), receiver };
-    assert_eq!(taking.send_logs(request).await.partial_success, None);
+    assert_eq!(Taking::of(store.clone()).send_logs(request).await.partial_success, None);
 }
 
 fn packed(bytes: &[u8]) -> Vec<u8> {

@@ -38,7 +38,7 @@ pub(super) const RETRY_AFTER_MOST: Duration = Duration::from_secs(30);
 #[derive(Debug, thiserror::Error)]
 pub enum ForwardError {
     /// A header is none. What it says is not repeated: it may be secret.
-    #[error("header {0} of --otlp-forward-headers is not of the form name=value")]
+    #[error("header {0} for traces that go on (--otlp-forward-headers, or its file) is not of the form name=value")]
     Header(usize),
     /// The file of headers cannot be read.
     #[error("reading the headers for traces that go on from {path}", path = .0.display())]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{pieces::Pieces, record::read::Head, sign::Sign, size};
+use super::{origins, pieces::Pieces, record::read::Head, sign::Sign, size};
 use crate::trace::{Origin, TraceId};
 
 /// Signs for which room is made at once.
@@ -78,12 +78,9 @@ impl Kept {
 
     /// The place of a maker in the list of makers.
     pub(super) fn origin(&mut self, origin: &Arc<Origin>) -> usize {
-        self.origins.iter().position(|known| Arc::ptr_eq(known, origin)).unwrap_or_else(|| {
-            let before = self.origins.capacity();
-            self.origins.push(origin.clone());
-            self.bytes += (self.origins.capacity() - before) * size_of::<Arc<Origin>>();
-            self.origins.len() - 1
-        })
+        let (place, grown) = origins::place(&mut self.origins, origin);
+        self.bytes += grown;
+        place
     }
 
     /// Keeps a record.

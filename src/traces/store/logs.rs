@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     dictionary::Dictionary,
+    origins,
     pieces::Pieces,
     record::{Writer, log},
     shelf::Rejected,
@@ -201,11 +202,8 @@ impl Kept {
 
     /// The place of a writer in the list of writers.
     fn origin(&mut self, origin: &Arc<Origin>) -> usize {
-        self.origins.iter().position(|known| Arc::ptr_eq(known, origin)).unwrap_or_else(|| {
-            let before = self.origins.capacity();
-            self.origins.push(origin.clone());
-            self.bytes += (self.origins.capacity() - before) * size_of::<Arc<Origin>>();
-            self.origins.len() - 1
-        })
+        let (place, grown) = origins::place(&mut self.origins, origin);
+        self.bytes += grown;
+        place
     }
 }

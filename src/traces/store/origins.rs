@@ -88,6 +88,16 @@ impl Origins {
     }
 }
 
+/// The place of a maker in a list of them, at whose end he is put if he is not in it, and the bytes by which it grew.
+pub(super) fn place(list: &mut Vec<Arc<Origin>>, origin: &Arc<Origin>) -> (usize, usize) {
+    if let Some(place) = list.iter().position(|known| Arc::ptr_eq(known, origin)) {
+        return (place, 0);
+    }
+    let before = list.capacity();
+    list.push(origin.clone());
+    (list.len() - 1, (list.capacity() - before) * size_of::<Arc<Origin>>())
+}
+
 fn cut(text: &str) -> &str {
     let mut length = text.len().min(SCOPE_MOST);
     while !text.is_char_boundary(length) {

@@ -211,20 +211,21 @@ impl Shelf {
 
     /// Keeps an entry of a log.
     pub(super) fn take_log(&mut self, log: Option<&GivenLog<'_>>, origin: &Arc<Origin>) -> Result<(), Rejected> {
-        let is_traced = |log: &&GivenLog<'_>| log.trace.iter().any(|byte| *byte != 0);
-        let trace = log.map(|log| TraceId::of(&log.trace));
-        let taken = match (log, trace.flatten()) {
-            (None, _) => Err(self.logs.reject(Rejected::Malformed)),
-            (Some(log), None) if is_traced(&log) => Err(self.logs.reject(Rejected::Malformed)),
-            (Some(_), None) => Err(self.logs.reject(Rejected::Untraced)),
-            (Some(_), Some(trace)) if self.gone.ids.contains(&trace) => Err(self.logs.reject(Rejected::Late)),
-            (Some(log), Some(trace)) => {
-                let Self { logs, dictionary, .. } = self;
-                logs.keep(trace, log, origin, dictionary).map_err(|why| logs.reject(why))
-            }
-        };
+        let taken = self.keep_log(log, origin).map_err(|why| self.logs.reject(why));
         self.make_room();
         taken
+    }
+
+    fn keep_log(&mut self, log: Option<&GivenLog<'_>>, origin: &Arc<Origin>) -> Result<(), Rejected> {
+        let log = log.ok_or(Rejected::Malformed)?;
+        let is_untraced = log.trace.iter().all(|byte| *byte == 0);
+        let none = if is_untraced { Rejected::Untraced } else { Rejected::Malformed };
+        let trace = TraceId::of(&log.trace).ok_or(none)?;
+        if self.gone.ids.contains(&trace) {
+            return Err(Rejected::Late);
+        }
+        let Self { logs, dictionary, .. } = self;
+        logs.keep(trace, log, origin, dictionary)
     }
 
     fn make_room(&mut self) {

@@ -1,5 +1,7 @@
 //! Inputs made of valid ones: bytes changed, left out, put in, repeated, and parts of one in another.
 
+use fastrand::Rng;
+
 /// Bytes of the longest input that is made.
 const LENGTH_MOST: usize = 64 * 1_024;
 
@@ -35,27 +37,18 @@ const TRICKY: [&[u8]; 24] = [
 #[derive(Debug)]
 pub struct Mutator {
     corpus: Vec<Vec<u8>>,
-    state: u64,
+    dice: Rng,
 }
 
 impl Mutator {
     pub fn new(corpus: Vec<Vec<u8>>, seed: u64) -> Self {
         assert!(!corpus.is_empty());
-        Self { corpus, state: seed }
-    }
-
-    /// Convention: `SplitMix64`.
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.state;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        Self { corpus, dice: Rng::with_seed(seed) }
     }
 
     /// A number below `end`; 0 where that is 0.
     fn below(&mut self, end: usize) -> usize {
-        (self.draw() % end.max(1) as u64) as usize
+        self.dice.usize(..end.max(1))
     }
 
     fn one(&mut self) -> Vec<u8> {
@@ -78,7 +71,7 @@ impl Mutator {
         let length = self.below(bytes.len() - at + 1).min(1 << self.below(12));
         match self.below(9) {
             0 if at < bytes.len() => bytes[at] ^= 1 << self.below(8),
-            1 if at < bytes.len() => bytes[at] = self.draw() as u8,
+            1 if at < bytes.len() => bytes[at] = self.dice.u8(..),
             2 => bytes.truncate(at),
             3 => drop(bytes.drain(at..at + length)),
             4 => {
@@ -94,7 +87,7 @@ impl Mutator {
                 let tricky = TRICKY[self.below(TRICKY.len())].repeat(1 << self.below(8));
                 drop(bytes.splice(at..at + length.min(8), tricky));
             }
-            _ => bytes.push(self.draw() as u8),
+            _ => bytes.push(self.dice.u8(..)),
         }
     }
 }

@@ -70,7 +70,7 @@ fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
 }
 
 /// A receiver at an address, for as long as the set lives.
-async fn listening() -> (Taking, String, JoinSet<()>) {
+pub(super) async fn listening() -> (Taking, String, JoinSet<()>) {
     let taking = Taking::new(8 * MB);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

@@ -1,6 +1,6 @@
 //! A service in another language in the middle of a trace: it leads from Rust through Python to Rust without a break.
 
-use std::{collections::HashSet, path::Path, process::Command, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use streamgauge::{
@@ -18,19 +18,13 @@ use streamgauge::{
     traces::{Query, Taking as Where, Traces},
     web::Settings,
 };
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::sync::watch;
 
-use super::{MB, Taking};
+use super::{Taking, grpc::listening};
 use crate::{
     pages::{facts::snapshot, router_with},
     scenarios::python,
-    support::{
-        eventually,
-        nats_server::NatsServer,
-        page::Page,
-        process::{Process, without_settings},
-        tool::skip,
-    },
+    support::{child, eventually, nats_server::NatsServer, page::Page, process::Process, tool::skip},
 };
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -38,8 +32,8 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// Where `make ci-tools` puts the SDK.
 const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/opentelemetry-python");
 
-/// Tells the process that [`a_service_of_this_library`] is where its server is.
-const SERVER: &str = "INTEROP_TEST_SERVER";
+/// The part of [`a_service_of_this_library`].
+const SHOP: &str = "traces::interop::a_service_of_this_library";
 
 /// What is published first, and what the one in the middle publishes on.
 macro_rules! payload {
@@ -72,7 +66,7 @@ async fn done(_: Context, _: Ponged) -> Outcome {
 #[tokio::test]
 #[ignore = "the test below runs it as a process"]
 async fn a_service_of_this_library() {
-    let Some(url) = std::env::var(SERVER).ok() else { return };
+    let Some(url) = child::variable("SERVER") else { return };
     let nats = NatsConfig { url: Some(url), nats_wait: 10, ..NatsConfig::default() };
     let config = ServiceConfig { grace: 5, nats, ..ServiceConfig::default() };
     let service = Service::builder("shop").config(config).start().await.unwrap();
@@ -113,21 +107,13 @@ async fn a_trace_leads_through_a_service_in_python_without_a_break() {
     };
     stream.create_consumer(durable).await.unwrap();
 
-    let taking = Taking::new(8 * MB);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    let (mut serving, router) = (JoinSet::new(), taking.router.clone());
-    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
-
+    let (taking, endpoint, _serving) = listening().await;
     let mut command = python.command("tests/it/traces/interop.py");
     let path = format!("{}:{SDK}", python::NATS_PY);
     let billing = Process::start(command.args([&server.url(), &endpoint]).env("PYTHONPATH", path));
     billing.line(LIMIT, "that it works", |line| line.contains("at work")).await;
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    without_settings(&mut command);
-    command.args(["--exact", "traces::interop::a_service_of_this_library", "--ignored", "--nocapture"]);
     let telemetry = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("OTEL_BSP_SCHEDULE_DELAY", "100")];
-    let shop = Process::start(command.envs(telemetry).env(SERVER, server.url()));
+    let shop = child::start_with(SHOP, &[("SERVER", &server.url())], &telemetry);
     let trace = whole(&taking).await;
 
     let ids: HashSet<_> = trace.spans.iter().map(|span| span.id).collect();

@@ -1,9 +1,6 @@
 //! Logs of traces by OTLP: kept with their trace in the order of their times, within their share, with secrets left out.
 
-use axum::{
-    body::{Body, to_bytes},
-    http::{Request, StatusCode, header},
-};
+use axum::http::StatusCode;
 use opentelemetry_proto::tonic::{
     collector::logs::v1::{
         ExportLogsServiceRequest, ExportLogsServiceResponse, logs_service_client::LogsServiceClient,
@@ -19,11 +16,9 @@ use streamgauge::{
     trace::{LogLevel, TraceId},
     traces::{LogCounts, Query},
 };
-use tokio::{net::TcpListener, task::JoinSet};
 use tonic::{codec::CompressionEncoding, transport::Channel};
-use tower::ServiceExt;
 
-use super::{Answer, JSON, MB, PROTOBUF, Taking, packed};
+use super::{Answer, JSON, MB, PROTOBUF, Taking, grpc::listening, packed};
 use crate::support::spans::{pair, processing, request, text};
 
 /// An entry of the trace with this number, so many milliseconds after the first.
@@ -52,12 +47,7 @@ fn trace(number: u64) -> TraceId {
 
 impl Taking {
     async fn post_logs(&self, kind: &str, packing: Option<&str>, body: Vec<u8>) -> Answer {
-        let request = Request::post("/v1/logs").header(header::CONTENT_TYPE, kind);
-        let request = packing.into_iter().fold(request, |request, name| request.header(header::CONTENT_ENCODING, name));
-        let Ok(answer) = self.router.clone().oneshot(request.body(Body::from(body)).unwrap()).await;
-        let status = answer.status();
-        let body = to_bytes(answer.into_body(), usize::MAX).await.unwrap().to_vec();
-        Answer { status, kind: kind.to_owned(), body }
+        self.post_at("/v1/logs", kind, packing, body).await
     }
 
     pub(crate) async fn send_logs(&self, request: &ExportLogsServiceRequest) -> ExportLogsServiceResponse {
@@ -125,11 +115,7 @@ async fn an_entry_is_kept_as_it_was_sent_in_every_form() {
 
 #[tokio::test]
 async fn a_usual_client_sends_them_by_grpc() {
-    let taking = Taking::new(MB);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let (mut serving, router) = (JoinSet::new(), taking.router.clone());
-    serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
+    let (taking, url, _serving) = listening().await;
     let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
     let mut client = LogsServiceClient::new(channel).send_compressed(CompressionEncoding::Gzip);
     let lost = LogRecord { trace_id: Vec::new(), ..entry(0, 1, 9, "of nothing") };
