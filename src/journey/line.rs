@@ -134,7 +134,7 @@ fn waiting(kept: &Kept, scope: &Scope, passages: &Passages<'_>) -> Option<Entry>
         return None;
     }
     let place: LetterPlace = kept.message.subject.strip_prefix("retries.wait.")?.parse().ok()?;
-    let passage = at_place(&place, passages);
+    let passage = at_place(&kept.account, &place, passages);
     let what = What::Waits { consumer: place.consumer.to_string() };
     Some(Entry::new(kept.message.stored, passage, what))
 }
@@ -143,9 +143,9 @@ fn is_wanted(kept: &Kept, scope: &Scope) -> bool {
     scope.is_wide() || Mention::of(&scope.id).is_in(&kept.message)
 }
 
-/// The message that lay at a place, if it is one of the journey's.
-fn at_place(place: &LetterPlace, passages: &Passages<'_>) -> Option<usize> {
-    passages.at(place.stream.as_str(), place.sequence)
+/// The message that lay at a place of an account, if it is one of the journey's.
+fn at_place(account: &str, place: &LetterPlace, passages: &Passages<'_>) -> Option<usize> {
+    passages.at_in(Some(account), place.stream.as_str(), place.sequence)
 }
 
 /// The dead letters of the journey's messages: copies that were read for it, and those that the last round read.
@@ -154,13 +154,15 @@ fn deaths(facts: &Facts, snapshot: &Snapshot, scope: &Scope, passages: &Passages
         passages.rows.iter().filter_map(|row| Some(row.replay.as_ref()?.of.as_str())).collect();
     let mut seen = HashSet::new();
     let read = facts.messages.iter().filter(|kept| is_copy(kept) && is_wanted(kept, scope)).filter_map(read_death);
-    let known = letters(snapshot).filter(|(_, letter)| is_of(letter, scope, passages)).map(|(account, letter)| {
-        let id = letter.message_id.clone();
-        (letter.died, id, death(account, letter))
-    });
+    let known = letters(snapshot).filter(|(account, letter)| is_of(account, letter, scope, passages)).map(
+        |(account, letter)| {
+            let id = letter.message_id.clone();
+            (letter.died, id, death(account, letter))
+        },
+    );
     let all = read.chain(known).filter(|(_, _, death)| seen.insert((death.account.clone(), death.letter.clone())));
     let entry = |(died, id, death): (Timestamp, Option<String>, Death)| {
-        let passage = at_place(&death.letter, passages);
+        let passage = at_place(&death.account, &death.letter, passages);
         let id = id.as_deref().or_else(|| passages.rows[passage?].id.as_deref());
         let is_replayed = id.is_some_and(|id| replayed.contains(id));
         Entry::new(died, passage, What::Died(Death { is_replayed, ..death }))
@@ -199,7 +201,7 @@ fn death(account: &str, letter: &Letter) -> Death {
 }
 
 /// Whether a dead letter is one of the journey's messages.
-fn is_of(letter: &Letter, scope: &Scope, passages: &Passages<'_>) -> bool {
+fn is_of(account: &str, letter: &Letter, scope: &Scope, passages: &Passages<'_>) -> bool {
     let says = |wanted: &str| {
         letter.headers.iter().any(|(name, value)| name.eq_ignore_ascii_case(wanted) && *value == scope.id)
     };
@@ -208,7 +210,7 @@ fn is_of(letter: &Letter, scope: &Scope, passages: &Passages<'_>) -> bool {
         || says(message_header::CAUSATION_ID)
         || says(message_header::REPLAY_OF)
         || scope.trace.is_some_and(|trace| letter.trace_id.as_deref() == Some(&trace.to_string()))
-        || at_place(&letter.place, passages).is_some()
+        || at_place(account, &letter.place, passages).is_some()
 }
 
 /// What servers told of the messages. That a worker terminated one is said by its dead letter, where there is one.
@@ -218,7 +220,8 @@ fn advised(snapshot: &Snapshot, passages: &Passages<'_>, deaths: &[Entry]) -> Ve
         advisory.kind == Kind::Terminated
             && deaths.iter().any(|entry| match &entry.what {
                 What::Died(Death { letter, account, .. }) => {
-                    advisory.consumer.as_ref() == Some(&letter.consumer)
+                    advisory.stream.as_ref() == Some(&letter.stream)
+                        && advisory.consumer.as_ref() == Some(&letter.consumer)
                         && advisory.sequence == Some(letter.sequence)
                         && *account == *advisory.account
                 }
@@ -226,7 +229,8 @@ fn advised(snapshot: &Snapshot, passages: &Passages<'_>, deaths: &[Entry]) -> Ve
             })
     };
     let entry = |advisory: &Advisory| {
-        let passage = passages.at_in(&advisory.account, advisory.stream.as_ref()?.as_str(), advisory.sequence?)?;
+        let (stream, sequence) = (advisory.stream.as_ref()?, advisory.sequence?);
+        let passage = passages.at_in(Some(&advisory.account), stream.as_str(), sequence)?;
         let what = What::Advised {
             consumer: advisory.consumer.as_ref().map(ToString::to_string).unwrap_or_default(),
             sentence: advisory.sentence.clone(),

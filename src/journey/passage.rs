@@ -144,6 +144,9 @@ pub(super) fn is_copy(kept: &Kept) -> bool {
     matches!(kept.stream.as_str(), dead_letter::STREAM | RETRIES)
 }
 
+/// The account in which a message lies, and its place among those of the journey.
+type Lying = (Option<String>, usize);
+
 /// The messages of a journey, each with the spans that tell of it.
 #[derive(Debug, Default)]
 pub(super) struct Passages<'a> {
@@ -155,7 +158,8 @@ pub(super) struct Passages<'a> {
     /// What began the traces.
     pub(super) roots: Vec<(TraceId, &'a crate::trace::Span)>,
     by_span: HashMap<At, usize>,
-    by_place: HashMap<(String, u64), usize>,
+    /// By stream and sequence.
+    by_place: HashMap<(String, u64), Vec<Lying>>,
     by_id: HashMap<String, usize>,
 }
 
@@ -188,47 +192,45 @@ impl<'a> Passages<'a> {
         traces
     }
 
-    /// The message at a sequence of a stream.
-    pub(super) fn at(&self, stream: &str, sequence: u64) -> Option<usize> {
-        self.by_place.get(&(stream.to_owned(), sequence)).copied()
-    }
-
-    /// The same, in an account as far as that is known.
-    pub(super) fn at_in(&self, account: &str, stream: &str, sequence: u64) -> Option<usize> {
-        let is_there = |index: &usize| {
-            let mut places = self.rows[*index].places.iter();
-            places.any(|place| place.stream == stream && place.account.as_deref().is_none_or(|known| known == account))
-        };
-        self.at(stream, sequence).filter(is_there)
+    /// The message at a sequence of a stream of an account. A span names no account (`None`): where several could be meant, none is.
+    pub(super) fn at_in(&self, account: Option<&str>, stream: &str, sequence: u64) -> Option<usize> {
+        let there = self.by_place.get(&(stream.to_owned(), sequence))?;
+        if let Some((_, index)) = there.iter().find(|(known, _)| known.as_deref() == account) {
+            return Some(*index);
+        }
+        let mut may_be =
+            there.iter().filter(|(known, _)| known.is_none() || account.is_none()).map(|(_, index)| *index);
+        let index = may_be.next()?;
+        may_be.all(|other| other == index).then_some(index)
     }
 
     fn keep(&mut self, kept: &Kept) {
         let passage = Passage::of(kept);
-        let place = (kept.stream.to_string(), kept.message.sequence);
-        if self.by_place.contains_key(&place) && self.is_at(&place, &kept.account) {
+        let account = Some(kept.account.as_str());
+        if self.at_in(account, kept.stream.as_str(), kept.message.sequence).is_some() {
             return;
         }
         let twin = passage.id.as_ref().and_then(|id| self.by_id.get(id)).copied();
         // A stream that copies from another keeps the message's id.
         let twin = twin.filter(|twin| self.rows[*twin].subject == passage.subject);
         let index = twin.unwrap_or(self.rows.len());
-        self.by_place.entry(place).or_insert(index);
         if let Some(parent) = parent_of(kept) {
             self.by_span.insert((TraceId(parent.trace_id), SpanId(parent.span_id)), index);
         }
         match twin {
-            Some(twin) => self.rows[twin].places.extend(passage.places),
+            Some(twin) => {
+                self.lies(twin, &passage.places);
+                self.rows[twin].places.extend(passage.places);
+            }
             None => self.push(passage),
         }
     }
 
-    fn is_at(&self, place: &(String, u64), account: &str) -> bool {
-        self.by_place.get(place).is_some_and(|index| {
-            let mut places = self.rows[*index].places.iter();
-            places.any(|known| {
-                known.stream == place.0 && known.sequence == place.1 && known.account.as_deref() == Some(account)
-            })
-        })
+    /// Notes where a message lies.
+    fn lies(&mut self, index: usize, places: &[Place]) {
+        for Place { account, stream, sequence, .. } in places {
+            self.by_place.entry((stream.clone(), *sequence)).or_default().push((account.clone(), index));
+        }
     }
 
     fn push(&mut self, passage: Passage) {
@@ -236,9 +238,7 @@ impl<'a> Passages<'a> {
         if let Some(id) = &passage.id {
             self.by_id.entry(id.clone()).or_insert(index);
         }
-        for place in &passage.places {
-            self.by_place.entry((place.stream.clone(), place.sequence)).or_insert(index);
-        }
+        self.lies(index, &passage.places);
         self.rows.push(passage);
         self.publishings.push(None);
         self.handlings.push(Vec::new());
@@ -247,9 +247,8 @@ impl<'a> Passages<'a> {
     fn attach_handlings(&mut self, scope: &Scope, spans: &Spans<'a>, whose: &mut HashMap<usize, usize>) {
         for (number, handled) in spans.handlings.iter().enumerate() {
             let told = &handled.told;
-            let place = told.stream.zip(told.sequence).map(|(stream, sequence)| (stream.to_owned(), sequence));
-            let found = place
-                .and_then(|place| self.by_place.get(&place).copied())
+            let found = (told.stream.zip(told.sequence))
+                .and_then(|(stream, sequence)| self.at_in(None, stream, sequence))
                 .or_else(|| handled.publishers().find_map(|at| self.by_span.get(&at).copied()))
                 .or_else(|| self.by_id.get(told.id?).copied());
             let found = found.or_else(|| {

@@ -1,5 +1,7 @@
 //! Journeys out of facts, each told in a few words.
 
+mod accounts;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
