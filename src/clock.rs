@@ -56,6 +56,11 @@ impl Timestamp {
         OffsetDateTime::parse(text, &Rfc3339).ok().map(|at| Self(at.to_offset(UtcOffset::UTC)))
     }
 
+    /// The moment of so many nanoseconds since 1970 in UTC, if it is one that a calendar has.
+    pub fn of_nanos(nanos: impl Into<i128>) -> Option<Self> {
+        OffsetDateTime::from_unix_timestamp_nanos(nanos.into()).ok().map(Self)
+    }
+
     /// How long before `now` this was; zero if it lies in the future.
     pub fn age(self, now: Timestamp) -> Age {
         Age(Duration::try_from(now.0 - self.0).unwrap_or_default())

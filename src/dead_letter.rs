@@ -14,6 +14,9 @@ pub use place::{Place, PlaceError};
 /// The stream that keeps copies of dead letters, on subjects `dead.<stream>.<durable>`.
 pub const STREAM: &str = "DEAD_LETTERS";
 
+/// The stream in which messages wait for a later attempt, on subjects `retries.wait.<stream>.<durable>.<sequence>`.
+pub const RETRIES: &str = "RETRIES";
+
 /// The bucket in which whoever replays a dead letter claims it, and writes down that it was published.
 pub const REPLAYS: &str = "replays";
 

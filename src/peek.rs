@@ -35,6 +35,14 @@ pub struct Question {
     pub rows: usize,
 }
 
+impl Question {
+    /// The newest messages of a stream, whatever they say.
+    pub fn newest(stream: StreamName, rows: usize) -> Self {
+        let (pattern, header, filter, mention, until) = (None, None, None, None, None);
+        Self { stream, pattern, begin: Begin::Newest, header, filter, mention, until, rows }
+    }
+}
+
 /// Where a look begins, and into which direction it goes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Begin {

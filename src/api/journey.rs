@@ -2,12 +2,13 @@
 
 mod step;
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{Ask, Failure, Parameter, Route, json, known::Moment};
+use super::{
+    Ask, Failure, Parameter, Route, json,
+    known::{Moment, seconds},
+};
 use step::StepAnswer;
 
 use crate::{
@@ -177,10 +178,6 @@ struct LookedAnswer {
     found: Option<usize>,
     /// Whether a limit ended the search before all was searched.
     is_cut_short: bool,
-}
-
-fn seconds(nanos: u64) -> f64 {
-    Duration::from_nanos(nanos).as_secs_f64()
 }
 
 /// What somebody wrote, with secrets left out.

@@ -1,6 +1,6 @@
 //! A fact with its source and its age, or the reason why there is none.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -23,6 +23,11 @@ impl JsonSchema for Moment {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({ "type": "string", "format": "date-time", "description": "A moment, in UTC." })
     }
+}
+
+/// So many nanoseconds in seconds.
+pub(super) fn seconds(nanos: u64) -> f64 {
+    Duration::from_nanos(nanos).as_secs_f64()
 }
 
 /// Whether a fact may be relied on.

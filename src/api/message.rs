@@ -83,18 +83,20 @@ pub fn wanted(path: &str, query: &str) -> Option<Wanted> {
 }
 
 fn found<'a>(ask: &Ask<'a>) -> Result<&'a Found, Failure> {
-    if let Some(wanted) = ask.wanted()
-        && let Err(why) = wanted.browse.question(&wanted.stream, wanted.rows)
-    {
+    let Read::Found(reading) = ask.read else {
+        return Err(Failure::not_found("there can be no stream of this name"));
+    };
+    if let Some(found) = reading.value() {
+        return Ok(found);
+    }
+    if let Some(Err(why)) = ask.wanted().map(|wanted| wanted.browse.question(&wanted.stream, wanted.rows)) {
         return Err(Failure { status: 400, code: "unclear", message: why });
     }
-    match ask.read {
-        Read::Found(Reading::Unknown { why: Why::Absent, reason }) => Err(Failure::not_found(reason.clone())),
-        Read::Found(reading) => reading.value().ok_or_else(|| {
-            Failure::unknown(format!("the messages are not known: {}", reading.reason().unwrap_or_default()))
-        }),
-        _ => Err(Failure::not_found("there can be no stream of this name")),
-    }
+    let reason = reading.reason().unwrap_or_default();
+    Err(match reading {
+        Reading::Unknown { why: Why::Absent, .. } => Failure::not_found(reason),
+        _ => Failure::unknown(format!("the messages are not known: {reason}")),
+    })
 }
 
 /// Stored messages, and how much was searched for them.

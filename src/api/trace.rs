@@ -1,14 +1,11 @@
 //! Traces that services sent: those that are looked for, and one with all its spans.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
-use time::OffsetDateTime;
 
 use super::{
     Ask, Failure, Parameter, Route, json,
-    known::Moment,
+    known::{Moment, seconds},
     list::{LIMIT, limit},
 };
 use crate::{
@@ -228,12 +225,7 @@ struct LinkAnswer {
 }
 
 fn moment(nanos: u64) -> Option<Moment> {
-    let since = Duration::from_nanos(nanos).try_into().ok()?;
-    OffsetDateTime::UNIX_EPOCH.checked_add(since).map(|at| Moment(Timestamp(at)))
-}
-
-fn seconds(nanos: u64) -> f64 {
-    Duration::from_nanos(nanos).as_secs_f64()
+    Timestamp::of_nanos(nanos).map(Moment)
 }
 
 fn pairs(attributes: &[Attribute]) -> Vec<PairAnswer> {

@@ -5,8 +5,6 @@
 
 use std::sync::Arc;
 
-use time::OffsetDateTime;
-
 use super::{
     attempts::Record,
     later::{self, Returned},
@@ -67,15 +65,13 @@ fn delivery(reply: &str, stream: &StreamName, consumer: &ConsumerName) -> Result
         return Err(foreign());
     }
     let number = |index: usize| tokens[first + index].parse::<u64>().map_err(|_| foreign());
-    let nanoseconds = number(5)?.into();
-    let published = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| foreign())?;
     Ok(Delivery {
         stream: known_or_read(stream, tokens[first])?,
         consumer: known_or_read(consumer, tokens[first + 1])?,
         delivered: number(2)?,
         stream_sequence: number(3)?,
         consumer_sequence: number(4)?,
-        published: Timestamp(published),
+        published: Timestamp::of_nanos(number(5)?).ok_or_else(foreign)?,
         pending: number(6)?,
     })
 }

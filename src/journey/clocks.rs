@@ -74,7 +74,8 @@ impl Clocks {
     /// When a span began by the servers' clock.
     pub(super) fn began(&self, span: &Span) -> Timestamp {
         let ahead = self.ahead(span);
-        at(times(span).0.saturating_sub(ahead))
+        let began = times(span).0.saturating_sub(ahead);
+        Timestamp::of_nanos(began).expect("a calendar has every moment of so many nanoseconds as fit into 64 bits")
     }
 
     /// Whether the clock of whoever made a span differs.
@@ -104,10 +105,4 @@ fn times(span: &Span) -> (i64, i64) {
 
 fn nanos(at: Timestamp) -> i64 {
     i64::try_from(at.0.unix_timestamp_nanos()).unwrap_or(i64::MAX)
-}
-
-/// The moment of so many nanoseconds since 1970: all that there are have a calendar's.
-fn at(nanos: i64) -> Timestamp {
-    let moment = time::OffsetDateTime::from_unix_timestamp_nanos(nanos.into());
-    Timestamp(moment.unwrap_or(time::OffsetDateTime::UNIX_EPOCH))
 }

@@ -98,6 +98,13 @@ pub struct Handling {
     pub settled: Option<String>,
 }
 
+impl Handling {
+    /// Whether it did not end well.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed | Outcome::Rejected)
+    }
+}
+
 /// How a handler ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -52,7 +52,7 @@ impl Facts {
     pub fn traced(&self) -> Option<(Timestamp, Timestamp)> {
         let spans = || self.traces.iter().flat_map(|trace| &trace.spans);
         let (first, last) = (spans().map(|span| span.start).min()?, spans().map(|span| span.end).max()?);
-        Some((moment(first)?, moment(last)?))
+        Some((Timestamp::of_nanos(first)?, Timestamp::of_nanos(last)?))
     }
 
     /// Keeps a message, unless it is there already.
@@ -66,11 +66,6 @@ impl Facts {
             self.messages.push(kept);
         }
     }
-}
-
-/// The moment of so many nanoseconds since 1970, if it is one that a calendar has.
-fn moment(nanos: u64) -> Option<Timestamp> {
-    time::OffsetDateTime::from_unix_timestamp_nanos(nanos.into()).ok().map(Timestamp)
 }
 
 /// A message as its stream holds it, without its payload.

@@ -5,14 +5,14 @@ use std::collections::HashSet;
 use super::{
     Death, Entry, Facts, Handling, Kept, Outcome, Published, Scope, What,
     clocks::Clocks,
-    passage::{Passages, RETRIES, is_copy},
+    passage::{Passages, is_copy},
     scope::letters,
     spans::{Handled, number, text},
 };
 use crate::{
     advisory::{Advisory, Kind},
     clock::Timestamp,
-    dead_letter::{self, Place as LetterPlace, header},
+    dead_letter::{self, Place as LetterPlace, RETRIES, header},
     message::header as message_header,
     peek::Mention,
     record::Record,

@@ -8,14 +8,11 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    dead_letter::{self, header as letter_header},
+    dead_letter::{self, RETRIES, header as letter_header},
     message::header,
     peek::Mention,
     trace::{SpanId, TraceId, TraceParent},
 };
-
-/// The stream in which our workers have messages wait for a later attempt.
-pub(super) const RETRIES: &str = "RETRIES";
 
 /// A message of a journey.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -26,12 +26,12 @@ impl Scope {
     pub(super) fn of(facts: &Facts, snapshot: &Snapshot, spans: &Spans<'_>) -> Self {
         let id = facts.id.as_str();
         let header = |name: &str| facts.messages.iter().any(|kept| kept.message.header(name) == Some(id));
-        let mut told = spans.publishings.iter().map(|one| one.told).chain(spans.handlings.iter().map(|one| one.told));
+        let told = spans.publishings.iter().map(|one| one.told).chain(spans.handlings.iter().map(|one| one.told));
         let (mut is_message, mut is_correlation) = (header(header::MESSAGE_ID), header(header::CORRELATION_ID));
-        told.by_ref().for_each(|told| {
+        for told in told {
             is_message |= told.id == Some(id);
             is_correlation |= told.correlation == Some(id);
-        });
+        }
         is_message |= letters(snapshot).any(|(_, letter)| letter.message_id.as_deref() == Some(id));
         is_correlation |= snapshot
             .watched()

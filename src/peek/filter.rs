@@ -43,6 +43,8 @@ static LANGUAGE: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib().wi
 pub struct Filter {
     text: String,
     program: Arc<Program>,
+    /// Whether it asks of headers.
+    reads_headers: bool,
     /// Whether it asks of the body.
     reads_body: bool,
 }
@@ -85,8 +87,9 @@ impl Filter {
         bounds::of_text(text, LETTERS_MOST)?;
         let program = LANGUAGE.compile(text).map_err(|errors| FilterError::of(&errors))?;
         bounds::of_program(&program, &NAMES)?;
-        let reads_body = program.references().has_variable("body");
-        Ok(Self { text: text.to_owned(), program: Arc::new(program), reads_body })
+        let references = program.references();
+        let (reads_headers, reads_body) = (references.has_variable("headers"), references.has_variable("body"));
+        Ok(Self { text: text.to_owned(), program: Arc::new(program), reads_headers, reads_body })
     }
 
     /// Asks it of a message.
@@ -94,7 +97,9 @@ impl Filter {
         let mut context = Context::with_env(LANGUAGE.clone());
         context.add_variable_from_value("subject", message.subject.as_str());
         context.add_variable_from_value("sequence", Value::UInt(message.sequence));
-        context.add_variable_from_value("headers", headers(message));
+        if self.reads_headers {
+            context.add_variable_from_value("headers", headers(message));
+        }
         let mut is_json = true;
         if self.reads_body {
             match body(message) {

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    message::header,
     trace::{BROKER, TraceParent},
 };
 
@@ -116,7 +117,7 @@ fn pair<'a>(key: &'a str, value: &'a str) -> Pair<'a> {
 impl Event {
     /// The span that published the message.
     fn parent(&self) -> Option<TraceParent> {
-        let mut named = self.request.header.iter().filter(|(name, _)| name.eq_ignore_ascii_case("traceparent"));
+        let mut named = self.request.header.iter().filter(|(name, _)| name.eq_ignore_ascii_case(header::TRACEPARENT));
         named.find_map(|(_, values)| values.first()?.parse().ok())
     }
 
@@ -154,7 +155,6 @@ impl Step {
     fn span(&self, parent: &TraceParent, below: &[u8; 8], id: [u8; 8], (start, end): (u64, u64)) -> GivenSpan<'_> {
         let is_duplicate = self.error == DUPLICATE;
         let is_failed = !self.error.is_empty() && !is_duplicate;
-        let cid = if self.cid > 0 { self.cid.to_string() } else { String::new() };
         let texts = [
             ("messaging.destination.name", &self.subj),
             ("messaging.nats.stream", &self.stream),
@@ -169,8 +169,9 @@ impl Step {
         if matches!(self.what.as_str(), "in" | "eg") {
             attributes.push(pair("nats.peer", self.peer()));
         }
-        if !cid.is_empty() {
-            attributes.push(Pair { key: "nats.client.id".into(), value: Given::Text(Cow::Owned(cid)) });
+        if self.cid > 0 {
+            attributes
+                .push(Pair { key: "nats.client.id".into(), value: Given::Text(Cow::Owned(self.cid.to_string())) });
         }
         if is_duplicate {
             attributes.push(Pair { key: "messaging.nats.duplicate".into(), value: Given::Bool(true) });

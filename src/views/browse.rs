@@ -81,7 +81,7 @@ impl Browse {
                 format!("`{at}` is no time: give one as 2030-01-31T12:00, in UTC, or with a zone as RFC 3339 writes it")
             })?),
         };
-        Ok(Question { stream: stream.clone(), pattern, begin, header, filter, mention: None, until: None, rows })
+        Ok(Question { pattern, begin, header, filter, ..Question::newest(stream.clone(), rows) })
     }
 
     /// Whether messages can be looked for on these subjects.

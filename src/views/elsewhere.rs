@@ -145,12 +145,8 @@ fn past(span: Span, look: &Look<'_>) -> Option<(Timestamp, Timestamp)> {
 
 /// When a trace was.
 fn window(trace: &Trace) -> Option<(Timestamp, Timestamp)> {
-    let at = |nanos: u64| {
-        let since = Duration::from_nanos(nanos).try_into().ok()?;
-        time::OffsetDateTime::UNIX_EPOCH.checked_add(since).map(Timestamp)
-    };
-    let from = at(trace.spans.iter().map(|span| span.start).min()?)?;
-    widened(from, at(trace.spans.iter().map(|span| span.end).max()?)?, AROUND_TRACE)
+    let from = Timestamp::of_nanos(trace.spans.iter().map(|span| span.start).min()?)?;
+    widened(from, Timestamp::of_nanos(trace.spans.iter().map(|span| span.end).max()?)?, AROUND_TRACE)
 }
 
 /// Who pulls from a consumer, by what they say of themselves.

@@ -7,7 +7,6 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Look, Page, format,
     pieces::{Level, Sign},
-    traces::began,
     waterfall::took,
 };
 use crate::{
@@ -83,7 +82,7 @@ impl LogsPanel {
 
 impl LogRow {
     fn of(log: &Log, start: Option<u64>) -> Self {
-        let at = began(log.at);
+        let at = Timestamp::of_nanos(log.at);
         let when = match start {
             Some(start) if log.at >= start => format!("after {}", took(log.at - start)),
             // Clocks of two machines differ.

@@ -80,11 +80,9 @@ impl MessagePage {
         let found = one.value();
         let message = found.and_then(|one| one.message.as_ref());
         let page = |sequence: u64| look.link(&Page::Message(account.to_owned(), stream.clone(), sequence, form));
-        let is_known = look.snapshot.stream(account, stream).is_some();
         let list =
             Page::Messages(account.to_owned(), stream.clone(), Browse::default().before(sequence.saturating_add(1)));
-        let mut way: Vec<Crumb> =
-            crumbs(account, stream, look).into_iter().take(if is_known { 2 } else { 1 }).collect();
+        let mut way = crumbs(account, stream, look);
         way.push(Crumb { text: "Messages".to_owned(), href: look.link(&list) });
         Self {
             title: title(stream, sequence),

@@ -68,13 +68,14 @@ pub(super) fn may_be_there<T>(reading: &Reading<T>) -> bool {
     !matches!(reading, Reading::Unknown { why: Why::Absent, .. })
 }
 
-/// The way to the messages of a stream.
+/// The way to the messages of a stream. One that is gone has no page to lead to.
 pub(super) fn crumbs(account: &str, stream: &StreamName, look: &Look<'_>) -> Vec<Crumb> {
-    let page = Page::Stream(account.to_owned(), stream.clone(), Span::default());
-    vec![
-        Crumb { text: "Streams".to_owned(), href: look.link(&Page::Streams(Search::default())) },
-        Crumb { text: stream.to_string(), href: look.link(&page) },
-    ]
+    let mut way = vec![Crumb { text: "Streams".to_owned(), href: look.link(&Page::Streams(Search::default())) }];
+    if look.snapshot.stream(account, stream).is_some() {
+        let page = Page::Stream(account.to_owned(), stream.clone(), Span::default());
+        way.push(Crumb { text: stream.to_string(), href: look.link(&page) });
+    }
+    way
 }
 
 impl MessagesPage {
@@ -85,15 +86,12 @@ impl MessagesPage {
             _ => &not_yet,
         };
         let page = |browse: Browse| look.link(&Page::Messages(account.to_owned(), stream.clone(), browse));
-        // A stream that is gone has no page to lead to.
-        let is_known = look.snapshot.stream(account, stream).is_some();
-        let crumbs = crumbs(account, stream, look).into_iter().take(if is_known { 2 } else { 1 }).collect();
         let first = found.value().and_then(|found| found.rows.first()).map(|row| row.sequence);
         Self {
             name: stream.to_string(),
             is_there: may_be_there(found),
             account: look.has_accounts().then(|| account.to_owned()),
-            crumbs,
+            crumbs: crumbs(account, stream, look),
             action: page(Browse::default()),
             browse: browse.clone(),
             at: browse.at_field(),

@@ -10,10 +10,11 @@ use super::{
     logs::LogsPanel,
     message,
     pieces::{Gap, Level, Moment, Sign},
-    traces::{began, place},
+    traces::place,
     waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, text, took},
 };
 use crate::{
+    clock::Timestamp,
     trace::{Attribute, BROKER, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
     traces::{Query, Taking},
 };
@@ -150,7 +151,7 @@ impl TracePage {
         Self {
             title: first.map_or_else(|| self.title.clone(), |span| format::cut_at(&span.name, NAME_MOST)),
             lines: lines(&fall),
-            began: began(fall.start).map(|at| Moment::ago(at, look)),
+            began: Timestamp::of_nanos(fall.start).map(|at| Moment::ago(at, look)),
             failures: failed.take(FAILURES_MOST).map(|row| Failure::of(row.span, link(row.span.id))).collect(),
             chosen: chosen_span.map(|row| Chosen::of(row, trace.id, look)),
             hops: hops.iter().map(|hop| HopRow::of(hop, link(hop.process.id))).collect(),
@@ -331,7 +332,7 @@ impl Chosen {
             SpanStatus::Error if span.message.is_empty() => "failed".to_owned(),
             SpanStatus::Error => format!("failed: {}", format::cut_at(&span.message, VALUE_MOST)),
         };
-        let began = began(span.start).map(|at| at.to_string()).unwrap_or_default();
+        let began = Timestamp::of_nanos(span.start).map(|at| at.to_string()).unwrap_or_default();
         let left_out = if span.left_out > 0 {
             format::counted_u64(span.left_out, "attribute, event or link")
         } else {

@@ -1,6 +1,6 @@
 //! The page of traces: what is looked for, what was found, and how much was looked at.
 
-use std::{cmp::Reverse, time::Duration};
+use std::cmp::Reverse;
 
 use askama::Template;
 
@@ -223,16 +223,11 @@ impl TraceRow {
             href: look.link(&Page::Trace(row.id, None)),
             name: format::cut_at(&row.name, waterfall::NAME_MOST),
             service: if row.service.is_empty() { "a service without a name".to_owned() } else { row.service.clone() },
-            began: began(row.start).map(|at| Moment::ago(at, look)),
+            began: Timestamp::of_nanos(row.start).map(|at| Moment::ago(at, look)),
             took: waterfall::took(row.duration),
             spans: format::count(row.spans as u64),
             sign,
             services: format!("{}{more}", services.join(", ")),
         }
     }
-}
-
-/// The moment of so many nanoseconds since 1970, if it is one that a calendar has.
-pub(super) fn began(nanos: u64) -> Option<Timestamp> {
-    time::OffsetDateTime::UNIX_EPOCH.checked_add(Duration::from_nanos(nanos).try_into().ok()?).map(Timestamp)
 }

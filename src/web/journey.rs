@@ -2,9 +2,8 @@
 //!
 //! All of it has limits, and what was not looked at is said.
 
-use std::{cmp::Reverse, time::Duration};
+use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 
-use time::OffsetDateTime;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -13,9 +12,10 @@ use crate::{
     broker::Reader,
     clock::Timestamp,
     journey::{Facts, How, Kept, Looked, Unlooked},
+    message::header,
     name::StreamName,
     peek::{Begin, Mention, Question},
-    snapshot::{Snapshot, Stream},
+    snapshot::{Snapshot, Stream, StreamConfig},
     trace::TraceId,
     traces::{Query, Store},
     views::Follow,
@@ -50,13 +50,16 @@ pub(super) async fn gather(reader: &Reader, store: &Store, snapshot: &Snapshot, 
     if follow.id.is_empty() {
         return facts;
     }
-    let mut gathering =
-        Gathering { reader, store, snapshot, mention: Mention::of(&follow.id), until: Instant::now() + LIMIT, facts };
-    aside(|| gathering.find_traces());
+    let (mention, until) = (Mention::of(&follow.id), Instant::now() + LIMIT);
+    let mut gathering = Gathering { reader, store, snapshot, mention, until, named: BTreeMap::new(), facts };
+    let from = aside(|| {
+        gathering.find_traces();
+        if follow.is_from_newest { Start::Newest } else { gathering.when() }
+    });
     gathering.read_named().await;
-    let from = if follow.is_from_newest { Start::Newest } else { gathering.when() };
     gathering.search(from).await;
-    if gathering.facts.messages.is_empty() && matches!(from, Start::Time(_, None)) {
+    let is_untimely = gathering.facts.messages.is_empty() && matches!(from, Start::Time(_, None));
+    if is_untimely && Instant::now() < until {
         // Whoever made the id may have a clock that is far off.
         gathering.search(Start::Newest).await;
     }
@@ -79,11 +82,13 @@ struct Gathering<'a> {
     snapshot: &'a Snapshot,
     mention: Mention,
     until: Instant,
+    /// The messages that spans name.
+    named: BTreeMap<StreamName, Vec<u64>>,
     facts: Facts,
 }
 
 impl Gathering<'_> {
-    /// The traces of which a span mentions the id, and the one that it is the id of.
+    /// The traces of which a span mentions the id, the one that it is the id of, and the messages that their spans name.
     fn find_traces(&mut self) {
         let stock = self.store.stock().traces;
         if let Some(trace) = self.mention.trace() {
@@ -105,6 +110,7 @@ impl Gathering<'_> {
             found.rows.iter().for_each(|row| self.take_trace(row.id));
         }
         self.facts.traces_searched = (searched, stock);
+        self.named = self.facts.named(NAMED_MOST);
     }
 
     fn take_trace(&mut self, id: TraceId) {
@@ -121,19 +127,19 @@ impl Gathering<'_> {
     /// The traces in which messages that were found were published: their spans may not mention the id.
     fn find_traces_of_messages(&mut self) {
         let mentions = self.facts.messages.iter().filter(|kept| self.mention.is_in(&kept.message));
-        let parents = mentions.filter_map(|kept| kept.message.header("traceparent"));
+        let parents = mentions.filter_map(|kept| kept.message.header(header::TRACEPARENT));
         let traces: Vec<TraceId> = parents.filter_map(|parent| Mention::of(parent).trace()).collect();
         traces.into_iter().for_each(|trace| self.take_trace(trace));
     }
 
     /// Reads the messages that spans name, in the one account that can be meant.
     async fn read_named(&mut self) {
-        for (stream, sequences) in self.facts.named(NAMED_MOST) {
-            let Some(account) = self.account_of(&stream) else { continue };
-            let reading = timeout_at(self.until, self.reader.several(&account, &stream, &sequences)).await;
+        for (stream, sequences) in &self.named {
+            let Some(account) = self.account_of(stream) else { continue };
+            let reading = timeout_at(self.until, self.reader.several(&account, stream, sequences)).await;
             let Ok(reading) = reading else { return };
             for message in reading.value().into_iter().flatten() {
-                self.facts.keep(Kept::of(&account, &stream, message.clone()));
+                self.facts.keep(Kept::of(&account, stream, message.clone()));
             }
         }
     }
@@ -163,15 +169,15 @@ impl Gathering<'_> {
     /// Searches streams one after the other, so that others who read messages have their turn: first those that spans name, then those
     /// that stored something last.
     async fn search(&mut self, from: Start) {
-        let named = self.facts.named(NAMED_MOST);
-        let mut streams: Vec<&Stream> = self.streams().filter(|stream| holds_messages(&stream.name)).collect();
+        let mut streams: Vec<&Stream> = self.streams().filter(|stream| holds_messages(&stream.config)).collect();
         let last = |stream: &Stream| stream.state.value().and_then(|state| state.last_stored);
         streams.sort_by_key(|stream| {
-            (!named.contains_key(&stream.name), stream.config.mirror.is_some(), Reverse(last(stream)))
+            (!self.named.contains_key(&stream.name), stream.config.mirror.is_some(), Reverse(last(stream)))
         });
         let streams: Vec<(String, StreamName)> =
             streams.iter().map(|stream| (stream.account.to_string(), stream.name.clone())).collect();
         self.facts.looked.clear();
+        self.facts.unlooked = None;
         let count = streams.len();
         for (number, (account, stream)) in streams.into_iter().enumerate() {
             let is_late = Instant::now() >= self.until;
@@ -190,14 +196,10 @@ impl Gathering<'_> {
             Start::Time(from, until) => (Begin::At(from), until),
         };
         let question = Question {
-            stream: stream.clone(),
-            pattern: None,
             begin,
-            header: None,
-            filter: None,
             mention: Some(self.mention.clone()),
             until,
-            rows: MESSAGES_MOST.saturating_sub(self.facts.messages.len()).max(1),
+            ..Question::newest(stream.clone(), MESSAGES_MOST.saturating_sub(self.facts.messages.len()).max(1))
         };
         let reading = timeout_at(self.until, self.reader.find(account, &question)).await;
         let Ok(reading) = reading else {
@@ -224,17 +226,15 @@ impl Gathering<'_> {
 }
 
 /// Whether a stream holds messages as services publish them; the others hold buckets, or what servers tell.
-fn holds_messages(stream: &StreamName) -> bool {
-    let name = stream.as_str();
-    !name.starts_with("KV_") && !name.starts_with("OBJ_") && name != advisory::STREAM
+fn holds_messages(config: &StreamConfig) -> bool {
+    !config.is_bucket() && config.name != advisory::STREAM
 }
 
 /// When an id was made, if it says so: one of UUID version 7 begins with the milliseconds since 1970 (RFC 9562).
 fn made(id: &str) -> Option<Timestamp> {
     let uuid = Uuid::parse_str(id).ok().filter(|uuid| uuid.get_version_num() == 7)?;
     let (seconds, nanos) = uuid.get_timestamp()?.to_unix();
-    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
-    Some(Timestamp(at + Duration::from_nanos(nanos.into())))
+    Timestamp::of_nanos(i128::from(seconds) * 1_000_000_000 + i128::from(nanos))
 }
 
 #[cfg(test)]
@@ -255,7 +255,10 @@ mod tests {
 
     #[test]
     fn buckets_are_not_searched() {
-        let check = |name: &str, expected| assert_eq!(holds_messages(&name.parse().unwrap()), expected, "{name}");
+        let check = |name: &str, expected| {
+            let config = StreamConfig { name: name.to_owned(), ..StreamConfig::default() };
+            assert_eq!(holds_messages(&config), expected, "{name}");
+        };
         check("ORDERS", true);
         check("DEAD_LETTERS", true);
         check("KV_records", false);

@@ -17,7 +17,7 @@ use streamgauge::{
     clock::Clock,
     collector::{self, History, Snapshots},
     config::{NatsConfig, Thresholds},
-    peek::{Begin, Found, Question},
+    peek::{Found, Question},
     snapshot::Reading,
     traces::Traces,
     web::{self, Web},
@@ -30,6 +30,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// The account of a server that has none set up.
 const ACCOUNT: &str = "$G";
+
+/// What somebody may write where a name is expected.
+const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// An observer at work, its reader and its pages; it ends with its test.
 struct Observer {
@@ -130,16 +133,7 @@ async fn publish_with(
 
 /// The newest messages of `ORDERS`.
 fn newest(rows: usize) -> Question {
-    Question {
-        stream: "ORDERS".parse().unwrap(),
-        pattern: None,
-        begin: Begin::Newest,
-        header: None,
-        filter: None,
-        mention: None,
-        until: None,
-        rows,
-    }
+    Question::newest("ORDERS".parse().unwrap(), rows)
 }
 
 fn sequences(found: &Found) -> Vec<u64> {

@@ -15,7 +15,7 @@ pub const DEAD_LETTERS: &str = dead_letter::STREAM;
 pub const ADVISORIES: &str = advisory::STREAM;
 
 /// The stream of messages that are to be tried again much later.
-pub const RETRIES: &str = "RETRIES";
+pub const RETRIES: &str = dead_letter::RETRIES;
 
 /// The bucket of attempts, under `<stream>.<durable>.<stream sequence>`.
 pub const ATTEMPTS: &str = "attempts";

@@ -1,6 +1,6 @@
 //! What became of it, in a sentence, and what that is known by.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::{
     super::{
@@ -10,10 +10,10 @@ use super::{
         pieces::{Level, Moment},
         waterfall::took,
     },
-    shown,
+    rows, shown,
 };
 use crate::{
-    journey::{Entry, Journey, Outcome, Passage, What, Where},
+    journey::{Entry, Handling, Journey, Outcome, Passage, What, Where},
     record::{Phase, Record},
 };
 
@@ -36,7 +36,7 @@ impl Answer {
         Self {
             level,
             sentence: format!("{}: {fate}.", format::capital(&what(journey))),
-            began: journey.entries.first().map(|entry| super::rows::ago(entry.at, look)),
+            began: journey.entries.first().map(|entry| Moment::ago(entry.at, look)),
             lines: lines(journey),
             links: links(journey, look),
         }
@@ -80,79 +80,68 @@ fn own(journey: &Journey) -> Option<&Passage> {
 
 /// What became of it, and how bad that is.
 fn fate(journey: &Journey) -> (Level, String) {
-    let name =
-        |entry: &Entry| entry.passage.map_or_else(|| "it".to_owned(), |index| shown(journey.passages[index].name()));
-    let lost: Vec<String> = journey
-        .entries
-        .iter()
-        .filter_map(|entry| match &entry.what {
-            What::Died(death) if !death.is_replayed => {
-                Some(format!("{} gave {} up", death.letter.consumer, name(entry)))
-            }
-            What::Advised { consumer, is_loss: true, .. } => Some(format!("{} lost {}", shown(consumer), name(entry))),
-            _ => None,
-        })
-        .collect();
-    let open = open(journey);
+    let mut lost = journey.entries.iter().filter_map(|entry| loss(entry, journey));
+    if let Some(first) = lost.next() {
+        let more = lost.count();
+        return (Level::Critical, if more == 0 { first } else { format!("{first}, and {more} more") });
+    }
+    if let Some((entry, handling)) = open(journey) {
+        let (who, name) = (rows::who(handling), name(entry, journey));
+        return (Level::Warning, format!("{who} failed on {name}, and nothing tells that it was tried again"));
+    }
     let waits = journey.standings.iter().filter(|standing| standing.at != Where::Past).count();
-    match (lost.as_slice(), open.as_slice()) {
-        ([one], _) => (Level::Critical, one.clone()),
-        ([first, rest @ ..], _) => (Level::Critical, format!("{first}, and {} more", rest.len())),
-        ([], [entry, ..]) => {
-            let who = match &entry.what {
-                What::Handled(handling) => shown(&handling.consumer),
-                _ => String::new(),
-            };
-            (Level::Warning, format!("{who} failed on {}, and nothing tells that it was tried again", name(entry)))
-        }
-        ([], []) if waits > 0 => (
-            Level::Busy,
-            format!(
-                "{} not done with it yet",
-                match waits {
-                    1 => "1 consumer is".to_owned(),
-                    waits => format!("{waits} consumers are"),
-                }
-            ),
-        ),
-        ([], []) if !journey.has_spans => (Level::Unknown, "who handled it is not known, for no span tells".to_owned()),
-        ([], []) => {
-            let handled = journey.entries.iter().filter(|entry| is_done(entry)).count();
-            match handled {
-                0 => (Level::Idle, "no handler is known to have run".to_owned()),
-                count => (Level::Ok, format!("{} ended well", format::counted(count, "handling"))),
-            }
-        }
+    if waits > 0 {
+        let consumers = format::counted(waits, "consumer");
+        let are = format::agree(waits as u64, "is", "are");
+        return (Level::Busy, format!("{consumers} {are} not done with it yet"));
+    }
+    if !journey.has_spans {
+        return (Level::Unknown, "who handled it is not known, for no span tells".to_owned());
+    }
+    match handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count() {
+        0 => (Level::Idle, "no handler is known to have run".to_owned()),
+        done => (Level::Ok, format!("{} ended well", format::counted(done, "handling"))),
     }
 }
 
-fn is_done(entry: &Entry) -> bool {
-    matches!(&entry.what, What::Handled(handling) if handling.outcome == Outcome::Done)
+/// What the message of a step is called.
+fn name(entry: &Entry, journey: &Journey) -> String {
+    entry.passage.map_or_else(|| "it".to_owned(), |index| shown(journey.passages[index].name()))
 }
 
-/// Handlings that failed and were the last of their consumer on a message.
-fn open(journey: &Journey) -> Vec<&Entry> {
-    let mut last = HashMap::new();
-    for entry in &journey.entries {
-        if let What::Handled(handling) = &entry.what {
-            last.insert((entry.passage, handling.consumer.as_str()), entry);
+/// That a step lost its message, in words.
+fn loss(entry: &Entry, journey: &Journey) -> Option<String> {
+    match &entry.what {
+        What::Died(death) if !death.is_replayed => {
+            Some(format!("{} gave {} up", death.letter.consumer, name(entry, journey)))
         }
+        What::Advised { consumer, is_loss: true, .. } => {
+            Some(format!("{} lost {}", shown(consumer), name(entry, journey)))
+        }
+        _ => None,
     }
-    let is_open = |entry: &&Entry| match &entry.what {
-        What::Handled(handling) => {
-            matches!(handling.outcome, Outcome::Failed | Outcome::Rejected) && !is_over(entry, journey)
-        }
-        _ => false,
-    };
-    let mut open: Vec<&Entry> = last.into_values().filter(is_open).collect();
-    open.sort_by_key(|entry| entry.at);
-    open
+}
+
+/// The steps at which a handler was started, in order.
+fn handlings(journey: &Journey) -> impl DoubleEndedIterator<Item = (&Entry, &Handling)> {
+    journey.entries.iter().filter_map(|entry| match &entry.what {
+        What::Handled(handling) => Some((entry, handling)),
+        _ => None,
+    })
+}
+
+/// The first handling that failed, was the last of its consumer on the message, and of which nothing else tells how that ended.
+fn open(journey: &Journey) -> Option<(&Entry, &Handling)> {
+    let mut seen = HashSet::new();
+    let is_last = |(entry, handling): &(&Entry, &Handling)| seen.insert((entry.passage, handling.consumer.clone()));
+    let last = handlings(journey).rev().filter(is_last);
+    last.filter(|(entry, handling)| handling.has_failed() && !is_over(entry, journey)).last()
 }
 
 /// Whether something else tells what became of a message that a handler failed on: it died, or waits.
 fn is_over(failed: &Entry, journey: &Journey) -> bool {
-    let later = journey.entries.iter().filter(|entry| entry.passage == failed.passage);
-    later.into_iter().any(|entry| matches!(entry.what, What::Died(_) | What::Waits { .. }))
+    let tells = |entry: &Entry| matches!(entry.what, What::Died(_) | What::Waits { .. });
+    journey.entries.iter().any(|entry| entry.passage == failed.passage && tells(entry))
 }
 
 fn lines(journey: &Journey) -> Vec<String> {
@@ -164,10 +153,7 @@ fn lines(journey: &Journey) -> Vec<String> {
                 .to_owned(),
         );
     }
-    let failed = journey.entries.iter().filter(|entry| {
-        matches!(&entry.what, What::Handled(handling) if matches!(handling.outcome, Outcome::Failed | Outcome::Rejected))
-    });
-    let failed = failed.count();
+    let failed = handlings(journey).filter(|(_, handling)| handling.has_failed()).count();
     if failed > 0 {
         lines.push(format!("{} failed.", format::counted(failed, "handling")));
     }

@@ -74,11 +74,9 @@ pub(super) fn notes(facts: &Facts, look: &Look<'_>) -> Vec<String> {
     if let Some(unlooked) = facts.unlooked {
         let why = if unlooked.is_late { "time was up" } else { "one page searches no more" };
         notes.push(format!(
-            "{} not searched: {why}.",
-            match unlooked.streams {
-                1 => "1 stream was".to_owned(),
-                streams => format!("{} were", format::counted(streams, "stream")),
-            }
+            "{} {} not searched: {why}.",
+            format::counted(unlooked.streams, "stream"),
+            format::agree(unlooked.streams as u64, "was", "were")
         ));
     }
     notes.extend(unknown(look));

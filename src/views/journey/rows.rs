@@ -5,7 +5,7 @@ use super::{
         Look, Page, dead_letters,
         follow::Follow,
         format,
-        pieces::{Level, Moment, Sign},
+        pieces::{Level, Sign},
         waterfall::took,
     },
     shown,
@@ -112,10 +112,9 @@ impl Row {
     fn of(entry: &Entry, journey: &Journey, scale: Scale, look: &Look<'_>) -> Self {
         let start = nanos(entry.at);
         let end = start + i128::from(length(entry));
-        let trace = entry.span.map(|(trace, span)| look.link(&Page::Trace(trace, Some(span))));
         let row = Self {
             title: String::new(),
-            href: trace.clone(),
+            href: entry.span.map(|(trace, span)| look.link(&Page::Trace(trace, Some(span)))),
             sign: None,
             tags: if entry.is_corrected { vec!["clock differs".to_owned()] } else { Vec::new() },
             under: Vec::new(),
@@ -132,7 +131,7 @@ impl Row {
         let passage = entry.passage.map(|index| &journey.passages[index]);
         let name = passage.map_or_else(|| "the message".to_owned(), |passage| shown(passage.name()));
         match (&entry.what, passage) {
-            (What::Published(published), Some(passage)) => row.published(published, passage, journey, trace, look),
+            (What::Published(published), Some(passage)) => row.published(published, passage, journey, look),
             (What::Handled(handling), _) => row.handled(handling, &name, scale),
             (What::Died(death), _) => row.died(death, &name, look),
             (What::Waits { consumer }, _) => Self {
@@ -166,18 +165,11 @@ impl Row {
         }
     }
 
-    fn published(
-        self,
-        published: &Published,
-        passage: &Passage,
-        journey: &Journey,
-        trace: Option<String>,
-        look: &Look<'_>,
-    ) -> Self {
+    fn published(self, published: &Published, passage: &Passage, journey: &Journey, look: &Look<'_>) -> Self {
         let publisher = passage.publisher.as_deref().map_or_else(|| "somebody".to_owned(), service_of);
         let mut under = vec![format!("on {}, {}", shown(&passage.subject), lies(passage))];
         under.extend(passage.cause.map(|cause| format!("because of {}", shown(journey.passages[cause].name()))));
-        let mut tags = self.tags.clone();
+        let mut tags = self.tags;
         tags.extend(passage.replay.as_ref().map(|replay| match (&replay.durable, replay.generation) {
             (Some(durable), Some(generation)) => format!("replay {generation} for {}", shown(durable)),
             (Some(durable), None) => format!("replay for {}", shown(durable)),
@@ -188,11 +180,11 @@ impl Row {
             own.map(|id| (look.link(&Page::Journey(Follow::of(id))), "its journey")).into_iter().collect();
         let page = page_of(passage, look);
         if page.is_some() {
-            links.extend(trace.clone().map(|trace| (trace, "span")));
+            links.extend(self.href.clone().map(|span| (span, "span")));
         }
         Self {
             title: format!("{publisher} published {}", shown(passage.name())),
-            href: page.or(trace),
+            href: page.or(self.href),
             sign: published.failed.is_some().then(|| Sign::new(Level::Critical, "not confirmed")),
             why: published.failed.as_deref().map(shown).unwrap_or_default(),
             is_failed: published.failed.is_some(),
@@ -206,8 +198,7 @@ impl Row {
     }
 
     fn handled(self, handling: &Handling, name: &str, scale: Scale) -> Self {
-        let Handling { consumer, service, attempt, deliveries, waited, outcome, why, settled, .. } = handling;
-        let who = if consumer.is_empty() { service_of(service) } else { shown(consumer) };
+        let Handling { service, attempt, deliveries, waited, outcome, why, settled, .. } = handling;
         let (verb, sign) = match outcome {
             Outcome::Done => ("handled", Sign::new(Level::Ok, "done")),
             Outcome::Failed => ("tried to handle", Sign::new(Level::Critical, "failed")),
@@ -221,9 +212,9 @@ impl Row {
         let start = nanos(self.at);
         let waiting = waited.filter(|waited| *waited > 0);
         Self {
-            title: format!("{who} {verb} {name}"),
+            title: format!("{} {verb} {name}", who(handling)),
             sign: Some(sign),
-            is_failed: matches!(outcome, Outcome::Failed | Outcome::Rejected),
+            is_failed: handling.has_failed(),
             why: shown(why),
             took: Some(took(handling.took)),
             waiting: waiting.map(|waited| {
@@ -259,11 +250,11 @@ impl Row {
     }
 }
 
-fn service_of(service: &str) -> String {
-    if service.is_empty() { "a service without a name".to_owned() } else { shown(service) }
+/// Who handled a message.
+pub(super) fn who(handling: &Handling) -> String {
+    if handling.consumer.is_empty() { service_of(&handling.service) } else { shown(&handling.consumer) }
 }
 
-/// The moment of a step, for what tells how long ago it was.
-pub(super) fn ago(at: Timestamp, look: &Look<'_>) -> Moment {
-    Moment::ago(at, look)
+fn service_of(service: &str) -> String {
+    if service.is_empty() { "a service without a name".to_owned() } else { shown(service) }
 }

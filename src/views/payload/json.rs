@@ -103,12 +103,10 @@ impl Writer<'_> {
             }
             return;
         }
-        let mut masked = Masked::default();
-        let shown = mask::text(&plain, &mut masked);
-        if masked.is_empty() {
+        let shown = mask::text(&plain, &mut self.shown.masked);
+        if shown == plain {
             return self.copy(raw.len());
         }
-        mask::secrets(&plain).into_iter().for_each(|(_, rule)| self.shown.masked.note(rule));
         self.shown.text.push_str(&quoted(&shown));
         self.at = end;
     }

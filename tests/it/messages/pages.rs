@@ -7,12 +7,10 @@ use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{NatsServer, Observer, jetstream, orders, publish, publish_with};
-use crate::support::page::Page;
+use super::{HOSTILE, NatsServer, Observer, jetstream, orders, publish, publish_with};
+use crate::{api::faults_of, support::page::Page};
 
 const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-
-const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 struct Stage {
     _server: NatsServer,
@@ -196,11 +194,7 @@ async fn the_answer_of_the_api_is_what_its_document_says() {
     };
     let (status, answer) = ask("/api/v1/streams/$G/ORDERS/messages").await;
     let (_, document) = ask("/api/openapi.json").await;
-    let said = &document["paths"]["/api/v1/streams/{account}/{stream}/messages"]["get"]["responses"]["200"];
-    let schema =
-        json!({ "allOf": [said["content"]["application/json"]["schema"]], "components": document["components"] });
-    let faults: Vec<String> =
-        jsonschema::validator_for(&schema).unwrap().iter_errors(&answer).map(|error| error.to_string()).collect();
+    let faults = faults_of(&document, "/streams/{account}/{stream}/messages", status, &answer);
     assert_eq!((status, faults), (200, Vec::new()), "{answer:#}");
     assert_eq!((&answer["searched"], &answer["held"], &answer["ended"]), (&json!(2), &json!(2), &json!("all")));
     let [newest, oldest] = answer["rows"].as_array().unwrap().as_slice() else { panic!("{answer:#}") };

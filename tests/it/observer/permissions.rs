@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 use async_nats::jetstream::{consumer::pull, stream};
 use streamgauge::{
     config::NatsConfig,
-    peek::{Begin, Question},
+    peek::Question,
     snapshot::{Consumer, Server, Snapshot, Watched},
 };
 
@@ -108,16 +108,7 @@ async fn with_exactly_the_listed_permissions_everything_is_seen() {
     observer.sees("all of it", |snapshot| unseen(snapshot).is_empty()).await;
     observer.looks_anew().await;
     for name in ["DIRECT", "PLAIN"] {
-        let question = Question {
-            stream: name.parse().unwrap(),
-            pattern: None,
-            begin: Begin::Newest,
-            header: None,
-            filter: None,
-            mention: None,
-            until: None,
-            rows: 50,
-        };
+        let question = Question::newest(name.parse().unwrap(), 50);
         let found = observer.reader.find("APP", &question).await;
         assert_eq!(found.fresh().map(|found| found.rows.len()), Some(3), "{name}: {found:?}");
         let one = observer.reader.one("APP", &question.stream, 2).await;

@@ -3,7 +3,7 @@
 use streamgauge::{
     config::NatsConfig,
     nats::ConnectError,
-    peek::{Begin, Question},
+    peek::Question,
     snapshot::{AgeBy, Consumer, Reading, Snapshot, Watched, Why},
 };
 
@@ -70,16 +70,7 @@ async fn messages_are_read_over_the_connection_of_their_account() {
     let server = two_alike().await;
     let observer = Observer::of_several(user(&server, "one", "word"), vec![user(&server, "two", "word")], None);
     observer.sees("both accounts", both).await;
-    let newest = Question {
-        stream: "ORDERS".parse().unwrap(),
-        pattern: None,
-        begin: Begin::Newest,
-        header: None,
-        filter: None,
-        mention: None,
-        until: None,
-        rows: 9,
-    };
+    let newest = Question::newest("ORDERS".parse().unwrap(), 9);
     for (account, stored) in [("ONE", 3), ("TWO", 5)] {
         let found = observer.reader.find(account, &newest).await;
         assert_eq!(found.fresh().map(|found| found.rows.len()), Some(stored), "{account}: {found:?}");
