@@ -22,9 +22,10 @@ type Key = (Arc<str>, StreamName, ConsumerName);
 /// The last rounds of every consumer.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    windows: HashMap<Key, Window>,
+    /// Boxed, because they go from one map into another in each round.
+    windows: HashMap<Key, Box<Window>>,
     /// Those of consumers that were gone: one that is made anew under the same name goes on with them.
-    gone: HashMap<Key, (Window, usize)>,
+    gone: HashMap<Key, (Box<Window>, usize)>,
 }
 
 impl Judge {
@@ -49,12 +50,12 @@ impl Judge {
         self.keep_gone(windows);
     }
 
-    fn come_back(&mut self, key: &Key) -> Option<Window> {
+    fn come_back(&mut self, key: &Key) -> Option<Box<Window>> {
         self.gone.remove(key).map(|(window, _)| window)
     }
 
     /// Keeps the rounds of those that are not there any more for as many rounds as are remembered.
-    fn keep_gone(&mut self, windows: HashMap<Key, Window>) {
+    fn keep_gone(&mut self, windows: HashMap<Key, Box<Window>>) {
         self.gone.retain(|_, (_, missed)| {
             *missed += 1;
             *missed < GONE_ROUNDS
