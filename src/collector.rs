@@ -36,6 +36,7 @@ use crate::{
     nats::{ConnectError, Link},
     probing::Asked,
     snapshot::{Contact, RoundStats, Snapshot, Watched},
+    tasks::aside,
 };
 
 use ages::AgeReader;
@@ -172,14 +173,14 @@ impl Collector {
         let (began, before) = (Instant::now(), self.links.traffic());
         let last = self.snapshots.borrow().clone();
         let answers = self.links.ask_all(&last, ROUND_LIMIT).await;
-        let mut next = merge::merge(&last, self.links.lines(), answers, self.clock.now());
+        let mut next = aside(|| merge::merge(&last, self.links.lines(), answers, self.clock.now()));
         silent::mark(&mut next);
         self.read_ages(&mut next).await;
         self.listeners.write(&mut next, &self.links).await;
         let after = self.links.traffic();
         next.stats.requests = after.0.saturating_sub(before.0);
         next.stats.bytes = after.1.saturating_sub(before.1);
-        self.publish(next, began);
+        aside(|| self.publish(next, began));
         Ok(())
     }
 
@@ -203,9 +204,11 @@ impl Collector {
         if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {
             told::tell_what_was_found(&next, self.links.system_user());
         }
-        let unwritten = self.history.note(&next).err();
-        self.snapshots.send_replace(Arc::new(next));
-        self.tell_of_history(unwritten);
+        // Nobody who sees this round is shown another NATS's past beside it; where that fails, it fails again below, and is told there.
+        drop(self.history.settle(&next));
+        let next = Arc::new(next);
+        self.snapshots.send_replace(next.clone());
+        self.tell_of_history(self.history.note(&next).err());
     }
 
     /// Says once that the history is not written, again when the reason is another, and once that it is.

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task,
+};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -65,6 +69,15 @@ impl Tasks {
     pub async fn stop(&self, limit: Duration) -> bool {
         self.cancel();
         self.ended(limit).await
+    }
+}
+
+/// Does what takes longer than other tasks should wait, here and now: to go to another thread and come back means to wait for a processor
+/// twice. On a runtime of several threads another one sees to the other tasks meanwhile.
+pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => task::block_in_place(work),
+        _ => work(),
     }
 }
 

@@ -8,12 +8,10 @@ use axum::{
     routing::{MethodRouter, any},
 };
 
-use super::{
-    messages,
-    state::{Web, aside},
-};
+use super::{messages, state::Web};
 use crate::{
     api::{self, Failure},
+    tasks::aside,
     views::{API_PREFIX, Read},
 };
 

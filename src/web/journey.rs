@@ -16,12 +16,11 @@ use crate::{
     name::StreamName,
     peek::{Begin, Mention, Question},
     snapshot::{Snapshot, Stream, StreamConfig},
+    tasks::aside,
     trace::TraceId,
     traces::{Query, Store},
     views::Follow,
 };
-
-use super::state::aside;
 
 /// Traces at the most: what belongs together is rarely in more.
 const TRACES_MOST: usize = 8;

@@ -7,15 +7,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{
-    failure,
-    headers::Nonce,
-    state::{Web, aside},
-};
+use super::{failure, headers::Nonce, state::Web};
 use crate::{
     broker::Reader,
     name::{StreamName, token_of},
     snapshot::{Reading, Why},
+    tasks::aside,
     views::{self, Browse, Page, Read},
 };
 

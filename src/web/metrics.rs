@@ -12,14 +12,12 @@ use axum::{
 };
 use futures_util::stream;
 
-use super::{
-    access::{self, Access},
-    state::aside,
-};
+use super::access::{self, Access};
 use crate::{
     clock::Clock,
     collector::Snapshots,
     exporter,
+    tasks::aside,
     telemetry::Metrics,
     traces::{Taking, Traces},
 };

@@ -6,10 +6,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    sync::Semaphore,
-};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{access::Access, assets, journey, messages};
@@ -20,6 +17,7 @@ use crate::{
     collector::{History, Snapshots},
     config::{BasePath, ToolsConfig},
     snapshot::Snapshot,
+    tasks::aside,
     traces::Traces,
     views::{self, Beside, Follow, Graph, Main, Page, Past, Read, Site, Sources, Traced},
 };
@@ -80,15 +78,6 @@ pub(super) struct Drawing {
     pub(super) event: String,
     pub(super) main: Arc<Main>,
     drawn: Timestamp,
-}
-
-/// Does what takes longer than other requests should wait, here and now: to go to another thread and come back means to wait for a processor
-/// twice. On a runtime of several threads another one sees to the other requests meanwhile.
-pub(super) fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
-        _ => work(),
-    }
 }
 
 impl Web {
