@@ -101,6 +101,17 @@ impl Observer {
         Ok(text)
     }
 
+    /// Reads what it answers at `path` to the last byte, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// When it is not there, or ends early.
+    pub async fn read(&self, path: &str) -> anyhow::Result<()> {
+        let answer = self.client.get(format!("http://{}{path}", self.address())).send().await?;
+        let mut answer = answer.error_for_status()?;
+        while answer.chunk().await?.is_some() {}
+        Ok(())
+    }
+
     /// Waits until it has looked so often.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ async fn measure(observer: &mut Observer, report: &mut Report) -> anyhow::Result
     let mut scrapes = Vec::with_capacity(SCRAPES);
     for _ in 0..SCRAPES {
         let began = Instant::now();
-        observer.get("/metrics").await?;
+        observer.read("/metrics").await?;
         scrapes.push(began.elapsed().as_secs_f64() * 1e3);
         sleep(PAUSE).await;
     }

@@ -13,7 +13,7 @@ mod streams;
 mod text;
 mod traces;
 
-use std::{iter, sync::Arc};
+use std::sync::Arc;
 
 use crate::{clock::Timestamp, snapshot::Snapshot, telemetry::metrics::Family, traces::Intake};
 
@@ -41,32 +41,25 @@ pub fn exposition(
     consumers_most: usize,
     now: Timestamp,
 ) -> impl Iterator<Item = String> + Send {
-    let rows = consumers::Rows::of(&snapshot, consumers_most);
-    let (seen, left_out) = (Arc::clone(&snapshot), rows.left_out);
-    let of_streams = iter::once_with({
-        let snapshot = Arc::clone(&snapshot);
-        move || part(0, |text| streams::write(text, &snapshot, now))
-    });
-    let of_consumers =
-        (0..consumers::PARTS).map(move |number| part(rows.len(), |text| rows.write(number, text, &seen, now)));
-    let of_others = iter::once_with(move || {
-        part(0, |text| {
-            consumers::write_sums(text, &snapshot);
-            servers::write(text, &snapshot);
-            account::write(text, &snapshot);
-            asked::write(text, &snapshot);
-            observer::write(text, &snapshot, now);
-            consumers::write_bounds(text, consumers_most, left_out);
-        })
-    });
-    of_streams.chain(of_consumers).chain(of_others)
-}
-
-/// A part with room for so many series.
-fn part(series: usize, write: impl FnOnce(&mut Text)) -> String {
-    let mut text = Text::with_room(series);
-    write(&mut text);
-    text.into_string()
+    const STREAMS: usize = streams::PARTS;
+    const OTHERS: usize = STREAMS + consumers::PARTS;
+    let (of_streams, of_consumers) = (streams::Rows::of(&snapshot), consumers::Rows::of(&snapshot, consumers_most));
+    let mut text = Text::default();
+    (0..=OTHERS).flat_map(move |part| {
+        match part {
+            part if part < STREAMS => of_streams.write(part, &mut text, &snapshot, now),
+            part if part < OTHERS => of_consumers.write(part - STREAMS, &mut text, &snapshot, now),
+            _ => {
+                consumers::write_sums(&mut text, &snapshot);
+                servers::write(&mut text, &snapshot);
+                account::write(&mut text, &snapshot);
+                asked::write(&mut text, &snapshot);
+                observer::write(&mut text, &snapshot, now);
+                consumers::write_bounds(&mut text, consumers_most, of_consumers.left_out);
+            }
+        }
+        text.take_pieces()
+    })
 }
 
 /// What is known of the traces that are taken, in the same format.

@@ -234,10 +234,6 @@ impl Rows {
         }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     fn column(&self, Column { family, value }: &Column, text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
         text.family(
             family,

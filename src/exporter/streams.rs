@@ -118,28 +118,40 @@ pub(super) fn families() -> Vec<Family> {
     COLUMNS.iter().map(|column| column.family).collect()
 }
 
-/// The families of streams. Streams of which there is no fresh word are left out.
-pub(super) fn write(text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
-    let fresh = |stream: &&Stream| stream.state.fresh().is_some();
-    let rows: Vec<Row<'_>> = snapshot.known_streams().iter().filter(fresh).map(Row::of).collect();
-    for Column { family, value } in COLUMNS {
-        let series = rows.iter().filter_map(|row| {
-            let state = row.stream.state.fresh()?;
-            Some((row.labels(family), value(row.stream, state, now)?))
+/// How many parts the families of streams are written in: one for each column.
+pub(super) const PARTS: usize = COLUMNS.len();
+
+/// The streams that have series: those of which there is a fresh word.
+pub(super) struct Rows(Vec<Row>);
+
+impl Rows {
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let streams = snapshot.known_streams().iter().enumerate();
+        let fresh = streams.filter(|(_, stream)| stream.state.fresh().is_some());
+        Self(fresh.map(|(number, stream)| Row::of(number, stream)).collect())
+    }
+
+    /// One of the parts. `snapshot` is that of which these are the rows.
+    pub(super) fn write(&self, part: usize, text: &mut Text, snapshot: &Snapshot, now: Timestamp) {
+        let Column { family, value } = &COLUMNS[part];
+        let streams = snapshot.known_streams();
+        let series = self.0.iter().filter_map(|row| {
+            let stream = &streams[row.stream];
+            Some((row.labels(family), value(stream, stream.state.fresh()?, now)?))
         });
         text.family(family, series);
     }
 }
 
-/// A stream and its labels.
-struct Row<'a> {
-    stream: &'a Stream,
+/// Where a stream stands in the snapshot, and its labels.
+struct Row {
+    stream: usize,
     known: String,
     key: String,
 }
 
-impl<'a> Row<'a> {
-    fn of(stream: &'a Stream) -> Self {
+impl Row {
+    fn of(number: usize, stream: &Stream) -> Self {
         let (account, name) = (stream.account.as_ref(), stream.name.as_str());
         let server = stream.state.fact().map_or("", |fact| fact.source.as_ref());
         let leader = leader(stream).unwrap_or(server);
@@ -150,7 +162,7 @@ impl<'a> Row<'a> {
             ("stream_leader", leader),
             ("is_stream_leader", "true"),
         ]);
-        Self { stream, known, key: labels(&[("account", account), ("stream_name", name)]) }
+        Self { stream: number, known, key: labels(&[("account", account), ("stream_name", name)]) }
     }
 
     fn labels(&self, family: &Family) -> &str {

@@ -43,13 +43,25 @@ impl From<f64> for Value {
     }
 }
 
-/// Bytes that a series takes with all its labels, generously: room that is not written to costs nothing.
-const SERIES_ROOM: usize = 192;
+/// Bytes of a text that are handed on at once. For so few there is memory at hand that was used before; for more the system is asked each
+/// time, and to make it ready takes as long as to write it.
+const PIECE: usize = 64 << 10;
 
 impl Text {
-    /// A text with room for so many series, which need not be moved while it grows.
-    pub(super) fn with_room(series: usize) -> Self {
-        Self(String::with_capacity(series.saturating_mul(SERIES_ROOM)))
+    /// Takes away what was written, in pieces that end with a line. The room for it is kept.
+    pub(super) fn take_pieces(&mut self) -> Vec<String> {
+        let mut pieces = Vec::new();
+        let mut rest = self.0.as_str();
+        while !rest.is_empty() {
+            let whole = rest.len().min(PIECE);
+            let line = rest.as_bytes()[..whole].iter().rposition(|byte| *byte == b'\n');
+            let end = line.or_else(|| rest.find('\n')).map_or(rest.len(), |at| at + 1);
+            let (piece, more) = rest.split_at(end);
+            pieces.push(piece.to_owned());
+            rest = more;
+        }
+        self.0.clear();
+        pieces
     }
 
     /// A family with its series, each as its labels and its value. One without series is left out.
@@ -138,6 +150,10 @@ pub(super) fn labels(pairs: &[(&str, &str)]) -> String {
 }
 
 fn escape(text: &mut String, value: &str) {
+    if !value.contains(['\\', '"', '\n']) {
+        text.push_str(value);
+        return;
+    }
     for letter in value.chars() {
         match letter {
             '\\' => text.push_str("\\\\"),
@@ -174,5 +190,20 @@ mod tests {
         text.single(&LAG, None);
         let expected = "# HELP lag Lag.\n# TYPE lag gauge\nlag{name=\"a\"} 18446744073709551615\nlag 0.5\n";
         assert_eq!(text.into_string(), expected);
+    }
+
+    #[test]
+    fn a_text_is_taken_away_in_pieces_that_end_with_a_line() {
+        let mut text = Text::default();
+        assert_eq!(text.take_pieces(), [""; 0]);
+        let long = "x".repeat(PIECE);
+        let lines: Vec<String> =
+            (0..9_000).map(|number| format!("lag {number}\n")).chain([format!("{long}\n")]).collect();
+        text.0 = lines.concat();
+        let whole = text.0.clone();
+        let pieces = text.take_pieces();
+        assert!(pieces.iter().all(|piece| piece.ends_with('\n') && (piece.len() <= PIECE || piece.starts_with('x'))));
+        assert_eq!((pieces.len(), pieces.concat()), (3, whole));
+        assert_eq!(text.take_pieces(), [""; 0], "it was taken");
     }
 }
