@@ -204,8 +204,6 @@ impl Collector {
         if next.round == 1 || found_anew(&self.snapshots.borrow(), &next) {
             told::tell_what_was_found(&next, self.links.system_user());
         }
-        // Nobody who sees this round is shown another NATS's past beside it; where that fails, it fails again below, and is told there.
-        drop(self.history.settle(&next));
         let next = Arc::new(next);
         self.snapshots.send_replace(next.clone());
         self.tell_of_history(self.history.note(&next).err());

@@ -131,7 +131,7 @@ impl History {
 
     /// Finds out with the first round that read the streams whether the folder's past is that of this NATS. Where it is not, it is put
     /// aside, and the history begins anew.
-    pub(super) fn settle(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
+    fn settle(&self, snapshot: &Snapshot) -> Result<(), StoreError> {
         let mut owner = self.owner();
         let Some(owner) = owner.as_mut().filter(|owner| !owner.is_settled) else { return Ok(()) };
         let Some(streams) = snapshot.streams.fresh() else { return Ok(()) };
