@@ -96,6 +96,7 @@ pub struct Collector {
     interval: Duration,
     clock: Clock,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    tried: watch::Sender<bool>,
 }
 
 /// A collector that has not looked yet, and the place where its snapshots will appear.
@@ -120,6 +121,7 @@ pub fn new(settings: Settings, clock: Clock) -> Result<(Collector, Snapshots), C
         interval: settings.interval,
         clock,
         snapshots: sender,
+        tried: watch::Sender::new(false),
     };
     Ok((collector, snapshots))
 }
@@ -134,6 +136,11 @@ impl Collector {
     /// Where the state of the connection to the account of `--nats` can be followed once it was opened.
     pub fn link(&self) -> watch::Receiver<Option<Link>> {
         self.links.opened()
+    }
+
+    /// Whether it was tried to connect for the first time: where a login is refused, this never gets true.
+    pub fn tried(&self) -> watch::Receiver<bool> {
+        self.tried.subscribe()
     }
 
     /// Shows what these probes answered, as of each round.
@@ -166,6 +173,7 @@ impl Collector {
 
     async fn round(&mut self) -> Result<(), ConnectError> {
         self.links.connect().await?;
+        self.tried.send_replace(true);
         self.listeners.listen(&self.links, &self.clock).await;
         if self.listeners.has_changed() {
             self.links.configs_changed();

@@ -5,6 +5,7 @@ mod receiver;
 use std::{
     io::{IsTerminal, Write},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
     sync::Arc,
     thread,
     time::Duration,
@@ -70,10 +71,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let address = listener.local_addr().context("asking for our own address")?;
     let access = Access::new(&observer.access, address.port())?;
     let (receiving, taking) = receiver::open(&traces, &observer.access).await?;
-    let history = match &observer.data {
-        Some(folder) => History::in_folder(folder, clock.now()).context("opening the history")?,
-        None => History::default(),
-    };
+    let history = history_in(observer.data.as_deref(), &clock)?;
     let settings = collector::Settings {
         interval: observer.interval,
         system: system.over(&nats),
@@ -94,7 +92,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
 
     let health = Arc::new(Health::new(clock.clone()));
     health.started();
-    let (told, link) = (health.clone(), collector.link());
+    let (told, link, tried) = (health.clone(), collector.link(), collector.tried());
     let followed = snapshots.clone();
     receiver::start(receiving, &traces, &access, &tasks);
     receiver::hear(trace_events, collector.reader().sources(), &traces, &tasks);
@@ -112,9 +110,15 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let sources =
         Sources { snapshots: snapshots.clone(), metrics: telemetry.metrics().clone(), traces: settings.traces.clone() };
     let pages = web::Web::new(snapshots, history, settings, clock.clone(), stop.clone());
+    let taken = sources.traces.clone();
     let metrics = web::metrics::router(sources, clock, observer.metrics_consumers, access.clone());
     let router = web::router(pages, probes::without_metrics(health.clone()).merge(metrics));
-    tell_where(&home, &access, observer.access.insecure && !address.ip().to_canonical().is_loopback());
+    let is_open = observer.access.insecure && !address.ip().to_canonical().is_loopback();
+    let tell = move || {
+        receiver::tell_where(&taken);
+        tell_where(&home, &access, is_open);
+    };
+    tasks.spawn(move |stop| tell_once_tried(tried, stop, tell));
     let serving = async { web::serve(listener, router, stop.clone()).await.context("serving the pages") };
     let looking = async {
         let ended = tokio::select! {
@@ -129,6 +133,11 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     tasks.stop(STOP_LIMIT).await;
     telemetry.shutdown().await;
     ended
+}
+
+fn history_in(folder: Option<&Path>, clock: &Clock) -> anyhow::Result<History> {
+    let in_folder = |folder| History::in_folder(folder, clock.now()).context("opening the history");
+    folder.map_or_else(|| Ok(History::default()), in_folder)
 }
 
 /// Asks the probes for as long as `tasks` run, and says what they answer.
@@ -192,6 +201,16 @@ fn tell_where(home: &str, access: &Access, is_open: bool) {
     }
     if is_open && access.token().is_none() {
         tracing::warn!("--insecure: whoever reaches {home} reads everything; --token-file makes readers log in");
+    }
+}
+
+/// Tells it once the first attempt to connect is over, and not at all where a login is refused: the pages end with it.
+async fn tell_once_tried(mut tried: watch::Receiver<bool>, stop: CancellationToken, tell: impl FnOnce()) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        tried = tried.wait_for(|tried| *tried) => if tried.is_ok() {
+            tell();
+        },
     }
 }
 

@@ -48,12 +48,15 @@ async fn a_user_and_password_by_flags_or_within_the_address() {
 async fn a_refused_login_is_said_once_where_nobody_sits_at_a_terminal() {
     let server = NatsServer::start_configured("authorization { user: ada, password: word }\njetstream {}").await;
     let url = server.url().replace("nats://", "nats://ada:guess@");
-    for command in [&["dlq", "list"][..], &["topology", "plan"], &["service", "pricing"]] {
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--otlp", "off"];
+    for command in [&["dlq", "list"][..], &["topology", "plan"], &["service", "pricing"], &serve] {
         let output = streamgauge(&[command, &["--nats", &url]].concat()).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(77), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
         assert!(said.starts_with("streamgauge: NATS at ") && said.contains("refuses the login of ada"), "{said}");
+        let beside = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!beside.contains("pages"), "nobody is sent to pages that end: {beside}");
     }
     let asked = streamgauge(&["service", "pricing", "--nats", &url, "--log", "async_nats=error"]).output().unwrap();
     let said = String::from_utf8_lossy(&asked.stderr).into_owned();

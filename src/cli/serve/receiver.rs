@@ -59,7 +59,6 @@ pub(super) fn taking(config: &TracesConfig, taking: Taking, clock: &Clock, tasks
 
 /// Takes spans from those who may send, until the tasks are asked to stop.
 pub(super) fn start(listeners: Vec<TcpListener>, traces: &Traces, access: &Access, tasks: &Tasks) {
-    tell_where(traces);
     let router = traces.receiver.router();
     let router = otlp::answering_calls(web::access::guarded(router, access.clone()));
     for listener in listeners {
@@ -79,7 +78,8 @@ pub(super) fn hear(on: TraceEvents, sources: watch::Receiver<Vec<Source>>, trace
     tasks.spawn(move |stop| broker::hear(sources, subject, move |event| receiver.take_event(event), stop));
 }
 
-fn tell_where(traces: &Traces) {
+/// The line at start.
+pub(super) fn tell_where(traces: &Traces) {
     match &traces.taking {
         Taking::Off => tracing::info!("traces are not taken: --otlp is off"),
         Taking::Busy(_) => {}
