@@ -46,6 +46,14 @@ impl Masked {
         self.0.sort();
     }
 
+    /// The same and what was masked elsewhere.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        for (rule, count) in &other.0 {
+            (0..*count).for_each(|_| self.note(*rule));
+        }
+        self
+    }
+
     /// Whether nothing was masked.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()

@@ -1,6 +1,6 @@
 //! Dead letters.
 
-use std::{collections::BTreeMap, str};
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,7 +10,11 @@ use super::{
     known::Moment,
     list::{ACCOUNT, LIMIT, List, PAGE},
 };
-use crate::snapshot::{Letter, Letters, Watched};
+use crate::{
+    mask::{self, Masked},
+    snapshot::{Letter, Letters, Watched},
+    views::{self, Form},
+};
 
 /// The newest dead letters.
 pub(super) const LIST: Route = Route {
@@ -30,9 +34,9 @@ pub(super) const LIST: Route = Route {
 /// One of them.
 pub(super) const ONE: Route = Route {
     path: "/dead-letters/{stream}/{consumer}/{sequence}",
-    summary: "One dead letter, by where its message was given up, with its headers.",
+    summary: "One dead letter, by where its message was given up, with its headers. Secrets that a rule knows are left out.",
     query: &[Parameter { name: "account", about: "The account, where several have such a letter." }],
-    schema: |generator| generator.subschema_for::<LetterDetail<'_>>(),
+    schema: |generator| generator.subschema_for::<LetterDetail>(),
     answer: |ask| json(&LetterDetail::of(found(ask)?)),
 };
 
@@ -97,13 +101,15 @@ struct LetterAnswer {
 /// A dead letter, and what it says.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "DeadLetterDetail")]
-struct LetterDetail<'a> {
+struct LetterDetail {
     #[serde(flatten)]
     letter: LetterAnswer,
     /// Its own headers, each with its values.
-    headers: BTreeMap<&'a str, Vec<&'a str>>,
-    /// The beginning of its payload, where that is text; null where it is none, or lies elsewhere.
-    payload_begins: Option<&'a str>,
+    headers: BTreeMap<String, Vec<String>>,
+    /// The beginning of its payload as its page shows it; null where it is empty, no text, or lies elsewhere.
+    payload_begins: Option<String>,
+    /// How many values were left out of headers and payload, and by which rule.
+    masked: Vec<String>,
 }
 
 impl LetterAnswer {
@@ -115,8 +121,8 @@ impl LetterAnswer {
             consumer: letter.place.consumer.to_string(),
             sequence: letter.place.sequence,
             subject: letter.subject.clone(),
-            message_id: letter.message_id.clone(),
-            reason: letter.reason.clone(),
+            message_id: letter.message_id.as_deref().map(said),
+            reason: said(&letter.reason),
             class: letter.class.clone(),
             attempts: letter.attempts,
             deliveries: letter.deliveries,
@@ -130,35 +136,24 @@ impl LetterAnswer {
     }
 }
 
-impl<'a> LetterDetail<'a> {
-    fn of((watched, letter): (&Watched, &'a Letter)) -> Self {
+impl LetterDetail {
+    fn of((watched, letter): (&Watched, &Letter)) -> Self {
+        let said = views::said_of_letter(letter);
         let mut headers = BTreeMap::<_, Vec<_>>::new();
-        for (name, value) in &letter.headers {
-            headers.entry(name.as_str()).or_default().push(value.as_str());
+        for (name, value) in said.headers {
+            headers.entry(name).or_default().push(value);
         }
-        let payload_begins = text(&letter.head).filter(|text| !text.is_empty() && !letter.is_elsewhere);
-        Self { letter: LetterAnswer::of((watched, letter)), headers, payload_begins }
+        let is_text = said.payload.form.is_some_and(|form| form != Form::Hex);
+        Self {
+            letter: LetterAnswer::of((watched, letter)),
+            headers,
+            payload_begins: is_text.then_some(said.payload.text),
+            masked: said.masked.told(),
+        }
     }
 }
 
-/// The text that bytes begin with, if they are text up to where they were cut.
-fn text(bytes: &[u8]) -> Option<&str> {
-    match str::from_utf8(bytes) {
-        Ok(text) => Some(text),
-        Err(error) if error.error_len().is_none() => str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
-        Err(_) => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_text_that_was_cut_within_a_letter_is_text() {
-        assert_eq!(text("gré".as_bytes()), Some("gré"));
-        assert_eq!(text(&"gré".as_bytes()[..3]), Some("gr"));
-        assert_eq!(text(b"\xff\xfe"), None);
-        assert_eq!(text(b""), Some(""));
-    }
+/// What somebody wrote, with secrets left out.
+fn said(text: &str) -> String {
+    mask::text(text, &mut Masked::default())
 }

@@ -7,18 +7,23 @@ use super::{
     consumer::Crumb,
     equivalent::shell,
     follow::Follow,
-    format,
+    format, letter,
     page::Page,
+    payload::tame,
     pieces::{Gap, Moment, Stamp, TraceLink},
 };
 use crate::{
     clock::Age,
     dead_letter::Place,
+    mask::{self, Masked},
     snapshot::{Letter, Letters, Watched},
 };
 
 /// Letters of a reason that are shown on a page of its own.
 const REASON_MOST: usize = 1_000;
+
+/// Letters of what else it says.
+const LINE_MOST: usize = 240;
 
 /// The page of all.
 #[derive(Template)]
@@ -76,6 +81,8 @@ struct Body {
     original_href: Option<String>,
     trace: Option<TraceLink>,
     journey: Option<String>,
+    /// What was left out of headers and payload.
+    masked: Option<String>,
     headers: Vec<(String, String)>,
     payload: String,
     payload_note: String,
@@ -133,9 +140,9 @@ impl LetterRow {
             id: look.anchor(watched, &letter.place.to_string()),
             href: look.link(&page(letter.place.clone(), watched, look)),
             place: letter.place.to_string(),
-            subject: format::cut(&letter.subject),
-            class: format::cut(&letter.class),
-            reason: format::cut(&letter.reason),
+            subject: tame(&format::cut(&letter.subject)),
+            class: letter::line(&letter.class, LINE_MOST),
+            reason: letter::line(&letter.reason, LINE_MOST),
             attempts: letter.attempts.map_or_else(|| "?".to_owned(), |attempts| format::count(attempts.into())),
             died: Moment::ago(letter.died, look),
             repeat: letter.repeat.as_ref().map(|repeat| format!("came back from replay {}", repeat.generation)),
@@ -169,25 +176,26 @@ impl DeadLetterPage {
 impl Body {
     fn of(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Self {
         let place = shell(&letter.place.to_string());
-        let (payload, payload_note) = payload(letter);
+        let said = letter::said(letter);
         let replay = |more: &str| format!("streamgauge dlq replay {place}{more}");
         let repeat = letter.repeat.as_ref().map(|repeat| {
             let said = format!("It was replayed as {}, replay {}, and died again.", repeat.first, repeat.generation);
             (said, repeat.first.parse().ok().and_then(|first| page_in(first, watched, look)))
         });
         Self {
-            reason: format::sentence(&format::cut_at(&letter.reason, REASON_MOST)),
-            class_word: format::capital(&format::cut(&letter.class)),
+            reason: format::sentence(&letter::line(&letter.reason, REASON_MOST)),
+            class_word: format::capital(&letter::line(&letter.class, LINE_MOST)),
             died: Moment::ago(letter.died, look),
             repeat,
             lines: lines(letter, look.account_of(watched)),
             consumer_href: consumer(letter, watched, look),
             original_href: original(letter, watched, look),
             trace: letter.trace_id.as_deref().map(|id| TraceLink::of(id, letter.died, look)),
-            journey: letter.message_id.as_deref().map(|id| look.link(&Page::Journey(Follow::of(id)))),
-            headers: letter.headers.clone(),
-            payload,
-            payload_note,
+            journey: id(letter).map(|id| look.link(&Page::Journey(Follow::of(id)))),
+            masked: (!said.masked.is_empty()).then(|| format!("Left out: {}.", said.masked.told().join(", "))),
+            payload_note: said.told(letter),
+            headers: said.headers,
+            payload: said.payload.text,
             stamp: Stamp::of(&watched.dead_letters, look),
             commands: vec![
                 ("See what a replay would do", replay(" --dry-run")),
@@ -232,55 +240,24 @@ fn original(letter: &Letter, watched: &Watched, look: &Look<'_>) -> Option<Strin
     Some(look.link(&Page::Message(found.account.to_string(), stream.clone(), *sequence, None)))
 }
 
+/// The id of the message, unless a rule leaves it out.
+fn id(letter: &Letter) -> Option<&str> {
+    letter.message_id.as_deref().filter(|id| mask::text(id, &mut Masked::default()) == **id)
+}
+
 fn lines(letter: &Letter, account: Option<String>) -> Vec<(&'static str, String)> {
     let mut lines = vec![
         ("Consumer", format!("{} on {}", letter.place.consumer, letter.place.stream)),
         ("Message", format::count(letter.place.sequence)),
-        ("Subject", letter.subject.clone()),
+        ("Subject", tame(&format::cut(&letter.subject))),
     ];
     let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
     add("In", account);
-    add("Message id", letter.message_id.clone());
+    add("Message id", letter.message_id.as_deref().map(|id| letter::line(id, LINE_MOST)));
     add("Attempts", letter.attempts.map(|attempts| format!("{attempts}, counted by its worker")));
     add("Deliveries", letter.deliveries.map(|deliveries| format!("{deliveries}, counted by the server")));
     add("Published", letter.published.map(|at| at.to_string()));
     add("Age when it died", letter.published.map(|at| Age(at.age(letter.died).0).to_string()));
     add("Size", Some(format::bytes(letter.size)));
     lines
-}
-
-/// The beginning of the payload as text, or as hex digits where it is none, and what is to be said of it.
-fn payload(letter: &Letter) -> (String, String) {
-    if letter.is_elsewhere {
-        return (
-            String::new(),
-            "The copy had no room for the payload, which lies elsewhere; `dlq show` finds it.".to_owned(),
-        );
-    }
-    let text = match std::str::from_utf8(&letter.head) {
-        Ok(text) => Some(text),
-        // A letter of several bytes may have been cut in two.
-        Err(error) if error.error_len().is_none() => std::str::from_utf8(&letter.head[..error.valid_up_to()]).ok(),
-        Err(_) => None,
-    };
-    let is_text =
-        text.is_some_and(|text| !text.contains(|letter: char| letter.is_control() && !letter.is_whitespace()));
-    let shown = match text.filter(|_| is_text) {
-        Some(text) => text.to_owned(),
-        None => letter.head.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" "),
-    };
-    let note = match (letter.size > letter.head.len() as u64, is_text) {
-        (_, _) if letter.size == 0 => "It is empty.".to_owned(),
-        (true, true) => {
-            format!("The first {} of {}.", format::bytes(letter.head.len() as u64), format::bytes(letter.size))
-        }
-        (true, false) => format!(
-            "No text; the first {} of {} as hex digits.",
-            format::bytes(letter.head.len() as u64),
-            format::bytes(letter.size)
-        ),
-        (false, true) => String::new(),
-        (false, false) => "No text; as hex digits.".to_owned(),
-    };
-    (shown, note)
 }

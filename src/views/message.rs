@@ -213,7 +213,7 @@ fn lines(message: &Stored) -> Vec<(&'static str, String)> {
 }
 
 /// As what the payload is shown, and how much of it.
-fn told(shown: &Shown) -> String {
+pub(super) fn told(shown: &Shown) -> String {
     match (shown.form, shown.is_cut) {
         (None, _) => "It is empty.".to_owned(),
         (Some(form), false) => format!("Shown as {}.", form.words()),

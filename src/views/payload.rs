@@ -219,7 +219,7 @@ fn letter(byte: u8) -> char {
 }
 
 /// One letter for each byte, so that where a secret stands is the same in both.
-fn letters(bytes: &[u8]) -> String {
+pub(super) fn letters(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| letter(*byte)).collect()
 }
 

@@ -180,7 +180,7 @@ async fn a_dead_letter_comes_with_its_headers_and_as_much_payload_as_its_page_sh
     assert!(list["missing"][0].as_str().unwrap().starts_with("2 older ones"), "{list}");
     let (_, letter) = ask(&router, "/api/v1/dead-letters/ORDERS/reserve/42").await;
     assert_eq!(letter["headers"], json!({ "ce-type": ["OrderPlaced"] }));
-    assert_eq!((&letter["payload_begins"], &letter["attempts"]), (&json!("{\"item\":\"soap\"}"), &json!(5)));
+    assert_eq!((&letter["payload_begins"], &letter["attempts"]), (&json!("{\n  \"item\": \"soap\"\n}"), &json!(5)));
     assert_eq!(ask(&router, "/api/v1/dead-letters/ORDERS/reserve/41").await.0, 404);
 }
 
