@@ -5,7 +5,9 @@ use std::cmp::Reverse;
 use askama::{Template, filters::HtmlSafe};
 
 use super::{
-    Look, ages, format,
+    Look, ages,
+    follow::Follow,
+    format,
     lists::{Choice, Entry, Pager, ROWS, accounts},
     page::Page,
     pieces::{Dotted, Gap, Level, Moment, Number, Sign, Stamp},
@@ -69,6 +71,8 @@ pub(super) struct ConsumersPage {
     more: usize,
     action: String,
     search: Search,
+    /// What is searched for may be the id of something else.
+    journey: Option<String>,
     whole: String,
     accounts: Vec<Entry>,
     sorts: Vec<Entry>,
@@ -97,6 +101,7 @@ impl ConsumersPage {
             missing,
             more: 0,
             action: look.link(&Page::Consumers(Search::default())),
+            journey: (!search.q.is_empty()).then(|| look.link(&Page::Journey(Follow::of(&search.q)))),
             whole: look.link(&Page::Consumers(Search::default())),
             accounts: accounts(look, search),
             sorts: sorts(search.sort),

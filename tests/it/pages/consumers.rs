@@ -290,3 +290,17 @@ async fn ten_thousand_consumers_are_a_page_like_any_other() {
         assert!(page.html.len() < 200_000, "{address}: {} bytes", page.html.len());
     }
 }
+
+#[tokio::test]
+async fn what_is_searched_for_may_be_an_id_and_its_journey_is_one_step_away() {
+    let id = "019a6f3e-0001-7000-8000-000000000001";
+    let page = page_of(many(), &format!("/consumers?q={id}")).await;
+    assert_eq!(page.text("#consumers .gap"), "none No consumer is like that.");
+    assert_eq!(page.attributes("#journey a", "href"), [format!("/journey?id={id}")]);
+    assert_eq!(page_of(many(), &format!("/journey?id={id}")).await.text("h1"), format!("Journey of {id}"));
+    assert_eq!(page_of(many(), "/consumers").await.count("#journey"), 0);
+    let alone = page_of(many(), "/journey").await;
+    assert_eq!((alone.status.as_u16(), alone.count("#follow input[name=id]")), (200, 1));
+    assert!(alone.text(".lead").starts_with("One time line of a message or of all that belongs together"));
+    assert!(page_of(many(), "/traces").await.attributes("header a", "href").contains(&"/journey".to_owned()));
+}
