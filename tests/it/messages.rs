@@ -35,9 +35,9 @@ const ACCOUNT: &str = "$G";
 const HOSTILE: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>\u{202e}{{ 7 }}";
 
 /// An observer at work, its reader and its pages; it ends with its test.
-struct Observer {
+pub(crate) struct Observer {
     reader: Reader,
-    router: Router,
+    pub(crate) router: Router,
     snapshots: Snapshots,
     _stop: DropGuard,
 }
@@ -52,7 +52,7 @@ impl Observer {
     }
 
     /// One that was sent traces.
-    fn with(app: NatsConfig, traces: Traces) -> Self {
+    pub(crate) fn with(app: NatsConfig, traces: Traces) -> Self {
         let settings = collector::Settings {
             interval: Duration::from_millis(200),
             app,
@@ -72,7 +72,7 @@ impl Observer {
     }
 
     /// Waits until a stream is seen, and with it whose account it is.
-    async fn sees(&self, name: &str) {
+    pub(crate) async fn sees(&self, name: &str) {
         eventually(LIMIT, "the stream is seen", async || {
             let snapshot = self.snapshots.borrow().clone();
             snapshot.stream(ACCOUNT, &name.parse().unwrap()).is_some()

@@ -1,8 +1,10 @@
 //! A service in another language in the middle of a trace: it leads from Rust through Python to Rust without a break.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::HashSet, path::Path, time::Duration};
 
+use axum::Router;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use streamgauge::{
     bus::{
         Payload,
@@ -16,13 +18,11 @@ use streamgauge::{
     service::Service,
     trace::{LogLevel, SpanKind, Trace},
     traces::{Query, Taking as Where, Traces},
-    web::Settings,
 };
-use tokio::sync::watch;
 
 use super::{Taking, grpc::listening};
 use crate::{
-    pages::{facts::snapshot, router_with},
+    messages::Observer,
     scenarios::python,
     support::{child, eventually, nats_server::NatsServer, page::Page, process::Process, tool::skip},
 };
@@ -133,13 +133,52 @@ async fn a_trace_leads_through_a_service_in_python_without_a_break() {
     assert_eq!(log.body.to_string(), "billed with token=[masked: secret name]");
 
     // The page tells both messages, from the publisher to the handler, and nothing of a break.
-    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
     let taken_at = Where::At(["127.0.0.1:4318".parse().unwrap()].into());
     let traces = Traces { receiver: taking.receiver.clone(), taking: taken_at };
-    let router = router_with(snapshots, Settings { traces, ..Settings::default() });
-    let page = Page::of(&router, &format!("/traces/{}", trace.id)).await;
+    let observer = Observer::with(nats, traces);
+    for stream in ["PINGS", "PONGS"] {
+        observer.sees(stream).await;
+    }
+    let page = Page::of(&observer.router, &format!("/traces/{}", trace.id)).await;
     assert_eq!(page.count("#hops tbody tr"), 2, "{}", page.html);
     assert_eq!(page.texts("#hops td")[0], "billing");
     assert!(!page.html.contains("parent missing") && page.count("#logs li") == 1, "{}", page.html);
+    is_one_line(&observer.router, &trace.id.to_string()).await;
     drop((billing, shop));
+}
+
+/// The journey leads from Rust through Python to Rust, each message because of the one before it, on the page and in the API.
+async fn is_one_line(router: &Router, trace: &str) {
+    let page = Page::of(router, &format!("/journey?id={trace}")).await;
+    let steps = page.texts("#steps .who");
+    let expected = [
+        "shop published Pinged on pings.x, stored in PINGS as message 1",
+        "billing handled Pinged done billing",
+        "billing published pongs.x on pongs.x, stored in PONGS as message 1, because of Pinged",
+        "shop handled pongs.x done shop",
+    ];
+    assert_eq!(steps.len(), expected.len(), "{steps:#?}");
+    for (step, said) in steps.iter().zip(expected) {
+        assert!(step.starts_with(said), "{said}: {steps:#?}");
+    }
+    assert_eq!(page.texts("#steps time.after").len(), expected.len());
+    let waited = page.count("#steps .wait");
+    assert!(waited >= 1, "the time in the streams is drawn: {}", page.html);
+    let answer = Page::of(router, &format!("/api/v1/journey?id={trace}")).await;
+    let answer: Value = serde_json::from_str(&answer.html).unwrap();
+    let steps: Vec<Value> = answer["steps"].as_array().unwrap().iter().map(told).collect();
+    let expected = [
+        json!(["published", 0, null, null]),
+        json!(["handled", 0, "billing", "done"]),
+        json!(["published", 1, null, null]),
+        json!(["handled", 1, "shop", "done"]),
+    ];
+    assert_eq!(steps, expected, "{answer:#}");
+    assert_eq!((&answer["messages"][0]["cause"], &answer["messages"][1]["cause"]), (&Value::Null, &json!(0)));
+    assert_eq!((&answer["trace_id"], &answer["has_spans"]), (&json!(trace), &json!(true)));
+}
+
+/// What a step of the API's answer is, of which message, by whom and how it ended.
+fn told(step: &Value) -> Value {
+    json!([step["what"], step["message"], step["consumer"], step["outcome"]])
 }
