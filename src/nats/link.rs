@@ -1,6 +1,6 @@
 //! Whether the connection stands, since when, and what was last heard of it.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use tokio::sync::watch;
 
@@ -23,6 +23,8 @@ pub struct LinkState {
 #[derive(Debug, Clone)]
 pub struct Link {
     state: watch::Sender<LinkState>,
+    /// The subject on which NATS last refused to let our user publish, and when.
+    refused: watch::Sender<Option<(String, Instant)>>,
     /// The user, where the login names one: a process may have several connections.
     user: Option<Arc<str>>,
     clock: Clock,
@@ -52,7 +54,8 @@ impl Drop for ClientLives {
 pub(super) fn new(user: Option<&str>, clock: Clock) -> (Link, Link) {
     let start =
         LinkState { is_connected: false, since: clock.now(), reason: "not connected yet".to_owned(), is_over: false };
-    let link = Link { state: watch::Sender::new(start), user: user.map(Arc::from), clock };
+    let (state, refused) = (watch::Sender::new(start), watch::Sender::new(None));
+    let link = Link { state, refused, user: user.map(Arc::from), clock };
     (link.clone(), link)
 }
 
@@ -65,6 +68,13 @@ impl Link {
     /// Follows the state as it changes.
     pub fn watch(&self) -> watch::Receiver<LinkState> {
         self.state.subscribe()
+    }
+
+    /// The subject on which NATS refused to let our user publish, if it has since `began`. It does not say of which message: whoever
+    /// publishes gets no answer.
+    pub(crate) fn refused_since(&self, began: Instant) -> Option<String> {
+        let refused = self.refused.borrow();
+        refused.as_ref().filter(|(_, at)| *at >= began).map(|(subject, _)| subject.clone())
     }
 
     /// Resolves when the client has ended.
@@ -96,7 +106,12 @@ impl Link {
             Event::SlowConsumer(subscription) => {
                 tracing::error!(user, subscription, "messages were dropped: a subscription's queue is full");
             }
-            Event::ServerError(error) => tracing::warn!(user, %error, "NATS says"),
+            Event::ServerError(error) => {
+                tracing::warn!(user, %error, "NATS says");
+                if let Some(subject) = refused(&error.to_string()) {
+                    self.refused.send_replace(Some((subject.to_owned(), Instant::now())));
+                }
+            }
             Event::ClientError(error) => tracing::warn!(user, %error, "NATS client says"),
             Event::Draining => {}
         }
@@ -122,6 +137,12 @@ impl Link {
     }
 }
 
+/// The subject of which a server says that our user may not publish there.
+fn refused(said: &str) -> Option<&str> {
+    let (_, rest) = said.split_once("Permissions Violation for Publish to \"")?;
+    rest.split_once('"').map(|(subject, _)| subject)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -142,5 +163,19 @@ mod tests {
         assert!(!link.state().is_over, "a connection that is lost is made anew");
         drop(ClientLives::of(events));
         assert!(link.state().is_over);
+    }
+
+    #[test]
+    fn a_subject_on_which_our_user_may_not_publish_is_remembered() {
+        let (link, events) = new(None, Clock::system());
+        let began = Instant::now();
+        let hear = |said: &str| {
+            events.heard(&async_nats::Event::ServerError(async_nats::ServerError::Other(said.to_owned())));
+        };
+        hear("Permissions Violation for Subscription to \"a\"");
+        assert_eq!(link.refused_since(began), None);
+        hear("Permissions Violation for Publish to \"orders.1\"");
+        assert_eq!(link.refused_since(began).as_deref(), Some("orders.1"));
+        assert_eq!(link.refused_since(Instant::now() + Duration::from_secs(1)), None);
     }
 }

@@ -7,6 +7,7 @@ mod dead_letters;
 mod gate;
 mod handlers;
 mod inbox;
+mod not_allowed;
 mod packing;
 mod partitions;
 mod publisher;

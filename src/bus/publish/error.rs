@@ -51,6 +51,18 @@ pub enum PublishError {
         #[source]
         source: async_nats::RequestError,
     },
+    /// No stream answered, and meanwhile NATS refused to let our user publish: on the subject itself, or, where the message is sampled,
+    /// on another, which may be the one on which the account's message tracing tells. NATS does not say which message it refused.
+    #[error("publishing on {subject}: no stream took it, and NATS lets our user not publish on {on}{}", advice(.subject, .on))]
+    NotAllowed {
+        /// The subject.
+        subject: Subject,
+        /// Where our user may not publish.
+        on: String,
+        /// What the last attempt met.
+        #[source]
+        source: async_nats::RequestError,
+    },
     /// As many messages as may wait for their confirmation do wait already.
     #[error(
         "publishing on {subject}: no room for {} s in a window of {window}; is the stream reachable, and is the window large enough?",
@@ -126,13 +138,15 @@ impl PublishError {
 
     /// Whether it may pass while somebody waits. A stream that is full stays so until somebody or something makes room.
     pub(in crate::bus) fn may_pass_soon(&self) -> bool {
-        self.is_transient() && !matches!(self, Self::Full { .. })
+        let is_certain = matches!(self, Self::NotAllowed { subject, on, .. } if on == subject.as_str());
+        self.is_transient() && !is_certain && !matches!(self, Self::Full { .. })
     }
 
     /// Whether the same message may be taken later with nothing changed on our side.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unavailable { .. }
+            | Self::NotAllowed { .. }
             | Self::Full { .. }
             | Self::WindowFull { .. }
             | Self::Unclear { .. }
@@ -153,9 +167,18 @@ impl PublishError {
             Self::Unavailable { .. } | Self::Unclear { .. } | Self::Forgotten => "unavailable",
             Self::WindowFull { .. } => "window_full",
             Self::Full { .. } => "full",
-            Self::Refused { .. } | Self::Answer { .. } => "refused",
+            Self::NotAllowed { .. } | Self::Refused { .. } | Self::Answer { .. } => "refused",
             Self::Conflict { .. } => "conflict",
         }
+    }
+}
+
+/// What to do where our user may not publish `on` a subject.
+fn advice(subject: &Subject, on: &str) -> &'static str {
+    if on == subject.as_str() {
+        "; allow it"
+    } else {
+        "; if the account's message tracing (`msg_trace`) tells there, allow it: sampled messages of users that may not are refused"
     }
 }
 

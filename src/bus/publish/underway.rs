@@ -21,6 +21,7 @@ use crate::{
     name::Subject,
     resilience::Backoff,
     telemetry::outlet::Departure,
+    trace::TraceParent,
 };
 
 /// How long it is tried, from the first sending on. A leader that was killed is replaced within seven seconds, and a caller that holds
@@ -135,7 +136,7 @@ impl Parcel {
             };
             let error = match answered {
                 Ok(taken) => return Ok(taken),
-                Err(error) => error,
+                Err(error) => self.explained(error, began),
             };
             failures += 1;
             let wait = BACKOFF.wait(failures, fastrand::f64());
@@ -262,6 +263,21 @@ impl Parcel {
 
     fn unavailable(&self, source: RequestError) -> PublishError {
         PublishError::Unavailable { subject: self.subject(), stream: self.stream.clone(), source }
+    }
+
+    /// Why no stream answered, where NATS has said that our user may not publish.
+    fn explained(&self, error: PublishError, began: Instant) -> PublishError {
+        let refused = match &self.bus.0.wire {
+            Wire::Nats(link) => link.connection.link.refused_since(began),
+            Wire::Memory(_) => None,
+        };
+        let is_traced = self.message.trace.as_ref().is_some_and(TraceParent::is_sampled);
+        match (error, refused) {
+            (PublishError::Unavailable { subject, source, .. }, Some(on)) if is_traced || on == subject.as_str() => {
+                PublishError::NotAllowed { subject, on, source }
+            }
+            (error, _) => error,
+        }
     }
 
     fn unsent(&self, error: async_nats::PublishError, most: usize) -> PublishError {
