@@ -2,6 +2,7 @@
 
 mod driver;
 mod stage;
+mod walk;
 
 use serde_json::{Value, json};
 

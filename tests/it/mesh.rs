@@ -39,16 +39,16 @@ use crate::support::{
 
 /// Longer than anything here takes on a machine that does much else, the ten seconds after which a killed worker's messages go to
 /// another one included.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// The life of an order that is paid.
-const PAID: &[&str] = &["OrderPlaced", "StockReserved", "PaymentCharged", "OrderCompleted"];
+pub(crate) const PAID: &[&str] = &["OrderPlaced", "StockReserved", "PaymentCharged", "OrderCompleted"];
 
 const SERVICES: [&str; 8] =
     ["storefront", "pricing", "inventory", "payments", "orders", "notifications", "shipping", "provider"];
 
 /// One instance of each service.
-struct Mesh {
+pub(crate) struct Mesh {
     nats: NatsServer,
     folder: TempDir,
     storefront: ReservedPort,
@@ -67,7 +67,7 @@ impl Mesh {
         Self::start_on(NatsServer::start().await, environment).await
     }
 
-    async fn start_on(nats: NatsServer, environment: Vec<(&'static str, String)>) -> Self {
+    pub(crate) async fn start_on(nats: NatsServer, environment: Vec<(&'static str, String)>) -> Self {
         let mut mesh = Self {
             nats,
             folder: tempfile::tempdir().unwrap(),
@@ -89,7 +89,7 @@ impl Mesh {
         mesh
     }
 
-    fn launch(&mut self, service: &'static str, arguments: &[&str]) {
+    pub(crate) fn launch(&mut self, service: &'static str, arguments: &[&str]) {
         self.launch_as(service, service, arguments);
     }
 
@@ -128,6 +128,14 @@ impl Mesh {
         self.running[service].line(LIMIT, "that it runs", |line| line.contains("service runs")).await;
     }
 
+    /// Stops a service as a platform does.
+    pub(crate) async fn stop(&mut self, service: &'static str) {
+        let mut process = self.running.remove(service).unwrap();
+        process.signal(Signal::TERM);
+        process.ended(LIMIT).await;
+        self.logged.extend(process.stderr());
+    }
+
     /// Ends a service as a crash would, and starts it again.
     async fn crash(&mut self, service: &'static str) {
         let mut process = self.running.remove(service).unwrap();
@@ -143,7 +151,7 @@ impl Mesh {
         lines.filter_map(|line| serde_json::from_str(&line).ok()).collect()
     }
 
-    async fn connection(&self) -> Connection {
+    pub(crate) async fn connection(&self) -> Connection {
         let config = NatsConfig { url: Some(self.nats.url()), nats_wait: 10, ..NatsConfig::default() };
         nats::connect(&config, "test", &Clock::system()).await.unwrap()
     }
@@ -179,7 +187,7 @@ impl Mesh {
     }
 
     /// Places an order as a patient customer does: again and again under one key, until it is taken.
-    async fn place(&self, key: &str, order: &Value) -> String {
+    pub(crate) async fn place(&self, key: &str, order: &Value) -> String {
         let taken = eventually(LIMIT, "the order is taken", async || {
             let answer = http::post(&self.storefront("/orders"), &[("Idempotency-Key", key)], order).await?;
             if answer.status == 202 { Ok(answer) } else { Err(format!("{} {}", answer.status, answer.body)) }
@@ -189,7 +197,7 @@ impl Mesh {
 
     /// The record of an order that has gone through these steps and has ended. Its facts come by three consumers, so the last one may be
     /// there before the others.
-    async fn ended(&self, id: &str, steps: &[&str]) -> Value {
+    pub(crate) async fn ended(&self, id: &str, steps: &[&str]) -> Value {
         let url = self.storefront(&format!("/orders/{id}"));
         eventually(LIMIT, "the order has ended, by all its steps", async || {
             let answer = http::get(&url).await?;
@@ -205,6 +213,6 @@ impl Mesh {
     }
 }
 
-fn order(customer: &str, sku: &str, quantity: u32) -> Value {
+pub(crate) fn order(customer: &str, sku: &str, quantity: u32) -> Value {
     json!({ "customer": customer, "lines": [{ "sku": sku, "quantity": quantity }] })
 }

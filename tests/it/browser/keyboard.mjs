@@ -1,26 +1,9 @@
 // Uses the pages by the keyboard alone, and looks at each step at what has the focus.
 
-import { must, open, say, tab, told, withBrowser } from './tab.mjs';
+import { focused, STEPS_MOST, tabTo } from './keys.mjs';
+import { open, say, tab, told, withBrowser } from './tab.mjs';
 
-const STEPS_MOST = 200; // more than any page has places that take the focus
 const STEPS = 10; // between two questions whether it was all
-
-// What has the focus, and whether somebody who looks at the page can tell.
-function focused() {
-  const element = document.activeElement;
-  if (!element || element === document.body) return null;
-  const { outlineStyle, outlineWidth, outlineColor } = getComputedStyle(element);
-  const { left, top, right, bottom } = element.getClientRects()[0];
-  const isMarked = outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2 && outlineColor !== 'rgba(0, 0, 0, 0)';
-  const isInside = right > 0 && bottom > 0 && left < innerWidth && top < innerHeight;
-  const over = document.elementFromPoint(Math.max(0, (left + right) / 2), (top + bottom) / 2);
-  return {
-    name: (element.getAttribute('aria-label') ?? element.innerText ?? '').trim() || element.id,
-    href: element.getAttribute('href'),
-    place: element.closest('nav[aria-label=Pages], .top, main')?.localName,
-    isSeen: isMarked && isInside && Boolean(over) && (element.contains(over) || over.contains(element)),
-  };
-}
 
 // Every place that Tab comes to until it leaves the page. The page notes each before Tab goes on from there.
 async function places(page) {
@@ -32,19 +15,6 @@ async function places(page) {
     if (end >= 0) return found.slice(1, end); // the first was noted before Tab went anywhere
   }
   throw new Error(`the focus is still on the page after ${STEPS_MOST} steps`);
-}
-
-// Presses Tab until it is where `is` says.
-async function tabTo(page, what, is) {
-  for (let step = 0; step < STEPS_MOST; step += 1) {
-    await page.keyboard.press('Tab');
-    const place = await page.evaluate(focused);
-    if (place && is(place)) {
-      must(place.isSeen, `the focus on ${what} cannot be seen`);
-      return place;
-    }
-  }
-  throw new Error(`Tab never comes to ${what}`);
 }
 
 // Each page is walked over where its head sticks to the top and could cover what has the focus.
