@@ -139,10 +139,16 @@ impl Batch<'_> {
             .map(|Part { outlet, mut message, .. }| (depart(&outlet, &mut message, self.cause.as_ref()), message))
             .unzip();
         let result = self.bus.commit(stream, &messages).await;
-        for departure in departures {
-            match &result {
-                Ok(_) => departure.confirmed(),
-                Err(error) => departure.failed(error.kind(), error.to_string()),
+        match &result {
+            Ok(receipt) => {
+                for (index, departure) in departures.into_iter().enumerate() {
+                    departure.confirmed(receipt.sequences.get(index).copied(), receipt.was_applied);
+                }
+            }
+            Err(error) => {
+                for departure in departures {
+                    departure.failed(error.kind(), error.to_string());
+                }
             }
         }
         result

@@ -258,7 +258,7 @@ impl Bus {
         mut message: Message,
         cause: &Cause,
     ) -> Result<Receipt, PublishError> {
-        let outlet = self.0.telemetry.outlet("publish", template);
+        let outlet = self.0.telemetry.outlet("publish", template, stream);
         let departure = depart(&outlet, &mut message, Some(cause));
         let stream = Cow::Owned(stream.to_owned());
         let parcel = Parcel { bus: self.clone(), kind: "a copy", stream, alike: None, message, is_once: false };

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{
     Facts, Kept, Scope,
-    spans::{At, Handled, Publishing, Spans},
+    spans::{At, Handled, Publishing, Spans, Told},
 };
 use crate::{
     clock::Timestamp,
@@ -111,24 +111,23 @@ impl Passage {
     }
 
     /// What a span alone tells of.
-    fn told(told: &super::spans::Told<'_>, trace: TraceId) -> Self {
-        let place = told.stream.zip(told.sequence).map(|(stream, sequence)| Place {
-            account: None,
-            stream: stream.to_owned(),
-            sequence,
-            stored: None,
-            size: None,
-        });
+    fn told(told: &Told<'_>, trace: TraceId) -> Self {
         Self {
             id: told.id.map(str::to_owned),
             subject: told.subject.or(told.template).unwrap_or_default().to_owned(),
             correlation: told.correlation.map(str::to_owned),
             causation: told.causation.map(str::to_owned),
-            places: place.into_iter().collect(),
+            places: place_of(told).into_iter().collect(),
             trace: Some(trace),
             ..Self::default()
         }
     }
+}
+
+/// Where a message lies, as a span alone tells.
+fn place_of(told: &Told<'_>) -> Option<Place> {
+    let (stream, sequence) = (told.stream?.to_owned(), told.sequence?);
+    Some(Place { account: None, stream, sequence, stored: None, size: None })
 }
 
 /// The span that published a stored message.
@@ -288,6 +287,10 @@ impl<'a> Passages<'a> {
             passage.publisher.get_or_insert_with(|| service.clone());
             if passage.subject.is_empty() {
                 passage.subject = told.subject.or(told.template).unwrap_or_default().to_owned();
+            }
+            if let Some(place) = place_of(told).filter(|_| passage.places.is_empty()) {
+                passage.places.push(place.clone());
+                self.lies(index, &[place]);
             }
             self.publishings[index].get_or_insert(*publishing);
         }

@@ -194,7 +194,12 @@ fn spans_tell_of_each_attempt_and_of_what_no_stream_holds_any_more() {
             SpanKind::Producer,
             "payments",
             (93, 94),
-            &["messaging.message.id=m-5", "messaging.destination.name=x"],
+            &[
+                "messaging.message.id=m-5",
+                "messaging.destination.name=x",
+                "messaging.nats.stream=PAYMENTS",
+                "messaging.nats.stream_sequence=6",
+            ],
         ),
         // Questions and answers are no journey of a message.
         span(6, 3, SpanKind::Producer, "payments", (60, 70), &["messaging.operation.name=request"]),
@@ -213,7 +218,7 @@ fn spans_tell_of_each_attempt_and_of_what_no_stream_holds_any_more() {
         "20 charge Failed OrderPlaced attempt 1 after 19 the provider is out",
         "50 charge Done OrderPlaced attempt 2 after 49",
         "90 payments published PaymentCharged at PAYMENTS 7 because of OrderPlaced",
-        "93 payments published x at  because of OrderPlaced",
+        "93 payments published x at PAYMENTS 6 because of OrderPlaced",
     ];
     let own = [&["1 storefront published OrderPlaced at ORDERS 42"], &handled[..]].concat();
     let journey = check(&facts("m-1", messages.clone(), spans.clone()), Vec::new(), &own);

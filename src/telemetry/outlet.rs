@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Bytes of a span beside what all of an outlet's have in common and the values that are its own: ids, times, and names of attributes.
-const SPAN_ROOM: usize = 256;
+const SPAN_ROOM: usize = 320;
 
 /// Sends messages of one pattern.
 #[derive(Debug)]
@@ -105,13 +105,13 @@ impl Above {
 }
 
 impl Telemetry {
-    /// Where messages leave by `operation` (`publish`) on subjects of `template`.
-    pub fn outlet(&self, operation: &'static str, template: &SubjectPattern) -> Arc<Outlet> {
+    /// Where messages leave by `operation` (`publish`) on subjects of `template` for `stream`.
+    pub fn outlet(&self, operation: &'static str, template: &SubjectPattern, stream: &str) -> Arc<Outlet> {
         let metrics = self.metrics();
         let template: Arc<str> = template.as_str().into();
         Arc::new(Outlet {
             operation,
-            common: common(operation, &template),
+            common: common(operation, &template, stream),
             took: metrics.operation_duration.with_label_values(&[operation, &template, ""]),
             confirmed: metrics.sent.with_label_values(&[&*template, ""]),
             template,
@@ -121,13 +121,14 @@ impl Telemetry {
 }
 
 /// What all spans of an outlet say.
-fn common(operation: &str, template: &str) -> Vec<u8> {
+fn common(operation: &str, template: &str, stream: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     wire::name(&mut bytes, &format!("{operation} {template}"), &SpanKind::Producer);
     wire::attribute(&mut bytes, "messaging.system", "nats");
     wire::attribute(&mut bytes, "messaging.operation.name", operation);
     wire::attribute(&mut bytes, "messaging.operation.type", "send");
     wire::attribute(&mut bytes, "messaging.destination.template", template);
+    wire::attribute(&mut bytes, "messaging.nats.stream", stream);
     bytes
 }
 
@@ -178,9 +179,17 @@ impl Departure {
         self.state.clone()
     }
 
-    /// Ends it: the message is confirmed.
-    pub fn confirmed(mut self) {
+    /// Ends it: the message is confirmed, with its sequence in the stream as far as that is known, and whether it was there already.
+    pub fn confirmed(mut self, sequence: Option<u64>, is_duplicate: bool) {
         let took = self.began.elapsed();
+        if let Some(record) = &mut self.record {
+            if let Some(sequence @ 1..) = sequence {
+                wire::attribute_number(&mut record.bytes, "messaging.nats.stream_sequence", integer(sequence));
+            }
+            if is_duplicate {
+                wire::attribute_flag(&mut record.bytes, "messaging.nats.duplicate", true);
+            }
+        }
         self.outlet.took.observe(took.as_secs_f64());
         self.outlet.confirmed.inc();
         self.end(took, &Status::Unset);
@@ -230,7 +239,7 @@ mod tests {
     fn begun(telemetry: &Telemetry, cause: Option<&Cause>) -> Departure {
         let subject = "orders.placed.7".try_into().unwrap();
         let leaving = Leaving { subject: &subject, id: "m-1", correlation: "7", size: 2 };
-        telemetry.outlet("publish", &"orders.placed.*".try_into().unwrap()).begin(leaving, cause)
+        telemetry.outlet("publish", &"orders.placed.*".try_into().unwrap(), "ORDERS").begin(leaving, cause)
     }
 
     #[test]

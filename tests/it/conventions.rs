@@ -24,8 +24,9 @@ const OF_ONE_MESSAGE: [&str; 4] = [
 ];
 
 /// What the conventions have no name for: where NATS keeps a message, what became of it, and which message was the cause of it.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     "messaging.nats.stream",
+    "messaging.nats.duplicate",
     "messaging.nats.consumer",
     "messaging.nats.stream_sequence",
     "messaging.nats.consumer_sequence",
@@ -74,7 +75,15 @@ fn speaks_of_messaging(span: &Span, name: &str, said: &BTreeSet<&str>) {
     if of_type != "send" {
         expected.insert(attribute::MESSAGING_CONSUMER_GROUP_NAME);
     }
-    let ours: BTreeSet<&str> = if of_type == "process" { OURS.into() } else { BTreeSet::new() };
+    // Who publishes hears from the stream where the message lies; who asks does not.
+    if name == "publish" {
+        expected.extend(["messaging.nats.stream", "messaging.nats.stream_sequence"]);
+    }
+    let ours: BTreeSet<&str> = match name {
+        "process" => OURS.into(),
+        "publish" => ["messaging.nats.duplicate"].into(),
+        _ => BTreeSet::new(),
+    };
     let missing: Vec<_> = expected.difference(said).collect();
     let strange: Vec<_> = said.iter().filter(|key| !expected.contains(*key) && !ours.contains(*key)).collect();
     assert!(missing.is_empty() && strange.is_empty(), "{}: {missing:?} missing, {strange:?} strange", span.name);

@@ -31,7 +31,7 @@ pub(super) struct Kind {
 impl Kind {
     fn new<P: Payload>(telemetry: &Telemetry) -> Self {
         let pattern = codec::pattern_of::<P>();
-        let outlet = telemetry.outlet("publish", &pattern);
+        let outlet = telemetry.outlet("publish", &pattern, P::STREAM);
         Self { schema: P::schema(), outlet, headers: OnceLock::new(), around_key: around_key(&pattern) }
     }
 

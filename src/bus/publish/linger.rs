@@ -93,7 +93,7 @@ impl Linger {
         match bus.commit_gathered(stream, &messages).await {
             Ok(receipt) => {
                 for (Waiting { departure, asker, .. }, receipt) in waiting.into_iter().zip(receipt.receipts()) {
-                    departure.confirmed();
+                    departure.confirmed(receipt.sequence, receipt.is_duplicate);
                     drop(asker.send(Ok(receipt)));
                 }
             }

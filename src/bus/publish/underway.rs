@@ -97,7 +97,7 @@ impl Underway {
             Ok(Sent::Answered(Ok(Answer::Ack(Ack { seq: Some(sequence), duplicate, error: None, .. })))) => {
                 let (sequence, is_duplicate) = (*sequence, *duplicate);
                 let Self { parcel, departure, .. } = *self;
-                departure.confirmed();
+                departure.confirmed(Some(sequence), is_duplicate);
                 Ok(parcel.into_receipt(Some(sequence), is_duplicate))
             }
             _ => Err(self),
@@ -110,7 +110,7 @@ impl Underway {
         let result = parcel.deliver(first).await;
         drop(turn);
         match &result {
-            Ok(_) => departure.confirmed(),
+            Ok(receipt) => departure.confirmed(receipt.sequence, receipt.is_duplicate),
             Err(error) => departure.failed(error.kind(), error.to_string()),
         }
         result

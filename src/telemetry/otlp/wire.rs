@@ -108,6 +108,11 @@ pub(crate) fn attribute_number(bytes: &mut Vec<u8>, key: &str, value: i64) {
     pair(bytes, SPAN_ATTRIBUTES, key, &Value::I64(value));
 }
 
+/// An attribute of a span that holds or does not.
+pub(crate) fn attribute_flag(bytes: &mut Vec<u8>, key: &str, value: bool) {
+    pair(bytes, SPAN_ATTRIBUTES, key, &Value::Bool(value));
+}
+
 /// From when to when, in nanoseconds since 1970.
 pub(crate) fn times(bytes: &mut Vec<u8>, start: u64, end: u64) {
     fixed64(bytes, 7, start);
@@ -413,6 +418,7 @@ mod tests {
         name(&mut bytes, "publish a.*", &SpanKind::Producer);
         attribute(&mut bytes, "messaging.system", "nats");
         attribute_number(&mut bytes, "size", 128);
+        attribute_flag(&mut bytes, "again", true);
         times(&mut bytes, 5, 7);
         status(&mut bytes, &Status::Unset);
         let expected = SpanData {
@@ -429,7 +435,11 @@ mod tests {
             name: "publish a.*".into(),
             start_time: UNIX_EPOCH + Duration::from_nanos(5),
             end_time: UNIX_EPOCH + Duration::from_nanos(7),
-            attributes: vec![KeyValue::new("messaging.system", "nats"), KeyValue::new("size", 128)],
+            attributes: vec![
+                KeyValue::new("messaging.system", "nats"),
+                KeyValue::new("size", 128),
+                KeyValue::new("again", true),
+            ],
             ..plain()
         };
         assert_eq!(theirs::Span::decode(bytes.as_slice()).unwrap(), theirs::Span::from(expected));

@@ -37,7 +37,7 @@ pub struct Way {
     pub act: Act,
     /// The pattern of their subjects.
     pub subject: String,
-    /// The stream that held them; empty where that is not said.
+    /// The stream that held those that are handled; empty where that is not said. Which one takes what is sent follows from its subjects.
     pub stream: String,
     /// The consumer that delivered them, or a queue group; empty where that is not said.
     pub consumer: String,
@@ -169,7 +169,8 @@ impl Traffic {
         let said = Said::by(span);
         let Some(subject) = said.subject() else { return };
         let consumer = if said.consumer.is_empty() { said.group } else { said.consumer };
-        let names = [origin.service.as_str(), &subject, said.stream, consumer];
+        let stream = if act == Act::Sends { "" } else { said.stream };
+        let names = [origin.service.as_str(), &subject, stream, consumer];
         if origin.service.is_empty() || names.iter().any(|name| name.len() > NAME_MOST) {
             return;
         }
@@ -281,6 +282,8 @@ mod tests {
     fn a_span_about_a_message_tells_of_a_way() {
         let template = ("messaging.destination.template", "orders.placed.*");
         check(4, &[template], Some((Act::Sends, "orders.placed.*", "", "")));
+        // One way, whether the stream confirmed the message or not.
+        check(4, &[template, ("messaging.nats.stream", "ORDERS")], Some((Act::Sends, "orders.placed.*", "", "")));
         let held = [template, ("messaging.nats.stream", "ORDERS"), ("messaging.nats.consumer", "mailer")];
         check(5, &held, Some((Act::Handles, "orders.placed.*", "ORDERS", "mailer")));
         let asked = [template, ("messaging.consumer.group.name", "pricing"), ("messaging.system", "nats")];

@@ -89,6 +89,11 @@ fn comes_from_its_sender(span: &Span, spans: &[Span], order_id: &str) {
     for both in ["messaging.message.id", "messaging.destination.name", "messaging.destination.template"] {
         assert_eq!(span.attributes[both], parent.attributes[both], "{}", span.name);
     }
+    if parent.name.starts_with("publish ") {
+        for place in ["messaging.nats.stream", "messaging.nats.stream_sequence"] {
+            assert_eq!(span.attributes[place], parent.attributes[place], "{} lies where its sender says", span.name);
+        }
+    }
     assert_eq!(span.attributes["messaging.system"], "nats");
     assert_eq!(span.attributes["messaging.message.conversation_id"], order_id);
     assert!(!span.name.contains(order_id));

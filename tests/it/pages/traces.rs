@@ -51,9 +51,14 @@ fn made(id: u8, parent: u8, name: &str, kind: i32, times: (u64, u64), attributes
 
 /// An order: placed, stored after 2 ms, handled after 30 ms more, refused, and settled.
 fn order() -> Vec<ExportTraceServiceRequest> {
+    let published = vec![
+        text("messaging.message.id", "m-1"),
+        text("messaging.nats.stream", "ORDERS"),
+        pair("messaging.nats.stream_sequence", Value::IntValue(42)),
+    ];
     let storefront = vec![
         made(1, 0, "POST /orders", 2, (0, 10), vec![text("http.route", "/orders")]),
-        made(2, 1, "publish orders.placed.*", 4, (4, 6), vec![text("messaging.message.id", "m-1")]),
+        made(2, 1, "publish orders.placed.*", 4, (4, 6), published),
     ];
     let message = vec![
         text("messaging.destination.name", "orders.placed.o-1"),
@@ -197,7 +202,10 @@ async fn a_span_is_looked_at_by_its_address() {
     let other = format!("/traces/{}?span={}", "09".repeat(16), "08".repeat(8));
     let links = page.attributes("#chosen a", "href");
     assert!(links.contains(&other), "{links:?}");
-    assert!(links.contains(&"/messages/A/ORDERS/42".to_owned()), "the message as its stream holds it: {links:?}");
+    let message = "/messages/A/ORDERS/42".to_owned();
+    assert!(links.contains(&message), "the message as its stream holds it: {links:?}");
+    let publishing = page_of(of_an_order().await, &format!("/traces/{TRACE}?span={}", "02".repeat(8))).await;
+    assert!(publishing.attributes("#chosen a", "href").contains(&message), "from who published it too");
     assert_eq!(page.attributes(".waterfall [aria-current]", "href"), [format!("/traces/{TRACE}?span={span}")]);
 }
 
