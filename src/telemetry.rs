@@ -25,6 +25,7 @@ use export::Pipeline;
 
 pub use ids::Ids;
 pub use metrics::Metrics;
+pub(crate) use otlp::wire;
 pub use span::{Remote, Span};
 
 /// The name under which our spans are made.

@@ -7,7 +7,7 @@
 
 mod post;
 mod spool;
-pub(super) mod wire;
+pub(crate) mod wire;
 
 use std::{sync::Arc, time::Duration};
 

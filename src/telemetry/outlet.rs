@@ -16,8 +16,8 @@ use super::{
     Remote, Telemetry,
     events::Sent,
     messaging::integer,
-    otlp::wire::{self, Identity},
     span::{state_of, trace_parent_of},
+    wire::{self, Identity},
 };
 use crate::{
     message::Cause,

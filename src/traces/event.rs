@@ -3,6 +3,8 @@
 //! Convention: NATS ADR-41, `io.nats...` trace events as server 2.11 and later publish them: who sent, what was traced, and one entry
 //! for each thing that the server did with the message.
 
+mod request;
+
 use std::{borrow::Cow, collections::HashMap};
 
 use serde::Deserialize;
@@ -84,8 +86,15 @@ struct Step {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Malformed;
 
-/// Keeps the spans of an event.
-pub(super) fn store(store: &Store, payload: &[u8]) -> Result<(), Malformed> {
+/// What was told of one message: who told it, and the spans that it becomes.
+pub(super) struct Told<'a> {
+    maker: Vec<(&'static str, &'a str)>,
+    version: &'a str,
+    spans: Vec<GivenSpan<'a>>,
+}
+
+/// Reads an event, and hands what it tells to `take`.
+pub(super) fn read(payload: &[u8], take: impl FnOnce(&Told<'_>)) -> Result<(), Malformed> {
     if payload.len() > EVENT_MOST {
         return Err(Malformed);
     }
@@ -98,16 +107,37 @@ pub(super) fn store(store: &Store, payload: &[u8]) -> Result<(), Malformed> {
     }
     let Server { name, cluster, id, ver, .. } = &event.server;
     let service = if name.is_empty() { BROKER } else { name };
-    let said =
-        [("service.name", service), ("service.version", ver), ("service.instance.id", id), ("nats.cluster", cluster)];
-    store.take(|taker| {
-        taker.resource(
-            said.iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| pair(key, value)).collect(),
-        );
-        taker.scope(BROKER.into(), ver.as_str().into());
-        spans.iter().for_each(|span| taker.span(Some(span)));
-    });
+    // In the order in which they go on, so that who hears of it both ways knows one maker.
+    let mut maker: Vec<(&str, &str)> = vec![
+        ("nats.cluster", cluster),
+        ("service.instance.id", id),
+        ("service.name", service),
+        ("service.version", ver),
+    ];
+    maker.retain(|(_, value)| !value.is_empty());
+    take(&Told { maker, version: ver, spans });
     Ok(())
+}
+
+impl Told<'_> {
+    /// Keeps the spans.
+    pub(super) fn store(&self, store: &Store) {
+        store.take(|taker| {
+            taker.resource(self.maker.iter().map(|(key, value)| pair(key, value)).collect());
+            taker.scope(BROKER.into(), self.version.into());
+            self.spans.iter().for_each(|span| taker.span(Some(span)));
+        });
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> u64 {
+        self.spans.len() as u64
+    }
+
+    /// The same as a request of OTLP, in protocol buffers.
+    pub(super) fn request(&self) -> Vec<u8> {
+        request::write(self)
+    }
 }
 
 fn pair<'a>(key: &'a str, value: &'a str) -> Pair<'a> {
@@ -244,7 +274,7 @@ mod tests {
         let kept = Store::new(1 << 20, Clock::standing_at(Timestamp::parse("2030-01-31T12:00:00Z").unwrap()));
         let mut result = Ok(());
         for payload in payloads {
-            result = store(&kept, payload.as_bytes());
+            result = read(payload.as_bytes(), |told| told.store(&kept));
         }
         let trace: TraceId = TRACE.parse().unwrap();
         (result, kept.trace(trace).map(|trace| trace.spans).unwrap_or_default())

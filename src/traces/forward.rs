@@ -1,7 +1,8 @@
-//! The spans that are taken go on to another receiver of OTLP, so that the observer can stand before whatever else keeps traces, such as Jaeger.
+//! The spans that are taken go on to another receiver of OTLP, so that the observer can stand before whatever else keeps traces, such as
+//! Jaeger.
 //!
-//! Requests with spans go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no room, or is
-//! not taken there in time, is dropped and counted.
+//! Requests with spans go on as they came, spans among them that the store did not keep. Who sends to us never waits for it: what finds no
+//! room, or is not taken there in time, is dropped and counted. What brokers tell goes on too, several events in one request where they wait.
 
 mod far;
 
@@ -28,6 +29,9 @@ const WAITING_MOST_KB: usize = 16 * 1_024;
 
 /// Requests on their way at once: the wait for one answer does not hold up the others.
 const AT_ONCE: usize = 4;
+
+/// Bytes up to which what waits in parts becomes one request: some hundred events of brokers, and less than any receiver refuses.
+const JOINED_MOST: usize = 256 * 1_024;
 
 /// How long a request is tried for: a receiver that is started anew is back by then.
 const TRIED_MOST: Duration = Duration::from_secs(60);
@@ -74,7 +78,9 @@ struct Parcel {
     body: Bytes,
     kind: &'static str,
     spans: u64,
-    _place: OwnedSemaphorePermit,
+    /// It may go on in one request with others that are parts.
+    is_part: bool,
+    place: OwnedSemaphorePermit,
 }
 
 /// What became of what was to go on.
@@ -122,11 +128,20 @@ pub fn forwarder(config: &ForwardConfig) -> Result<Option<(Forwarder, Forwarding
 }
 
 impl Forwarder {
-    /// Lets a request of so many spans go on, where there is room for it. It never waits.
+    /// Lets a request of so many spans go on as it is, where there is room for it. It never waits.
     pub(super) fn offer(&self, body: Bytes, kind: &'static str, spans: u64) {
+        self.put(body, kind, spans, false);
+    }
+
+    /// The same for one in protocol buffers that may go on as a part of another.
+    pub(super) fn offer_part(&self, body: Bytes, kind: &'static str, spans: u64) {
+        self.put(body, kind, spans, true);
+    }
+
+    fn put(&self, body: Bytes, kind: &'static str, spans: u64, is_part: bool) {
         let kilobytes = u32::try_from(body.len().div_ceil(1_024).max(1)).unwrap_or(u32::MAX);
         let place = self.shared.room.clone().try_acquire_many_owned(kilobytes);
-        let parcel = place.ok().map(|place| Parcel { body, kind, spans, _place: place });
+        let parcel = place.ok().map(|place| Parcel { body, kind, spans, is_part, place });
         if parcel.is_none_or(|parcel| self.queue.try_send(parcel).is_err()) {
             self.shared.no_room.fetch_add(spans, Ordering::Relaxed);
             if !self.shared.is_full.swap(true, Ordering::Relaxed) {
@@ -155,15 +170,19 @@ impl Forwarding {
     /// Sends on what is offered until `stop`, and then for a moment what still waits.
     pub async fn run(self, stop: CancellationToken) {
         let Self { shared, queue, far } = self;
-        let parcels = stream::unfold(queue, |mut queue| async {
-            let parcel = tokio::select! {
-                parcel = queue.recv() => parcel,
-                () = stop.cancelled() => {
-                    queue.close();
-                    queue.recv().await
-                }
+        let parcels = stream::unfold((queue, None), |(mut queue, next)| async {
+            let parcel = match next {
+                Some(next) => Some(next),
+                None => tokio::select! {
+                    parcel = queue.recv() => parcel,
+                    () = stop.cancelled() => {
+                        queue.close();
+                        queue.recv().await
+                    }
+                },
             };
-            parcel.map(|parcel| (parcel, queue))
+            let (parcel, next) = parcel?.joined(&mut queue);
+            Some((parcel, (queue, next)))
         });
         let sending = parcels.for_each_concurrent(AT_ONCE, |parcel| shared.deliver(&far, parcel, &stop));
         let overdue = async {
@@ -174,6 +193,34 @@ impl Forwarding {
             () = sending => {}
             () = overdue => tracing::warn!(to = %shared.to, "traces that waited to go on are lost: the observer ends"),
         }
+    }
+}
+
+impl Parcel {
+    /// The parcel with the parts that wait right behind it, where it is a part itself; and the first behind it that is none.
+    ///
+    /// Convention: messages of protocol buffers behind each other are one message with the repeated fields of all.
+    fn joined(self, queue: &mut mpsc::Receiver<Self>) -> (Self, Option<Self>) {
+        if !self.is_part {
+            return (self, None);
+        }
+        let Self { body, kind, mut spans, is_part, mut place } = self;
+        let mut body = Vec::from(body);
+        let mut next = None;
+        while body.len() < JOINED_MOST {
+            match queue.try_recv() {
+                Ok(part) if part.is_part => {
+                    body.extend_from_slice(&part.body);
+                    spans += part.spans;
+                    place.merge(part.place);
+                }
+                other => {
+                    next = other.ok();
+                    break;
+                }
+            }
+        }
+        (Self { body: body.into(), kind, spans, is_part, place }, next)
     }
 }
 

@@ -141,10 +141,16 @@ impl Receiver {
         Refused { malformed: count(malformed), too_large: count(too_large), busy: count(busy) }
     }
 
-    /// Takes what a broker told of a message on its way, as spans of the trace that the message is part of.
+    /// Takes what a broker told of a message on its way, as spans of the trace that the message is part of. They go on as others do.
     pub fn take_event(&self, payload: &[u8]) {
-        let EventCounts { taken, malformed } = &self.0.events;
-        let counter = if event::store(&self.0.store, payload).is_ok() { taken } else { malformed };
+        let Inner { store, forwarder, events: EventCounts { taken, malformed }, .. } = &*self.0;
+        let told = event::read(payload, |told| {
+            told.store(store);
+            if let Some(forwarder) = forwarder {
+                forwarder.offer_part(told.request().into(), Form::Protobuf.kind(), told.len());
+            }
+        });
+        let counter = if told.is_ok() { taken } else { malformed };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -138,15 +138,18 @@ pub(crate) fn nanos(time: SystemTime) -> u64 {
 }
 
 /// A span as one of many: its length, then itself.
-pub(super) fn framed(bytes: &mut Vec<u8>, span: &[u8]) {
+pub(crate) fn framed(bytes: &mut Vec<u8>, span: &[u8]) {
     run(bytes, 2, span);
 }
 
 /// Who made the spans of a request, as the beginning of what is about him in it.
-pub(super) fn resource(resource: &Resource) -> Vec<u8> {
+pub(crate) fn resource(resource: &Resource) -> Vec<u8> {
+    let mut said: Vec<_> = resource.iter().collect();
+    // It has no order of its own, and whoever says the same is known by the same bytes.
+    said.sort_unstable_by_key(|(key, _)| key.as_str());
     let mut bytes = Vec::new();
     nested(&mut bytes, 1, |bytes| {
-        for (key, value) in resource.iter() {
+        for (key, value) in said {
             pair(bytes, 1, key.as_str(), value);
         }
     });
@@ -155,7 +158,7 @@ pub(super) fn resource(resource: &Resource) -> Vec<u8> {
 }
 
 /// A request of the spans of one resource: of each scope those that `framed` put in a row.
-pub(super) fn request<'a>(
+pub(crate) fn request<'a>(
     resource: &[u8],
     scopes: impl Iterator<Item = (&'a InstrumentationScope, &'a [u8])>,
 ) -> Vec<u8> {

@@ -17,9 +17,11 @@ use axum::{
 };
 use opentelemetry_proto::tonic::{collector::trace::v1::ExportTraceServiceRequest, trace::v1::Span};
 use prost::Message;
+use serde_json::json;
 use streamgauge::{
     clock::Clock,
     config::ForwardConfig,
+    trace::{BROKER, TraceId},
     traces::{
         Receiver, Store,
         forward::{self, ForwardError, Forwarded},
@@ -152,6 +154,63 @@ async fn everything_goes_on_as_it_came() {
     passing.taking.post(PROTOBUF, None, "{}").await;
     passing.taking.post(PROTOBUF, None, spans(1).encode_to_vec()).await;
     assert_eq!(ExportTraceServiceRequest::decode(far.next().await.1).unwrap(), spans(1));
+}
+
+/// What a broker tells of message number `number`: it took it in and stored it.
+fn event(number: u64) -> String {
+    json!({
+        "server": { "name": "n1", "id": "NABC", "ver": "2.15.1", "seq": number },
+        "request": { "header": { "traceparent": [format!("00-{:032x}-{:016x}-01", number + 1, 7)] } },
+        "events": [
+            { "type": "in", "ts": "2030-01-31T12:00:00.000001Z", "kind": 0, "cid": 6, "subj": "orders.1" },
+            { "type": "js", "ts": "2030-01-31T12:00:00.000004Z", "stream": "ORDERS", "error": "maximum messages exceeded" },
+        ],
+    })
+    .to_string()
+}
+
+#[tokio::test]
+async fn what_brokers_tell_goes_on_as_it_is_kept() {
+    let mut far = Far::refusing(0, StatusCode::OK).await;
+    let passing = Passing::to(&far.url, None);
+    passing.taking.receiver.take_event(event(0).as_bytes());
+    let (headers, gone) = far.next().await;
+    assert_eq!(headers["content-type"], PROTOBUF);
+    let id = TraceId(1_u128.to_be_bytes());
+    let kept = passing.taking.store.trace(id).unwrap();
+    let other = Taking::new(MB);
+    other.send(&ExportTraceServiceRequest::decode(gone).unwrap()).await;
+    assert_eq!(other.store.trace(id).unwrap(), kept);
+    let [way, stored] = kept.spans.as_slice() else { panic!("{kept:?}") };
+    assert_eq!((way.parent.unwrap().0, stored.parent), (7_u64.to_be_bytes(), Some(way.id)));
+    passing.until("both are counted", |state| state.spans == 2).await;
+}
+
+#[tokio::test]
+async fn what_brokers_tell_goes_on_together_where_it_waits_and_with_nothing_else() {
+    let mut far = Far::refusing(0, StatusCode::OK).await;
+    let passing = Passing::to(&far.url, None);
+    let tell = |numbers: std::ops::Range<u64>| {
+        numbers.for_each(|number| passing.taking.receiver.take_event(event(number).as_bytes()));
+    };
+    tell(0..300);
+    passing.taking.send(&spans(3)).await;
+    tell(300..600);
+    passing.until("all is counted", |state| state.spans == 1_203).await;
+    let (mut requests, mut told) = (0, 0);
+    while told < 1_200 {
+        let request = ExportTraceServiceRequest::decode(far.next().await.1).unwrap();
+        let ours = request.resource_spans.iter().all(|one| one.scope_spans[0].scope.as_ref().unwrap().name == BROKER);
+        if ours {
+            told += request.resource_spans.iter().map(|one| one.scope_spans[0].spans.len()).sum::<usize>();
+            requests += 1;
+        } else {
+            assert_eq!(request, spans(3), "a request goes on as it came");
+        }
+    }
+    assert!(requests < 60, "{requests} requests");
+    let state = passing.state();
+    assert_eq!((state.waiting_bytes, state.no_room, state.not_taken), (0, 0, 0));
 }
 
 #[tokio::test]
