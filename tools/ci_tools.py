@@ -43,6 +43,15 @@ This driver is the newest for Node.js 18, which Debian 12 has."""
 
 MODULES_FOLDER = TOOLS / "node_modules"
 
+JAEGER = ("github.com/jaegertracing/jaeger", "v1.49.0", "h1:3XI8ZOK6oncyoAxCiKakC9sRaeDTdDwmxmaSN+KQBo8=")
+"""What traces go on to in a test: the module, its version, and its hash as go.sum writes it. Later versions bring clients of
+Elasticsearch that take many times as long to compile."""
+
+JAEGER_FOLDER = TOOLS / "jaeger"
+
+BUILD_MOST = 1200
+"""Seconds that Go may take to fetch and to compile it."""
+
 
 def main() -> None:
     programs()
@@ -50,6 +59,7 @@ def main() -> None:
     sdk()
     for package, (version, digest) in MODULES.items():
         module(package, version, digest)
+    jaeger()
 
 
 def programs() -> None:
@@ -135,6 +145,53 @@ def packed(work: Path, package: str, version: str, digest: str) -> Path:
     if found != digest:
         sys.exit(f"{package}: what npm fetched as version {version} has the hash {found}, and not the one that is listed")
     return files[0]
+
+
+def jaeger() -> None:
+    """Lets Go build it into a folder of its own, in one step. Where that cannot be done the folder says why, for the test that is skipped then."""
+    program, made_of, absent = (JAEGER_FOLDER / name for name in ("all-in-one", "version", "absent"))
+    if program.is_file() and made_of.read_text() == JAEGER[1]:
+        print("jaeger: present")
+        return
+    JAEGER_FOLDER.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=JAEGER_FOLDER.parent, prefix="fetch-") as work:
+        unpacked = Path(work) / "built"
+        unpacked.mkdir()
+        try:
+            build(unpacked / program.name)
+            (unpacked / made_of.name).write_text(JAEGER[1])
+        except nats_server.Missing as missing:
+            print(f"jaeger: {missing}; the test that needs it is skipped")
+            (unpacked / absent.name).write_text(str(missing))
+        shutil.rmtree(JAEGER_FOLDER, ignore_errors=True)
+        os.replace(unpacked, JAEGER_FOLDER)
+
+
+def build(program: Path) -> None:
+    """Compiles Jaeger with the dependencies that its own go.sum lists; its pages are left out, as they are where nobody has built them."""
+    package, version, digest = JAEGER
+    if not shutil.which("go"):
+        raise nats_server.Missing("there is no Go to build it with")
+    fetched = json.loads(go("mod", "download", "-json", f"{package}@{version}"))
+    if fetched["Sum"] != digest:
+        raise nats_server.Missing(f"what Go fetched as {version} has the hash {fetched['Sum']}, and not the one that is listed")
+    go("build", "-trimpath", "-ldflags=-s -w", "-o", program, "./cmd/all-in-one", folder=fetched["Dir"])
+
+
+def go(*arguments, folder=None) -> str:
+    """What Go answers, run away from any module of others and by the user's own configuration."""
+    environment = {**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"}
+    try:
+        answer = subprocess.run(
+            ["go", *arguments], cwd=folder or TOOLS, env=environment, capture_output=True, text=True, timeout=BUILD_MOST
+        )
+    except subprocess.TimeoutExpired:
+        raise nats_server.Missing(f"`go {arguments[0]}` did not end within {BUILD_MOST} s") from None
+    if answer.returncode != 0:
+        # What it has to say it may say as JSON, which ends in brackets.
+        said = [line.strip() for line in (answer.stdout + answer.stderr).splitlines() if line.strip("{} \t")]
+        raise nats_server.Missing(f"`go {arguments[0]}` failed and says: {said[-1] if said else 'nothing'}")
+    return answer.stdout
 
 
 def install(packages) -> None:

@@ -5,6 +5,7 @@ mod forward;
 mod grpc;
 mod hostile;
 mod interop;
+mod jaeger;
 pub(crate) mod logs;
 mod served;
 

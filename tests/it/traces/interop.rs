@@ -14,7 +14,7 @@ use streamgauge::{
     config::{NatsConfig, ServiceConfig},
     consumer::Worker,
     handler::{Context, Outcome},
-    nats,
+    nats::{self, Connection},
     service::Service,
     trace::{LogLevel, SpanKind, Trace},
     traces::{Query, Taking as Where, Traces},
@@ -33,7 +33,7 @@ const LIMIT: Duration = Duration::from_secs(40);
 const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/.tools/opentelemetry-python");
 
 /// The part of [`a_service_of_this_library`].
-const SHOP: &str = "traces::interop::a_service_of_this_library";
+pub(super) const SHOP: &str = "traces::interop::a_service_of_this_library";
 
 /// What is published first, and what the one in the middle publishes on.
 macro_rules! payload {
@@ -74,6 +74,21 @@ async fn a_service_of_this_library() {
     service.worker(Worker::new("shop").on(done)).unwrap().run().await.unwrap();
 }
 
+fn config(server: &NatsServer) -> NatsConfig {
+    NatsConfig { url: Some(server.url()), nats_wait: 10, ..NatsConfig::default() }
+}
+
+pub(super) async fn connect(server: &NatsServer) -> Connection {
+    nats::connect(&config(server), "test", &Clock::system()).await.unwrap()
+}
+
+/// The streams that the service publishes to and reads.
+pub(super) async fn prepare(connection: &Connection) {
+    let streams =
+        [("PINGS", "pings.>"), ("PONGS", "pongs.>")].map(|(name, subject)| StreamSpec::new(name, "test", &[subject]));
+    Topology { streams: streams.to_vec(), ..Topology::default() }.apply(&connection.jetstream).await.unwrap();
+}
+
 /// The trace once it holds what all three have to say.
 async fn whole(taking: &Taking) -> Trace {
     eventually(LIMIT, "every span of the trace", async || {
@@ -95,11 +110,8 @@ async fn a_trace_leads_through_a_service_in_python_without_a_break() {
         return skip("interop: the Python SDK of OpenTelemetry is not in .tools");
     }
     let server = NatsServer::start().await;
-    let nats = NatsConfig { url: Some(server.url()), nats_wait: 10, ..NatsConfig::default() };
-    let connection = nats::connect(&nats, "test", &Clock::system()).await.unwrap();
-    let streams =
-        [("PINGS", "pings.>"), ("PONGS", "pongs.>")].map(|(name, subject)| StreamSpec::new(name, "test", &[subject]));
-    Topology { streams: streams.to_vec(), ..Topology::default() }.apply(&connection.jetstream).await.unwrap();
+    let connection = connect(&server).await;
+    prepare(&connection).await;
     let stream = connection.jetstream.get_stream("PINGS").await.unwrap();
     let durable = async_nats::jetstream::consumer::pull::Config {
         durable_name: Some("billing".to_owned()),
@@ -135,7 +147,7 @@ async fn a_trace_leads_through_a_service_in_python_without_a_break() {
     // The page tells both messages, from the publisher to the handler, and nothing of a break.
     let taken_at = Where::At(["127.0.0.1:4318".parse().unwrap()].into());
     let traces = Traces { receiver: taking.receiver.clone(), taking: taken_at };
-    let observer = Observer::with(nats, traces);
+    let observer = Observer::with(config(&server), traces);
     for stream in ["PINGS", "PONGS"] {
         observer.sees(stream).await;
     }

@@ -25,7 +25,7 @@ fn serve(arguments: &[&str]) -> Process {
     Process::start(&mut streamgauge(&[&["serve", "--listen", "127.0.0.1:0", "--nats", &nats][..], arguments].concat()))
 }
 
-async fn receiver_of(process: &Process) -> String {
+pub(super) async fn receiver_of(process: &Process) -> String {
     let line = process.line(LIMIT, "where it takes traces", |line| line.contains("traces are taken at")).await;
     let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap();
     format!("http://{address}/v1/traces")
