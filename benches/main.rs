@@ -67,7 +67,7 @@ const BENCHES: &[(&str, Bench, bool)] = &[
     ("pages", |_, report| pages::run(report), true),
     ("messages", |_, report| messages::run(report), true),
     ("viewers", |_, report| viewers::run(report), true),
-    ("traces", |_, report| traces::run(report), true),
+    ("traces", |arguments, report| traces::run(&arguments.overload, report), true),
     ("soak", |arguments, report| soak::run(&arguments.soak, report), false),
 ];
 
@@ -82,6 +82,8 @@ struct Arguments {
     names: Vec<String>,
     #[command(flatten, next_help_heading = "Soak")]
     soak: soak::Soak,
+    #[command(flatten, next_help_heading = "Traces")]
+    overload: traces::Overload,
     /// Cargo says this to every bench
     #[arg(long, hide = true)]
     bench: bool,

@@ -2,7 +2,6 @@
 //! one looks for.
 
 use std::{
-    env,
     io::{Read, Write},
     net::TcpStream,
     time::{Duration, Instant},
@@ -36,11 +35,13 @@ const BATCH: u64 = 512;
 /// Spans of a trace.
 const TRACE: u64 = 16;
 
-/// How long spans are sent: the store is filled many times over.
-const SENT: Duration = Duration::from_secs(30);
-
-/// Says for how long instead, in seconds: ten minutes of overload take ten minutes.
-const SECONDS: &str = "STREAMGAUGE_BENCH_SECONDS";
+/// For how long more is sent than can be taken.
+#[derive(Debug, clap::Args)]
+pub struct Overload {
+    /// Seconds for which `traces` sends more than can be taken: half a minute fills the store many times over, 600 are ten minutes
+    #[arg(long, env = "STREAMGAUGE_BENCH_SECONDS", default_value_t = 30)]
+    seconds: u64,
+}
 
 /// Senders at once.
 const SENDERS: usize = 2;
@@ -56,17 +57,16 @@ const SEARCHES: usize = 40;
 const DRAWN: u64 = 1_000;
 
 /// Runs the bench.
-pub fn run(report: &mut Report) -> anyhow::Result<()> {
-    ingest(report)?;
+pub fn run(overload: &Overload, report: &mut Report) -> anyhow::Result<()> {
+    ingest(Duration::from_secs(overload.seconds), report)?;
     search(report)?;
     page(report)
 }
 
-fn ingest(report: &mut Report) -> anyhow::Result<()> {
+fn ingest(seconds: Duration, report: &mut Report) -> anyhow::Result<()> {
     let child = Again::start(CHILD, &[])?;
     let port: u16 = child.said.parse().context("the receiver says its port")?;
     let before = peak_megabytes(child.id()).context("the receiver's process has ended")?;
-    let seconds = env::var(SECONDS).ok().and_then(|seconds| seconds.parse().ok()).map_or(SENT, Duration::from_secs);
     let began = Instant::now();
     let senders: Vec<_> =
         (0..SENDERS).map(|sender| std::thread::spawn(move || send_for(seconds, port, sender as u64))).collect();
