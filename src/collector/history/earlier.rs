@@ -38,7 +38,7 @@ pub(in crate::collector) struct Earlier {
 }
 
 /// What tells findings apart: the check, the account and what it is about.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 struct Found(String, Option<String>, String);
 
 /// What is kept between runs, and what was kept by the run before.
@@ -52,12 +52,34 @@ pub(super) struct Keeper {
     until: Option<Timestamp>,
 }
 
-/// As it is written, with times in seconds since 1970.
-#[derive(Serialize, Deserialize)]
+/// As it is read, with times in seconds since 1970.
+#[derive(Deserialize)]
 struct Wire {
     at: i64,
     verdicts: Vec<(Whose, Label, i64)>,
     findings: Vec<(Found, i64)>,
+}
+
+/// The same as it is written: the names of ten thousand consumers are not copied for that.
+#[derive(Serialize)]
+struct Noted<'a> {
+    at: i64,
+    verdicts: Vec<(WhoseName<'a>, Label, i64)>,
+    findings: Vec<(FoundName<'a>, i64)>,
+}
+
+/// [`Found`] of a finding.
+type FoundName<'a> = (&'a str, Option<&'a str>, &'a str);
+
+/// [`Whose`] of a consumer.
+#[derive(Serialize)]
+struct WhoseName<'a> {
+    #[serde(rename = "a")]
+    account: &'a str,
+    #[serde(rename = "s")]
+    stream: &'a str,
+    #[serde(rename = "c")]
+    consumer: &'a str,
 }
 
 impl Earlier {
@@ -116,7 +138,7 @@ impl Keeper {
             return Ok(());
         }
         let path = self.folder.join(FILE);
-        let write = || store::replace(&path, &store::pack(&Wire::of(snapshot))?);
+        let write = || store::replace(&path, &store::pack(&Noted::of(snapshot))?);
         write().map_err(|source| StoreError::Disk { path: path.clone(), source })
     }
 }
@@ -126,12 +148,18 @@ fn found_again(interval: Duration) -> Duration {
     FOUND_AGAIN.max(interval.saturating_mul(ROUNDS)).min(GAP)
 }
 
-impl Wire {
-    fn of(snapshot: &Snapshot) -> Self {
+impl<'a> Noted<'a> {
+    fn of(snapshot: &'a Snapshot) -> Self {
         let seconds = |at: Timestamp| at.0.unix_timestamp();
-        let verdict =
-            |consumer: &Consumer| (Whose::of(consumer), consumer.verdict.label, seconds(consumer.verdict.since));
-        let dated = snapshot.findings.iter().filter_map(|finding| Some((found(finding), seconds(finding.since?))));
+        let verdict = |consumer: &'a Consumer| {
+            let (account, stream) = (&*consumer.account, consumer.stream.as_str());
+            let whose = WhoseName { account, stream, consumer: consumer.name.as_str() };
+            (whose, consumer.verdict.label, seconds(consumer.verdict.since))
+        };
+        let dated = snapshot.findings.iter().filter_map(|finding| {
+            let found = (finding.check, finding.account.as_deref(), finding.about.as_str());
+            Some((found, seconds(finding.since?)))
+        });
         Self {
             at: seconds(snapshot.taken),
             verdicts: snapshot.known_consumers().take(SERIES_MOST).map(verdict).collect(),
