@@ -115,7 +115,8 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
     let mut found: Vec<Found> = RULES.iter().filter_map(|rule| (rule.look)(facts)).collect();
     found.sort_by_key(|found| (std::cmp::Reverse(found.severity), found.label));
     let mut found = found.into_iter();
-    let Found { label, severity, sentence, mut evidence, next_step } = found.next().unwrap_or_else(well);
+    let Found { label, severity, sentence, mut evidence, next_step } =
+        found.next().or_else(|| too_early(facts)).unwrap_or_else(well);
     let others = found.filter(|other| other.severity >= Severity::Warning);
     evidence.extend(others.map(|other| format!("also {}: {}", other.label.words(), other.sentence)));
     let silenced =
@@ -133,6 +134,23 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
 pub fn is_same(before: Label, now: Label) -> bool {
     let kind = |label| if label == Label::NoWorkers { Label::Stopped } else { label };
     kind(before) == kind(now)
+}
+
+/// Whether it keeps up shows only over some rounds: before that nothing is said of one that has something to do.
+fn too_early(facts: &Facts<'_>) -> Option<Found> {
+    if facts.state.lag() == 0 || facts.trend().is_some() {
+        return None;
+    }
+    let is_its = |sample: &&Sample| sample.created == facts.consumer.created;
+    let seen = facts.samples.iter().rev().take_while(is_its).count();
+    let (seen, more) = (counted(seen as u64, "round"), ROUNDS.saturating_sub(seen));
+    Some(Found {
+        label: Label::Unknown,
+        severity: Severity::Notice,
+        sentence: format!("It was looked at in {seen} so far; whether it keeps up shows after {more} more.").into(),
+        evidence: Vec::new(),
+        next_step: Cow::Borrowed(""),
+    })
 }
 
 fn well() -> Found {

@@ -149,6 +149,7 @@ mod tests {
     fn a_round_that_knows_no_streams_forgets_nothing() {
         let mut judge = Judge::default();
         let rounds = [10, 20, 30].map(|second| judged(&mut judge, second, listed(second, 0)));
+        assert_eq!(rounds[..2], [Some((Label::Unknown, at(10))); 2], "too early to tell, since it was seen first");
         assert_eq!(rounds[2], Some((Label::NoWorkers, at(30))));
         assert_eq!(judged(&mut judge, 40, Reading::unknown(Why::Absent, "JetStream is off")), None);
         assert_eq!(judged(&mut judge, 50, listed(50, 0)), Some((Label::NoWorkers, at(30))));

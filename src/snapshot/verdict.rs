@@ -35,7 +35,7 @@ pub enum Label {
     Idle,
     /// It keeps up.
     Ok,
-    /// There is no fresh word of its leader.
+    /// There is no fresh word of its leader, or it was not looked at often enough to tell.
     Unknown,
 }
 

@@ -304,11 +304,17 @@ fn cut(mut details: Vec<Detail>, href: &str) -> Vec<Detail> {
 fn all_is_well(snapshot: &Snapshot) -> Finding {
     let all = snapshot.known_consumers().count();
     let keep_up = snapshot.known_consumers().filter(|consumer| standing::is_well(consumer)).count();
+    let unknown = snapshot.known_consumers().filter(|consumer| standing::level_of(consumer) == Level::Unknown).count();
     let (level, sentence) = match (snapshot.known_streams().len(), all) {
         (0, _) => (Level::Idle, "NATS answers and holds no stream yet".to_owned()),
         (streams, 0) => (Level::Idle, format!("{} and no consumer yet", format::counted(streams, "stream"))),
         (_, 1) if keep_up == 1 => (Level::Ok, "The one consumer keeps up".to_owned()),
         (_, all) if keep_up == all => (Level::Ok, format!("All {} keep up", format::counted(all, "consumer"))),
+        (_, all) if unknown > 0 => {
+            let stand = format::agree(unknown as u64, "stands", "stand");
+            let of = if unknown == all { String::new() } else { format!("{} of ", format::count(unknown as u64)) };
+            (Level::Unknown, format!("How {of}{} {stand} is not known", format::counted(all, "consumer")))
+        }
         (_, all) => (
             Level::Ok,
             format!("{keep_up} of {} keep up, nothing is wrong with the others", format::counted(all, "consumer")),

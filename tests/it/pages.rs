@@ -25,14 +25,14 @@ use streamgauge::{
     clock::Clock,
     collector::History,
     config::{ToolUrl, ToolsConfig},
-    snapshot::{Bucket, Listing, Reading, Snapshot, Why},
+    snapshot::{Bucket, Label, Listing, Reading, Severity, Snapshot, Why},
     web::{self, Settings, Web},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::page::Page;
-use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream};
+use facts::{TRACE, consumer, count, failed, now, order, presence, snapshot, stream, verdict};
 
 const PAGES: [&str; 18] = [
     "/",
@@ -76,6 +76,19 @@ fn router_over(snapshots: watch::Receiver<Arc<Snapshot>>, history: History, sett
 async fn page_of(snapshot: Snapshot, path: &str) -> Page {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot));
     Page::of(&router(snapshots, None), path).await
+}
+
+#[tokio::test]
+async fn the_overview_says_that_it_does_not_know_yet_how_a_consumer_stands() {
+    let mut early = consumer("ORDERS", "charge");
+    early.verdict = verdict(Label::Unknown, Severity::Notice, "It was looked at in 1 round so far.");
+    let title = async |consumers| {
+        let streams = count(vec![stream("ORDERS", consumers)]);
+        page_of(Snapshot { streams, ..snapshot() }, "/").await.text("h1")
+    };
+    let both = vec![consumer("ORDERS", "mailer"), early.clone()];
+    assert_eq!(title(both).await, "unknown: How 1 of 2 consumers stands is not known");
+    assert_eq!(title(vec![early]).await, "unknown: How 1 consumer stands is not known");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ mod tests {
         check(&World::moving(&[120, 80, 50], 50), Label::CatchingUp);
         check(&World::moving(&[120, 80, 10], 50), Label::Ok);
         check(&World::moving(&[120, 120, 50], 50), Label::Ok);
-        check(&World::moving(&[120, 80], 50), Label::Ok);
+        check(&World::moving(&[120, 80], 50), Label::Unknown);
     }
 
     #[test]

@@ -74,7 +74,7 @@ mod tests {
         check(&World::moving(&[50, 80, 70], 10), Label::Ok);
         check(&World::moving(&[120, 80, 50], 10), Label::CatchingUp);
         check(&World::moving(&[2, 5, 9], 10), Label::Ok);
-        check(&World::moving(&[50, 80], 10), Label::Ok);
+        check(&World::moving(&[50, 80], 10), Label::Unknown);
     }
 
     #[test]

@@ -200,7 +200,7 @@ mod tests {
         check_severity(&poisoned(1), Label::Stuck, Severity::Critical);
         let acked = |world: World| world.with(|state| state.last_acked = Some(now().before(Duration::from_secs(1))));
         check(&acked(poisoned(0)), Label::Ok);
-        check(&poisoned(1).rounds(2), Label::Ok);
+        check(&poisoned(1).rounds(2), Label::Unknown);
         check(&poisoned(1).sampled(|round, sample| sample.ack_floor = 100 + round as u64), Label::Ok);
         check_severity(&acked(poisoned(1)), Label::Stuck, Severity::Warning);
     }

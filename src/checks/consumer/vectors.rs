@@ -9,10 +9,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::{
-    RULES,
+    RULES, too_early,
     world::{World, check, long_ago, now},
 };
-use crate::snapshot::{Failures, Label, Sample};
+use crate::snapshot::{Failures, Label, Sample, Severity};
 
 /// Position, lag and second of each round, and the lag and second of the end.
 fn told(rounds: &[(u64, u64, u64)], lag: u64, end: u64) -> World {
@@ -108,6 +108,21 @@ fn the_rules_stand_in_the_order_of_their_labels_and_leave_none_out() {
 }
 
 #[test]
+fn one_with_something_to_do_is_not_well_before_a_trend_says_so() {
+    let said = |world: &World| (world.judge().label, world.judge().sentence.into_owned());
+    let early =
+        |seen: &str, more| format!("It was looked at in {seen} so far; whether it keeps up shows after {more} more.");
+    let busy = World::moving(&[5; 3], 10);
+    assert_eq!(said(&busy.clone().rounds(1)), (Label::Unknown, early("1 round", 2)));
+    assert_eq!(said(&busy.clone().rounds(2)), (Label::Unknown, early("2 rounds", 1)));
+    assert_eq!(said(&busy), (Label::Ok, "It keeps up.".to_owned()));
+    check(&World::moving(&[0], 10), Label::Ok);
+    check(&World::moving(&[0], 10).with(|state| state.ack_pending = 1), Label::Unknown);
+    let anew = busy.sampled(|round, sample| sample.created = if round == 0 { long_ago() } else { now() }).made(now());
+    assert_eq!(said(&World { samples: anew.samples[1..].to_vec(), ..anew }), (Label::Unknown, early("2 rounds", 1)));
+}
+
+#[test]
 fn what_else_is_found_is_told_too() {
     let world = World::still(5).failed(Failures { exhausted: 1, ..Failures::default() });
     let verdict = world.judge();
@@ -185,9 +200,11 @@ proptest! {
         let verdict = world.judge();
         let found = world.look(|facts, _| RULES.iter().filter_map(|rule| (rule.look)(facts)).collect::<Vec<_>>());
         let worst = found.iter().map(|found| found.severity).max();
-        prop_assert_eq!(Some(verdict.severity), worst.or(Some(crate::snapshot::Severity::Ok)));
+        let is_early = world.look(|facts, _| too_early(facts).is_some());
+        let otherwise = if is_early { (Label::Unknown, Severity::Notice) } else { (Label::Ok, Severity::Ok) };
+        prop_assert_eq!(verdict.severity, worst.unwrap_or(otherwise.1));
         let first = found.iter().filter(|found| Some(found.severity) == worst).map(|found| found.label).min();
-        prop_assert_eq!(verdict.label, first.unwrap_or(Label::Ok));
-        prop_assert!(verdict.severity < crate::snapshot::Severity::Warning || !verdict.next_step.is_empty());
+        prop_assert_eq!(verdict.label, first.unwrap_or(otherwise.0));
+        prop_assert!(verdict.severity < Severity::Warning || !verdict.next_step.is_empty());
     }
 }

@@ -65,8 +65,14 @@ fn state(graph: &Graph, consumers: usize) -> (Level, String) {
     match (consumers, unknown) {
         (0, _) => (Level::Idle, "nobody has made a consumer".to_owned()),
         (_, 0) => (Level::Ok, "nothing is wrong with any of them".to_owned()),
-        (_, unknown) => (Level::Unknown, format!("how {} stand is not known", format::counted(unknown, "consumer"))),
+        (_, unknown) => (Level::Unknown, not_known(unknown)),
     }
+}
+
+/// Such as `how 1 consumer stands is not known`.
+fn not_known(unknown: usize) -> String {
+    let stands = format::agree(unknown as u64, "stands", "stand");
+    format!("how {} {stands} is not known", format::counted(unknown, "consumer"))
 }
 
 /// Such as `payments is behind by 2 min: payments-charge on ORDERS is falling behind`.

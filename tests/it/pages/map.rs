@@ -107,6 +107,16 @@ fn said(page: &Page) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn nothing_is_wrong_only_once_all_are_judged() {
+    let mut early = taking("ORDERS", "charge", "orders.placed.*");
+    early.verdict = verdict(Label::Unknown, Severity::Notice, "It was looked at in 1 round so far.");
+    let orders = holding("ORDERS", &["orders.>"], vec![early, taking("ORDERS", "mailer", "orders.completed.*")]);
+    let world = Snapshot { streams: count(vec![orders]), ..shop() };
+    let said = page_with(world, traced().await, "/map").await.text("#verdict");
+    assert!(said.ends_with(", 2 consumers; how 1 consumer stands is not known."), "{said}");
+}
+
+#[tokio::test]
 async fn messages_are_followed_from_who_sends_to_who_handles() {
     let page = page_with(shop(), traced().await, "/map").await;
     assert_eq!(page.status, 200);
