@@ -5,13 +5,13 @@ use std::time::Duration;
 use super::{Facts, Found, ROUNDS, Rule, SINCE_START};
 use crate::{
     clock::Age,
-    snapshot::{Acks, Label, Mark, Severity},
+    snapshot::{Acks, Label, Mark, Sample, Severity},
 };
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Stuck,
     severity: "critical; warning while messages are acked",
-    rule: "Deliveries go on and little comes of them: the ack floor does not move, because of a message that no handler can take or handlers that hang; or many messages are delivered again, because handlers fail or `ack_wait` is shorter than they take.",
+    rule: "Deliveries go on and little comes of them: the ack floor does not move, because of a message that no handler can take, handlers that fail or handlers that hang; or many messages are delivered again, because handlers fail or `ack_wait` is shorter than they take.",
     evidence: "ack floor, last ack and deliveries of the last rounds; messages in redelivery; `ack_wait` against the p99 of its workers",
     threshold: "3 rounds; where the floor moves, a third of the deliveries in these or in the last minutes; where nothing comes back, as long as a handler may take",
     look,
@@ -39,7 +39,8 @@ fn standing(facts: &Facts<'_>) -> Option<Found> {
     }
     let window = first.at.age(now.at).0;
     let acked_lately = facts.state.last_acked.is_some_and(|acked| acked.age(facts.now).0 < window);
-    let (sentence, next_step) = slow_handlers(facts).map_or_else(|| again_and_again(facts), too_slow);
+    let why = || if fails_widely(now) { one_after_another(facts, acked_lately) } else { again_and_again(facts) };
+    let (sentence, next_step) = slow_handlers(facts).map_or_else(why, too_slow);
     Some(Found {
         label: Label::Stuck,
         severity: if acked_lately { Severity::Warning } else { Severity::Critical },
@@ -159,6 +160,30 @@ fn slow_handlers(facts: &Facts<'_>) -> Option<(Duration, Duration)> {
     (p99 > wait).then_some((p99, wait))
 }
 
+/// Whether it is most of what is in flight that comes again, and not a message among others.
+fn fails_widely(now: &Sample) -> bool {
+    now.redelivered >= TELLING && now.redelivered > now.ack_pending / 2
+}
+
+/// No single message is to blame, and none of them is to be given up for it.
+fn one_after_another(facts: &Facts<'_>, acked_lately: bool) -> (String, String) {
+    let are_handed_back = facts.failures.is_some_and(|failures| failures.naks > 0);
+    let most = if are_handed_back { "Its handlers fail: most" } else { "Most" };
+    let rest = if acked_lately { "while others are acked" } else { "and none is acked" };
+    let p99 = facts.workers.iter().filter_map(|worker| worker.p99).max();
+    let next_step = match p99 {
+        Some(p99) => format!(
+            "look at the workers' logs and at what the handlers depend on: 99 of 100 end within {}; what fails for a reason that passes should not be terminated",
+            Age(p99.max(Duration::from_millis(1)))
+        ),
+        None => format!(
+            "look at the workers' logs and at what the handlers depend on, and at whether they take longer than the ack_wait of {}; what fails for a reason that passes should not be terminated",
+            Age(facts.consumer.config.ack_wait)
+        ),
+    };
+    (format!("{most} messages in flight are delivered again, {rest}."), next_step)
+}
+
 fn again_and_again(facts: &Facts<'_>) -> (String, String) {
     let stream = &facts.stream.name;
     match facts.ages.and_then(|ages| ages.unprocessed).and_then(|oldest| oldest.sequence) {
@@ -184,7 +209,7 @@ fn again_and_again(facts: &Facts<'_>) -> (String, String) {
 mod tests {
     use super::super::world::{World, check, check_severity, now};
     use super::*;
-    use crate::snapshot::Habits;
+    use crate::snapshot::{Failures, Habits};
 
     /// Deliveries go on, the floor stands, and some messages are in flight again.
     fn poisoned(redelivered: u64) -> World {
@@ -279,10 +304,29 @@ mod tests {
     }
 
     #[test]
+    fn handlers_that_all_fail_are_told_from_poison() {
+        let widely = |redelivered, ack_pending| poisoned(redelivered).with(|state| state.ack_pending = ack_pending);
+        let said = |world: &World| (world.judge().sentence.into_owned(), world.judge().next_step.into_owned());
+        let (sentence, next_step) = said(&widely(186, 187));
+        assert_eq!(sentence, "Most messages in flight are delivered again, and none is acked.");
+        assert!(next_step.contains("what the handlers depend on, and at whether they take longer"), "{next_step}");
+        assert!(next_step.ends_with("should not be terminated"), "{next_step}");
+        let naks = Failures { naks: 878, ..Failures::default() };
+        let quick = widely(186, 187).failed(naks).handled_in(Duration::from_micros(300));
+        let (sentence, next_step) = said(&quick);
+        assert_eq!(sentence, "Its handlers fail: most messages in flight are delivered again, and none is acked.");
+        assert!(next_step.contains("what the handlers depend on: 99 of 100 end within 1 ms;"), "{next_step}");
+        let acked = quick.with(|state| state.last_acked = Some(now().before(Duration::from_secs(1))));
+        assert!(said(&acked).0.ends_with("delivered again, while others are acked."), "{acked:?}");
+        assert!(said(&widely(4, 8)).1.contains("should terminate it"));
+        assert!(said(&widely(2, 2)).1.contains("should terminate it"), "two may be as many that no handler can take");
+    }
+
+    #[test]
     fn slow_handlers_are_told_from_poison() {
         let said = |world: &World| world.judge().sentence.into_owned();
         assert!(said(&poisoned(5).handled_in(Duration::from_secs(60))).contains("p99 is 1 min, ack_wait is 30 s"));
-        assert!(said(&poisoned(5).handled_in(Duration::from_secs(1))).contains("after sequence"));
-        assert!(said(&poisoned(5).oldest(Duration::from_secs(9))).contains("Message 101 is delivered"));
+        assert!(said(&poisoned(2).handled_in(Duration::from_secs(1))).contains("after sequence"));
+        assert!(said(&poisoned(2).oldest(Duration::from_secs(9))).contains("Message 101 is delivered"));
     }
 }
