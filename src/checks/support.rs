@@ -82,7 +82,7 @@ pub(super) mod facts {
 
     pub(in crate::checks) fn worker(stream: &str, consumer: &str, concurrency: u32, p99_seconds: u64) -> WorkerFact {
         let p99 = Some(Duration::from_secs(p99_seconds));
-        WorkerFact { stream: stream.to_owned(), consumer: consumer.to_owned(), concurrency, p99 }
+        WorkerFact { stream: stream.to_owned(), consumer: consumer.to_owned(), concurrency, running: 0, p99 }
     }
 
     /// What a lint finds, as what it is about.

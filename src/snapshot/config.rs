@@ -252,6 +252,8 @@ pub struct WorkerFact {
     pub consumer: String,
     /// How many handlers may run at once.
     pub concurrency: u32,
+    /// How many ran when it said so.
+    pub running: u32,
     /// 99 of 100 handlers took no longer than this; `None` before the first.
     pub p99: Option<Duration>,
 }
@@ -262,6 +264,7 @@ impl From<&Worker> for WorkerFact {
             stream: worker.stream.to_string(),
             consumer: worker.consumer.to_string(),
             concurrency: worker.concurrency,
+            running: worker.running,
             p99: worker.p99_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         }
     }

@@ -2,15 +2,16 @@
 
 use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
+    presence::INTERVAL,
     snapshot::{Label, Mode, Severity},
-    words::agree,
+    words::{agree, count},
 };
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Stopped,
-    severity: "critical",
-    rule: "It has lag and somebody could take it, but neither delivery nor ack moves: a handler hangs, or its leader or its connections do.",
-    evidence: "delivered and ack floor in each of the last rounds; pending, ack pending and waiting pull requests",
+    severity: "critical; warning where what was handed back waits to be tried again, and nothing waits behind it",
+    rule: "It has lag and somebody could take it, but neither delivery nor ack moves: a handler hangs, or its leader or its connections do, or what failed waits to be tried again.",
+    evidence: "delivered and ack floor in each of the last rounds; pending, ack pending and waiting pull requests; how many handlers run",
     threshold: "3 rounds, and with messages in flight as long as a handler may take: its `ack_wait`, where that is above the usual 30 s or whoever holds them asks for more time, and four times the p99 of its workers",
     look,
 };
@@ -21,7 +22,13 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     if state.lag() == 0 || state.is_paused || !facts.has_reader() || !all_lag() || !facts.stands_still() {
         return None;
     }
-    let (sentence, next_step) = if state.ack_pending > 0 {
+    let is_resting = rests(facts);
+    let (sentence, next_step) = if is_resting {
+        (
+            to_be_tried_again(facts),
+            "look at the workers' logs for what fails and why; a message that no handler can ever take should be terminated",
+        )
+    } else if state.ack_pending > 0 {
         let held = format!("{} {}", messages(state.ack_pending), agree(state.ack_pending, "is", "are"));
         let sentence =
             format!("{held} handed out and neither back nor at an end; nothing moved {}.", facts.still_in_words());
@@ -36,7 +43,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     };
     Some(Found {
         label: Label::Stopped,
-        severity: Severity::Critical,
+        severity: if is_resting && state.pending == 0 { Severity::Warning } else { Severity::Critical },
         sentence: sentence.into(),
         evidence: vec![
             format!(
@@ -52,12 +59,47 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     })
 }
 
+/// Whether what is in flight is in no handler's hands, and is all that may be: its workers have said since that none of theirs runs.
+fn rests(facts: &Facts<'_>) -> bool {
+    let (state, workers) = (facts.state, facts.workers);
+    let is_full = facts.consumer.config.ack_pending_limit().is_some_and(|limit| state.ack_pending >= limit);
+    state.ack_pending > 0
+        && (state.pending == 0 || is_full)
+        && !workers.is_empty()
+        && workers.iter().all(|worker| worker.running == 0)
+        && facts.still_for() >= INTERVAL * 2
+}
+
+/// Such as `Message 42 is in flight, but no handler works at it: it waits to be tried again.`
+fn to_be_tried_again(facts: &Facts<'_>) -> String {
+    let state = facts.state;
+    let one = |one, many| agree(state.ack_pending, one, many);
+    let oldest = facts.ages.and_then(|ages| ages.unprocessed?.sequence).filter(|_| state.ack_pending == 1);
+    let what = oldest.map_or_else(|| messages(state.ack_pending), |sequence| format!("Message {}", count(sequence)));
+    let behind = if state.pending > 0 {
+        format!(
+            "; {} behind {}, since `max_ack_pending` allows no more in flight",
+            waiting(state.pending),
+            one("it", "them")
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "{what} {} in flight, but no handler works at {}: {} to be tried again{behind}. Nothing moved {}.",
+        one("is", "are"),
+        one("it", "them"),
+        one("it waits", "they wait"),
+        facts.still_in_words()
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::super::world::{World, check, now};
-    use crate::snapshot::{Habits, Label};
+    use super::super::world::{World, check, check_severity, now};
+    use crate::snapshot::{Habits, Label, Severity};
 
     #[test]
     fn lag_that_does_not_move_although_somebody_asks_has_stopped() {
@@ -74,6 +116,31 @@ mod tests {
         check(&long, Label::Ok);
         check(&long.quiet_for(Duration::from_secs(301)), Label::NoWorkers);
         check(&World::still(0).with(|state| state.ack_pending = 2).handled_in(Duration::from_secs(20)), Label::Ok);
+    }
+
+    #[test]
+    fn what_no_handler_works_at_waits_to_be_tried_again() {
+        let resting = |pending, limit, running| {
+            let world = World::still(pending).with(|state| (state.ack_pending, state.waiting) = (1, 1));
+            let world = world.configured(|config| config.max_ack_pending = limit).oldest(Duration::from_secs(25));
+            world.handled_in(Duration::from_millis(1)).running(running).quiet_for(Duration::from_secs(25))
+        };
+        let said = |world: &World| world.judge().sentence.into_owned();
+        let hangs = "1 message is handed out and neither back nor at an end; nothing moved for 25 s.";
+        let held = "Message 101 is in flight, but no handler works at it: it waits to be tried again; 257 messages wait behind it, \
+                    since `max_ack_pending` allows no more in flight. Nothing moved for 25 s.";
+        assert_eq!(said(&resting(257, 1, 0)), held);
+        check_severity(&resting(257, 1, 0), Label::Stopped, Severity::Critical);
+        let alone =
+            "Message 101 is in flight, but no handler works at it: it waits to be tried again. Nothing moved for 25 s.";
+        assert_eq!(said(&resting(0, 9, 0)), alone);
+        check_severity(&resting(0, 9, 0), Label::Stopped, Severity::Warning);
+        assert_eq!(said(&resting(257, 1, 1)), hangs);
+        assert_eq!(said(&resting(257, 9, 0)), hangs, "others could be delivered, and are not");
+        let lately = resting(0, 9, 0).quiet_for(Duration::from_secs(9));
+        check_severity(&lately, Label::Stopped, Severity::Critical);
+        let unheard = World { workers: Vec::new(), ..resting(0, 9, 0) };
+        assert_eq!(said(&unheard), hangs);
     }
 
     #[test]

@@ -157,7 +157,13 @@ impl World {
     /// A worker says of itself that it is there, and how long its handlers take.
     pub(super) fn handled_in(mut self, p99: Duration) -> Self {
         let (stream, consumer) = ("ORDERS".to_owned(), "reserve".to_owned());
-        self.workers.push(WorkerFact { stream, consumer, concurrency: 1, p99: Some(p99) });
+        self.workers.push(WorkerFact { stream, consumer, concurrency: 1, running: 1, p99: Some(p99) });
+        self
+    }
+
+    /// So many handlers run in each of its workers.
+    pub(super) fn running(mut self, running: u32) -> Self {
+        self.workers.iter_mut().for_each(|worker| worker.running = running);
         self
     }
 
