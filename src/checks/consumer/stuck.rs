@@ -6,6 +6,7 @@ use super::{Facts, Found, ROUNDS, Rule, SINCE_START};
 use crate::{
     clock::Age,
     snapshot::{Acks, Label, Mark, Sample, Severity},
+    words::{agree, count, counted},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -51,7 +52,7 @@ fn standing(facts: &Facts<'_>) -> Option<Found> {
                 now.ack_floor_stream_sequence,
                 now.delivered - first.delivered
             ),
-            format!("{} of {} messages in flight are being delivered again", now.redelivered, now.ack_pending),
+            again_now(now),
             if acked_lately { "other messages are acked meanwhile" } else { "nothing was acked meanwhile" }.to_owned(),
         ],
         next_step: next_step.into(),
@@ -92,8 +93,10 @@ fn repeated(facts: &Facts<'_>) -> Option<Found> {
     let (sentence, next_step) = slow_handlers(facts).map_or_else(
         || {
             let wait = Age(facts.consumer.config.ack_wait);
+            let until = last_delivery(facts).map_or_else(String::new, |ago| format!(", until {ago} ago"));
+            let (again, all) = (count(again), counted(deliveries, "delivery"));
             (
-                format!("{again} of {deliveries} deliveries were of messages that had been delivered before."),
+                format!("{again} of {all} were of messages that had been delivered before{until}."),
                 format!("look at whether handlers fail, and at whether they take longer than the ack_wait of {wait}: each message that does is handled twice"),
             )
         },
@@ -104,11 +107,31 @@ fn repeated(facts: &Facts<'_>) -> Option<Found> {
         severity: Severity::Warning,
         sentence: sentence.into(),
         evidence: vec![
-            format!("{deliveries} deliveries in the last {}, {again} of them again", Age(over)),
-            format!("{} of {} messages in flight are being delivered again", now.redelivered, now.ack_pending),
+            format!("{} in the last {}, {} of them again", counted(deliveries, "delivery"), Age(over), count(again)),
+            again_now(now),
         ],
         next_step: next_step.into(),
     })
+}
+
+/// How long ago the last delivery was, where nothing is in flight any more: it may be over.
+fn last_delivery(facts: &Facts<'_>) -> Option<Age> {
+    let last = facts.state.last_delivered.filter(|_| facts.state.ack_pending == 0)?;
+    Some(last.age(facts.now))
+}
+
+/// How much of what is in flight comes again.
+fn again_now(now: &Sample) -> String {
+    let again = now.redelivered;
+    match now.ack_pending {
+        0 => "nothing is in flight now".to_owned(),
+        all => format!(
+            "{} of {} in flight {} being delivered again",
+            count(again),
+            counted(all, "message"),
+            agree(again, "is", "are")
+        ),
+    }
 }
 
 /// Over which time how many deliveries were made, and how many of them again: where it was many in each of the last rounds.
@@ -271,7 +294,12 @@ mod tests {
         check(&once, Label::Ok);
         let said = |world: &World| world.judge().sentence.into_owned();
         assert_eq!(said(&again(5)), "15 of 30 deliveries were of messages that had been delivered before.");
+        assert_eq!(again(5).judge().evidence[1], "2 of 4 messages in flight are being delivered again");
         assert!(said(&again(5).handled_in(Duration::from_secs(60))).contains("p99 is 1 min, ack_wait is 30 s"));
+        let over =
+            again(5).with(|state| (state.ack_pending, state.redelivered) = (0, 0)).quiet_for(Duration::from_secs(8));
+        let until = "15 of 30 deliveries were of messages that had been delivered before, until 8 s ago.";
+        assert_eq!((said(&over), &*over.judge().evidence[1]), (until.to_owned(), "nothing is in flight now"));
     }
 
     #[test]
