@@ -222,7 +222,7 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
         figure("oldest", "Oldest unprocessed", ages::unprocessed(consumer, look.now), "age of the message"),
         figure("undelivered", "Oldest undelivered", ages::undelivered(consumer, look.now), "age of the message"),
         figure("redelivered", "Redelivered", count(|state| state.redelivered), "being delivered again now"),
-        figure("waiting", "Waiting", waiting(consumer), "pull requests"),
+        asks(consumer),
         figure(
             "stored",
             "Stored",
@@ -234,6 +234,22 @@ fn figures(consumer: &Consumer, stream: &Stream, look: &Look<'_>) -> Vec<Figure>
         figure("acked", "Acked", Number::rate(trend.map(|trend| trend.acked_per_second())), "by the ack floor"),
         figure("drain", "Drained", ages::drain(consumer), "by which pending shrinks"),
     ]
+}
+
+/// Who asks for messages: the pull requests that wait, or whoever listens where they are sent.
+fn asks(consumer: &Consumer) -> Figure {
+    let state = &consumer.state;
+    let figure = |label, number, note| Figure { id: "waiting", label, number, note };
+    match consumer.config.mode() {
+        Mode::Pull => {
+            let count = state.value().map_or(0, |state| state.waiting);
+            figure("Waiting", waiting(consumer), format::agree(count, "pull request", "pull requests"))
+        }
+        Mode::Push => {
+            let listeners = Number::of(state, |state| if state.has_listener { "some" } else { "none" }.to_owned());
+            figure("Listeners", listeners, "where it sends messages")
+        }
+    }
 }
 
 /// How far it is.

@@ -141,6 +141,23 @@ fn told() -> Snapshot {
 }
 
 #[tokio::test]
+async fn who_asks_for_messages_is_a_number_and_who_listens_is_not() {
+    let said = async |deliver_subject: &str, waiting, has_listener| {
+        let mut one = consumer("ORDERS", "reserve");
+        Arc::make_mut(&mut one.config).deliver_subject = deliver_subject.to_owned();
+        if let Reading::Known(fact) = &mut one.state {
+            (fact.value.waiting, fact.value.has_listener) = (waiting, has_listener);
+        }
+        let streams = count(vec![stream("ORDERS", vec![one])]);
+        page_of(Snapshot { streams, ..snapshot() }, "/consumers/A/ORDERS/reserve").await.text("#figure-waiting")
+    };
+    assert_eq!(said("", 1, false).await, "Waiting 1 pull request");
+    assert_eq!(said("", 4, false).await, "Waiting 4 pull requests");
+    assert_eq!(said("inbox", 0, false).await, "Listeners none where it sends messages");
+    assert_eq!(said("inbox", 0, true).await, "Listeners some where it sends messages");
+}
+
+#[tokio::test]
 async fn a_consumer_says_what_is_wrong_since_when_how_we_know_and_what_to_do() {
     let page = page_of(told(), "/consumers/A/ORDERS/reserve").await;
     assert_eq!(page.text("h1"), "reserve");
