@@ -1,7 +1,10 @@
 //! As many are in flight as may be, while more and more wait.
 
-use super::{Facts, Found, ROUNDS, Rule};
-use crate::snapshot::{Label, Severity};
+use super::{Facts, Found, ROUNDS, Rule, messages};
+use crate::{
+    snapshot::{Label, Severity},
+    words::{agree, count},
+};
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Saturated,
@@ -30,12 +33,18 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         label: Label::Saturated,
         severity: Severity::Warning,
         sentence: format!(
-            "{limit} messages are in flight, which is all that `max_ack_pending` allows, and more and more wait."
+            "{} {} in flight, which is all that `max_ack_pending` allows, and more and more wait.",
+            messages(limit),
+            agree(limit, "is", "are")
         )
         .into(),
         evidence: vec![
-            format!("{} ack pending in the last of {ROUNDS} rounds, all at the limit of {limit}", now.ack_pending),
-            format!("pending went from {} to {}", first.pending, now.pending),
+            format!(
+                "{} ack pending in the last of {ROUNDS} rounds, all at the limit of {}",
+                count(now.ack_pending),
+                count(limit)
+            ),
+            format!("pending went from {} to {}", count(first.pending), count(now.pending)),
         ],
         next_step: next_step.into(),
     })
@@ -54,6 +63,9 @@ mod tests {
                 .configured(|config| config.max_ack_pending = 8)
         };
         check(&full(&[10, 20, 30]), Label::Saturated);
+        let one = full(&[10, 20, 30]).with(|state| state.ack_pending = 1);
+        let one = one.configured(|config| config.max_ack_pending = 1).judge().sentence;
+        assert!(one.starts_with("1 message is in flight, which is all"), "{one}");
         check(&full(&[30, 30, 30]), Label::Ok);
         check(&full(&[10, 20, 30]).configured(|config| config.max_ack_pending = 9), Label::FallingBehind);
         check(&full(&[10, 20, 30]).configured(|config| config.max_ack_pending = -1), Label::FallingBehind);

@@ -4,7 +4,7 @@ use super::{Facts, Found, ROUNDS, Rule, messages, waiting};
 use crate::{
     presence::INTERVAL,
     snapshot::{Label, Mode, Severity},
-    words::{agree, count},
+    words::{agree, count, counted},
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -48,11 +48,15 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         evidence: vec![
             format!(
                 "{} delivered and the ack floor at {} in each of the last {ROUNDS} rounds",
-                state.delivered, state.ack_floor
+                count(state.delivered),
+                count(state.ack_floor)
             ),
             format!(
-                "{} pending, {} ack pending, {} pull requests wait",
-                state.pending, state.ack_pending, state.waiting
+                "{} pending, {} ack pending, {} {}",
+                count(state.pending),
+                count(state.ack_pending),
+                counted(state.waiting, "pull request"),
+                agree(state.waiting, "waits", "wait")
             ),
         ],
         next_step: next_step.into(),

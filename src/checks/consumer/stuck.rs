@@ -48,9 +48,9 @@ fn standing(facts: &Facts<'_>) -> Option<Found> {
         sentence: sentence.into(),
         evidence: vec![
             format!(
-                "the ack floor is at stream sequence {} in each of the last {ROUNDS} rounds, while {} deliveries were made",
-                now.ack_floor_stream_sequence,
-                now.delivered - first.delivered
+                "the ack floor is at stream sequence {} in each of the last {ROUNDS} rounds, while {}",
+                count(now.ack_floor_stream_sequence),
+                were_made(now.delivered - first.delivered)
             ),
             again_now(now),
             if acked_lately { "other messages are acked meanwhile" } else { "nothing was acked meanwhile" }.to_owned(),
@@ -78,8 +78,8 @@ fn kept(facts: &Facts<'_>) -> Option<Found> {
         severity: Severity::Critical,
         sentence: format!("Messages are handed out, and none was {acked}.").into(),
         evidence: vec![
-            format!("{} deliveries were made in the last {}", now.delivered - first.delivered, Age(window)),
-            format!("ack pending went from {} to {}", first.ack_pending, now.ack_pending),
+            format!("{} in the last {}", were_made(now.delivered - first.delivered), Age(window)),
+            format!("ack pending went from {} to {}", count(first.ack_pending), count(now.ack_pending)),
         ],
         next_step: "look for a handler that hangs: its logs and what it waits for".into(),
     })
@@ -118,6 +118,11 @@ fn repeated(facts: &Facts<'_>) -> Option<Found> {
 fn last_delivery(facts: &Facts<'_>) -> Option<Age> {
     let last = facts.state.last_delivered.filter(|_| facts.state.ack_pending == 0)?;
     Some(last.age(facts.now))
+}
+
+/// `1 delivery was made`.
+fn were_made(deliveries: u64) -> String {
+    format!("{} {} made", counted(deliveries, "delivery"), agree(deliveries, "was", "were"))
 }
 
 /// How much of what is in flight comes again.
@@ -211,7 +216,7 @@ fn again_and_again(facts: &Facts<'_>) -> (String, String) {
     let stream = &facts.stream.name;
     match facts.ages.and_then(|ages| ages.unprocessed).and_then(|oldest| oldest.sequence) {
         Some(sequence) => (
-            format!("Message {sequence} is delivered again and again, and never acked."),
+            format!("Message {} is delivered again and again, and never acked.", count(sequence)),
             format!(
                 "look at it with `nats stream get {stream} {sequence}`: a worker that cannot take it should terminate it; if the handlers are slow, raise `ack_wait`"
             ),
@@ -219,7 +224,7 @@ fn again_and_again(facts: &Facts<'_>) -> (String, String) {
         None => (
             format!(
                 "A message after sequence {} is delivered again and again, and never acked.",
-                facts.state.ack_floor_stream_sequence
+                count(facts.state.ack_floor_stream_sequence)
             ),
             format!(
                 "look at the workers' logs and at the message (`nats stream get {stream}`): a worker that cannot take it should terminate it; if the handlers are slow, raise `ack_wait`"
