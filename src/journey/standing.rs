@@ -23,6 +23,8 @@ pub struct Standing {
     pub consumer: String,
     /// How far it is.
     pub at: Where,
+    /// How often it is delivered at the most; `None` for without end.
+    pub deliver_limit: Option<u64>,
     /// When that was so.
     pub seen: Option<Timestamp>,
 }
@@ -61,6 +63,7 @@ pub(super) fn of(snapshot: &Snapshot, passages: &Passages<'_>) -> Vec<Standing> 
                         stream: place.stream.clone(),
                         consumer: name.to_owned(),
                         at,
+                        deliver_limit: consumer.config.deliver_limit(),
                         seen: consumer.state.fact().map(|fact| fact.at),
                     });
                 }

@@ -1,6 +1,6 @@
 //! What became of it, in a sentence, and what that is known by.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     super::{
@@ -13,7 +13,7 @@ use super::{
     rows, shown,
 };
 use crate::{
-    journey::{Entry, Handling, Journey, Outcome, Passage, What, Where},
+    journey::{Entry, Handling, Journey, Outcome, Passage, Standing, What, Where},
     record::{Phase, Record},
 };
 
@@ -25,6 +25,8 @@ pub(super) struct Answer {
     pub(super) level: Level,
     pub(super) sentence: String,
     pub(super) began: Option<Moment>,
+    /// How many handlings failed, and when the last of them did.
+    pub(super) failed: Option<(String, Moment)>,
     pub(super) lines: Vec<String>,
     /// What the way leads to: address, what stands before, text.
     pub(super) links: Vec<(String, &'static str, String)>,
@@ -37,6 +39,7 @@ impl Answer {
             level,
             sentence: format!("{}: {fate}.", format::capital(&what(journey))),
             began: journey.entries.first().map(|entry| Moment::ago(entry.at, look)),
+            failed: failed(journey, look),
             lines: lines(journey),
             links: links(journey, look),
         }
@@ -87,7 +90,8 @@ fn fate(journey: &Journey) -> (Level, String) {
     }
     if let Some((entry, handling)) = open(journey) {
         let (who, name) = (rows::who(handling), name(entry, journey));
-        return (Level::Warning, format!("{who} failed on {name}, and nothing tells that it was tried again"));
+        let (times, next) = (times(entry, handling, journey), next(entry, handling, journey));
+        return (Level::Warning, format!("{who} failed on {name}{times}{next}"));
     }
     let waits = journey.standings.iter().filter(|standing| standing.at != Where::Past).count();
     if waits > 0 {
@@ -144,6 +148,46 @@ fn is_over(failed: &Entry, journey: &Journey) -> bool {
     journey.entries.iter().any(|entry| entry.passage == failed.passage && tells(entry))
 }
 
+/// How often a consumer failed on a message, where that is more than once.
+fn times(last: &Entry, failed: &Handling, journey: &Journey) -> String {
+    let is_same = |(entry, handling): &(&Entry, &Handling)| {
+        entry.passage == last.passage && handling.consumer == failed.consumer && handling.has_failed()
+    };
+    match handlings(journey).filter(is_same).count() {
+        0 | 1 => String::new(),
+        times => format!(" {} times", format::count(times as u64)),
+    }
+}
+
+/// What comes after a consumer's last handling of a message, which failed.
+fn next(failed: &Entry, handling: &Handling, journey: &Journey) -> &'static str {
+    let is_its = |standing: &&Standing| {
+        Some(standing.passage) == failed.passage
+            && standing.consumer == handling.consumer
+            && matches!(standing.at, Where::Delivered | Where::Waiting)
+    };
+    let is_settled = matches!(handling.settled.as_deref(), Some("ack" | "term"));
+    match journey.standings.iter().find(is_its) {
+        Some(standing) if handling.outcome == Outcome::Failed && !is_settled => {
+            let is_last = standing.deliver_limit.zip(handling.deliveries).is_some_and(|(most, count)| count >= most);
+            if is_last {
+                "; it is still in flight, and that was its last delivery"
+            } else {
+                "; it is still in flight and will be tried again"
+            }
+        }
+        _ => ", and nothing tells that it was tried again",
+    }
+}
+
+fn failed(journey: &Journey, look: &Look<'_>) -> Option<(String, Moment)> {
+    let failed = || handlings(journey).filter(|(_, handling)| handling.has_failed());
+    let count = failed().count();
+    let said = format!("{} failed{}", format::counted(count, "handling"), if count > 1 { ", the last" } else { "" });
+    let ended = |(entry, handling): (&Entry, &Handling)| entry.at.after(Duration::from_nanos(handling.took));
+    failed().map(ended).max().map(|at| (said, Moment::ago(at, look)))
+}
+
 fn lines(journey: &Journey) -> Vec<String> {
     let mut lines = Vec::new();
     if !journey.has_spans {
@@ -152,10 +196,6 @@ fn lines(journey: &Journey) -> Vec<String> {
              Who handled it when, and how that ended, is known where services send traces."
                 .to_owned(),
         );
-    }
-    let failed = handlings(journey).filter(|(_, handling)| handling.has_failed()).count();
-    if failed > 0 {
-        lines.push(format!("{} failed.", format::counted(failed, "handling")));
     }
     let unread = journey.passages.iter().filter(|passage| passage.stored().is_none()).count();
     if unread > 0 && journey.has_spans {
@@ -200,4 +240,66 @@ fn records(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, Str
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(seconds))
+    }
+
+    /// A handling of the one message, which failed.
+    fn handled(seconds: u64, deliveries: u64, settled: &str) -> Entry {
+        let handling = Handling {
+            consumer: "charge".to_owned(),
+            service: "payments".to_owned(),
+            attempt: Some(deliveries),
+            deliveries: Some(deliveries),
+            waited: None,
+            took: 1_000_000,
+            outcome: Outcome::Failed,
+            why: "the provider is out".to_owned(),
+            settled: Some(settled.to_owned()),
+        };
+        Entry { at: at(seconds), is_corrected: false, passage: Some(0), span: None, what: What::Handled(handling) }
+    }
+
+    /// A message that is handled in vain.
+    fn journey(entries: Vec<Entry>, stands: Option<(Where, Option<u64>)>) -> Journey {
+        let standing = |(at, deliver_limit)| Standing {
+            passage: 0,
+            account: "A".to_owned(),
+            stream: "ORDERS".to_owned(),
+            consumer: "charge".to_owned(),
+            at,
+            deliver_limit,
+            seen: None,
+        };
+        let passage = Passage { subject: "orders.placed".to_owned(), ..Passage::default() };
+        let standings = stands.map(standing).into_iter().collect();
+        Journey { passages: vec![passage], entries, standings, has_spans: true, ..Journey::default() }
+    }
+
+    #[test]
+    fn a_message_that_failed_and_is_not_settled_will_be_tried_again() {
+        let check = |entries: &[Entry], stands, expected: &str| {
+            let (level, said) = fate(&journey(entries.to_vec(), stands));
+            assert_eq!((level, said.strip_prefix("charge failed on orders.placed")), (Level::Warning, Some(expected)));
+        };
+        let held = Some((Where::Delivered, None));
+        let again = "; it is still in flight and will be tried again";
+        let silence = ", and nothing tells that it was tried again";
+        let twice = [handled(1, 1, "nak"), handled(9, 2, "nak")];
+        check(&twice[..1], held, again);
+        check(&twice, held, &format!(" 2 times{again}"));
+        check(&twice, Some((Where::Delivered, Some(3))), &format!(" 2 times{again}"));
+        let last = " 2 times; it is still in flight, and that was its last delivery";
+        check(&twice, Some((Where::Delivered, Some(2))), last);
+        check(&twice[..1], None, silence);
+        check(&twice[..1], Some((Where::Unknown, None)), silence);
+        check(&[handled(1, 1, "term")], held, silence);
+    }
 }
