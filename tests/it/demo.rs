@@ -1,6 +1,6 @@
 //! The demo as its user has it: everything up, watched over, kept between runs, and gone in the end.
 
-use std::{fs, net::TcpListener, path::Path, time::Duration};
+use std::{fs, net::TcpListener, path::Path, process::Command, time::Duration};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -83,6 +83,17 @@ async fn all_gone(pids: Vec<u32>) {
     .await;
 }
 
+/// What breaks a service and mends it works as the demo prints it.
+async fn breaks_and_mends_as_it_is_printed(demo: &Demo) {
+    let printed = demo.process.line(LIMIT, "how to break it", |line| line.contains("Break it")).await;
+    let outage = printed.split_once("Break it").unwrap().1.trim();
+    for (fault, said) in [("outage", "payments: outage is on for 5 min"), ("clear", "payments: no fault is on")] {
+        let command = outage.replace(" outage ", &format!(" {fault} "));
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stdout).starts_with(said), "{command}: {output:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_demo_completes_orders_mends_itself_and_ends_without_a_trace() {
     let folder = tempfile::tempdir().unwrap();
@@ -98,6 +109,8 @@ async fn a_demo_completes_orders_mends_itself_and_ends_without_a_trace() {
         assert_eq!(metrics.contains("streamgauge_connected 1"), name != "provider", "{name}");
         assert!(!metrics.contains("streamgauge_connected 0"), "{name}");
     }
+
+    breaks_and_mends_as_it_is_printed(&demo).await;
 
     // A second demo keeps away from the folder.
     let second = streamgauge(&["demo", "--data", data.to_str().unwrap()]).output().unwrap();

@@ -54,6 +54,8 @@ impl Screen {
              \n  Slow down   curl -X PUT {provider}/settings -H 'content-type: application/json' -d '{{\"latency_ms\":2000}}'\
              \n  NATS        nats -s {observer} --inbox-prefix _INBOX_observer stream ls\
              \n  Given up    {program} dlq list --nats {operator} --inbox-prefix _INBOX_operator\
+             \n  Break it    {program} fault payments outage --nats {operator} --inbox-prefix _INBOX_operator\
+             \n  Mend it     the same with `clear` for `outage`; a fault ends by itself after five minutes\
              \n  Metrics     {storefront}/metrics, and so every process\
              \n  Traces      {traces}\
              \n  Logs        {logs}\

@@ -30,7 +30,7 @@ async fn every_page_says_that_a_fault_is_on_and_how_to_end_it() {
     for path in PAGES {
         let page = page_of(switched("payments", Kind::Outage, Duration::from_secs(120)), path).await;
         let said = "Fault outage is switched on in payments for 1 min 30 s: every message fails, for 2 min more. \
-                    End it: streamgauge fault payments clear";
+                    End it, with the login that switched it on: streamgauge fault payments clear";
         assert_eq!(page.text("main #faults li"), said, "{path}");
         assert_eq!(page.texts("#faults code[data-copy]"), ["streamgauge fault payments clear"]);
     }
