@@ -73,7 +73,7 @@ impl JourneyPage {
             title: if is_asked { format!("Journey of {}", format::cut_at(&id, 64)) } else { "Journey".to_owned() },
             list: look.link(&Page::Traces(Query::default())),
             action: look.link(&Page::Journey(Follow::default())),
-            answer: is_found.then(|| Answer::of(&journey, look)),
+            answer: is_found.then(|| Answer::of(&journey, facts, look)),
             gap: (is_asked && !is_found).then(|| looked::nothing(facts)),
             help: if is_asked && !is_found { looked::help(facts, look) } else { Vec::new() },
             rows: rows::of(&journey, look),

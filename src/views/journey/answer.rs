@@ -13,9 +13,13 @@ use super::{
     rows, shown,
 };
 use crate::{
-    journey::{Entry, Handling, Journey, Outcome, Passage, Standing, What, Where},
+    clock::Timestamp,
+    journey::{Entry, Facts, Handling, Journey, Outcome, Passage, Standing, What, Where},
     record::{Phase, Record},
 };
+
+/// How long the spans of a step may take to come: services send some together, and a handler's when it has ended.
+const SPANS_COME_WITHIN: Duration = Duration::from_secs(30);
 
 /// Ids that are led to.
 const LINKS_MOST: usize = 8;
@@ -33,15 +37,59 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(journey: &Journey, look: &Look<'_>) -> Self {
-        let (level, fate) = fate(journey);
+    pub(super) fn of(journey: &Journey, facts: &Facts, look: &Look<'_>) -> Self {
+        let untold = Untold::of(journey, facts, look.now);
+        let (level, fate) = fate(journey, untold);
         Self {
             level,
             sentence: format!("{}: {fate}.", format::capital(&what(journey))),
             began: journey.entries.first().map(|entry| Moment::ago(entry.at, look)),
             failed: failed(journey, look),
-            lines: lines(journey),
+            lines: lines(journey, untold),
             links: links(journey, look),
+        }
+    }
+}
+
+/// Why no span tells of a journey, as far as that can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Untold {
+    /// No trace is kept here.
+    NoTraces,
+    /// Its last step was a moment ago.
+    NotYet,
+    /// Traces are kept, and none is of it.
+    NotKept,
+}
+
+impl Untold {
+    /// `None` where spans tell.
+    fn of(journey: &Journey, facts: &Facts, now: Timestamp) -> Option<Self> {
+        let is_young = || journey.entries.last().is_some_and(|entry| entry.at.age(now).0 < SPANS_COME_WITHIN);
+        match facts.traces_searched.1 {
+            _ if journey.has_spans => None,
+            0 => Some(Self::NoTraces),
+            _ if is_young() => Some(Self::NotYet),
+            _ => Some(Self::NotKept),
+        }
+    }
+
+    fn fate(self) -> &'static str {
+        match self {
+            Self::NoTraces => "who handled it is not known, for no span tells",
+            Self::NotYet => "who handled it is not known yet, for its spans have not come",
+            Self::NotKept => "who handled it is not known, for none of its spans is here",
+        }
+    }
+
+    /// What would tell who handled it when, and how that ended.
+    fn line(self) -> &'static str {
+        match self {
+            Self::NoTraces => "Who handled it when, and how that ended, is known where services send traces.",
+            Self::NotYet => "Its spans come a few seconds after its handlers have ended, where its services send traces.",
+            Self::NotKept => {
+                "Its spans may have made room for newer ones, or were not sampled, or its services send none to here."
+            }
         }
     }
 }
@@ -82,7 +130,7 @@ fn own(journey: &Journey) -> Option<&Passage> {
 }
 
 /// What became of it, and how bad that is.
-fn fate(journey: &Journey) -> (Level, String) {
+fn fate(journey: &Journey, untold: Option<Untold>) -> (Level, String) {
     let mut lost = journey.entries.iter().filter_map(|entry| loss(entry, journey));
     if let Some(first) = lost.next() {
         let more = lost.count();
@@ -99,8 +147,8 @@ fn fate(journey: &Journey) -> (Level, String) {
         let are = format::agree(waits as u64, "is", "are");
         return (Level::Busy, format!("{consumers} {are} not done with it yet"));
     }
-    if !journey.has_spans {
-        return (Level::Unknown, "who handled it is not known, for no span tells".to_owned());
+    if let Some(untold) = untold {
+        return (Level::Unknown, untold.fate().to_owned());
     }
     match handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count() {
         0 => (Level::Idle, "no handler is known to have run".to_owned()),
@@ -188,14 +236,13 @@ fn failed(journey: &Journey, look: &Look<'_>) -> Option<(String, Moment)> {
     failed().map(ended).max().map(|at| (said, Moment::ago(at, look)))
 }
 
-fn lines(journey: &Journey) -> Vec<String> {
+fn lines(journey: &Journey, untold: Option<Untold>) -> Vec<String> {
     let mut lines = Vec::new();
-    if !journey.has_spans {
-        lines.push(
-            "No span tells of it: this is from the headers of stored messages, and from what consumers and servers say of themselves. \
-             Who handled it when, and how that ended, is known where services send traces."
-                .to_owned(),
-        );
+    if let Some(untold) = untold {
+        lines.push(format!(
+            "No span tells of it: this is from the headers of stored messages, and from what consumers and servers say of themselves. {}",
+            untold.line()
+        ));
     }
     let unread = journey.passages.iter().filter(|passage| passage.stored().is_none()).count();
     if unread > 0 && journey.has_spans {
@@ -245,7 +292,6 @@ fn records(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(seconds))
@@ -286,7 +332,7 @@ mod tests {
     #[test]
     fn a_message_that_failed_and_is_not_settled_will_be_tried_again() {
         let check = |entries: &[Entry], stands, expected: &str| {
-            let (level, said) = fate(&journey(entries.to_vec(), stands));
+            let (level, said) = fate(&journey(entries.to_vec(), stands), None);
             assert_eq!((level, said.strip_prefix("charge failed on orders.placed")), (Level::Warning, Some(expected)));
         };
         let held = Some((Where::Delivered, None));
@@ -301,5 +347,18 @@ mod tests {
         check(&twice[..1], None, silence);
         check(&twice[..1], Some((Where::Unknown, None)), silence);
         check(&[handled(1, 1, "term")], held, silence);
+    }
+
+    #[test]
+    fn why_no_span_tells_is_said_as_far_as_it_is_known() {
+        let check = |has_spans, traces, now: u64, expected| {
+            let journey = Journey { has_spans, ..journey(vec![handled(0, 1, "ack")], None) };
+            let facts = Facts { traces_searched: (traces, traces), ..Facts::default() };
+            assert_eq!(Untold::of(&journey, &facts, at(now)), expected, "{has_spans} {traces} {now}");
+        };
+        check(false, 0, 2, Some(Untold::NoTraces));
+        check(false, 7, 2, Some(Untold::NotYet));
+        check(false, 7, 540, Some(Untold::NotKept));
+        check(true, 7, 2, None);
     }
 }
