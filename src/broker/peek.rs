@@ -7,7 +7,7 @@ mod windows;
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::Client;
+use async_nats::{Client, connection::State};
 use tokio::{
     sync::{Semaphore, SemaphorePermit, watch},
     time::{Instant, timeout, timeout_at},
@@ -49,6 +49,14 @@ impl Source {
     pub fn account(&self) -> &str {
         &self.account
     }
+
+    /// Whether its connection is there: a question that waits for another one is answered too late.
+    fn connected(&self) -> Result<(), ReadError> {
+        match self.client.connection_state() {
+            State::Connected => Ok(()),
+            State::Pending | State::Disconnected => Err(ReadError::Lost),
+        }
+    }
 }
 
 /// Reads stored messages within limits: how many readings there are at once, and how much and how long each of them reads. Clones share
@@ -70,6 +78,8 @@ enum ReadError {
     NoStream(StreamName, String),
     #[error("others are reading messages, and they took longer than {within}: try again", within = Age(TURN_LIMIT))]
     Busy,
+    #[error("the connection to NATS is lost, and no message can be read until it is back")]
+    Lost,
     #[error(
         "nothing of stream {0} was told within {within}: NATS is busy, or our user may not ask `$JS.API.STREAM.INFO.{0}`, \
          `$JS.API.DIRECT.GET.{0}` or `$JS.API.STREAM.MSG.GET.{0}`",
@@ -165,11 +175,13 @@ impl Reader {
 
     async fn begin<'a>(&'a self, account: &str, stream: &'a StreamName) -> Result<Look<'a>, ReadError> {
         let source = self.source(account)?;
+        source.connected()?;
         let turn = timeout(TURN_LIMIT, self.turns.acquire()).await;
         let turn = turn.ok().and_then(Result::ok).ok_or(ReadError::Busy)?;
         let until = Instant::now() + LIMIT;
         let asked = timeout_at(until, facts(&source, stream)).await;
-        let facts = asked.map_err(|_| ReadError::Silence(stream.clone()))??;
+        let silent = |_| source.connected().err().unwrap_or_else(|| ReadError::Silence(stream.clone()));
+        let facts = asked.map_err(silent)??;
         let search = Search::new(source.client.clone(), stream, &facts, until);
         Ok(Look { search, source, stream, _turn: turn })
     }
@@ -201,7 +213,7 @@ impl ReadError {
             Self::NoSource => Why::NotYet,
             Self::OtherAccount(..) => Why::Hidden,
             Self::NoStream(..) => Why::Absent,
-            Self::Busy | Self::Silence(_) | Self::Ask(_) => Why::Failed,
+            Self::Busy | Self::Lost | Self::Silence(_) | Self::Ask(_) => Why::Failed,
         };
         Reading::unknown(why, ErrorChain(&self).to_string())
     }

@@ -1,5 +1,7 @@
 //! What is found: newest first over holes, on a pattern in a sparse stream, by header, from a time, and how much of it is said.
 
+use std::time::{Duration, Instant};
+
 use async_nats::jetstream::stream;
 use streamgauge::{
     clock::Timestamp,
@@ -7,7 +9,8 @@ use streamgauge::{
     snapshot::{Reading, Why},
 };
 
-use super::{ACCOUNT, NatsServer, Observer, jetstream, newest, orders, publish, publish_with, sequences};
+use super::{ACCOUNT, LIMIT, NatsServer, Observer, jetstream, newest, orders, publish, publish_with, sequences};
+use crate::support::eventually;
 
 /// Whether a stream allows direct get: its messages are read in another way where it does not.
 const WAYS: [bool; 2] = [true, false];
@@ -177,7 +180,7 @@ async fn a_time_is_found_wherever_messages_are_missing() {
             assert_eq!(since(at).await, Some(first(at)), "{sequence}, direct get {allow_direct}");
         }
         assert_eq!(since(times[120]).await, Some(151), "what was removed is passed over");
-        assert_eq!(since(times[199].after(std::time::Duration::from_secs(1))).await, None);
+        assert_eq!(since(times[199].after(Duration::from_secs(1))).await, None);
         assert_eq!(since(Timestamp::parse("2000-01-01T00:00:00Z").unwrap()).await, Some(1));
     }
 }
@@ -211,7 +214,7 @@ async fn one_message_knows_its_neighbours() {
 
 #[tokio::test]
 async fn what_cannot_be_read_says_why() {
-    let server = NatsServer::start().await;
+    let mut server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;
     orders(&jetstream, stream::Config::default()).await;
     let observer = Observer::at(&server);
@@ -243,6 +246,15 @@ async fn what_cannot_be_read_says_why() {
     server.thaw();
     assert_eq!(kind, Why::Failed);
     assert!(reason.contains("within 3 s") || reason.contains("busy"), "{reason}");
+    server.kill().await;
+    eventually(LIMIT, "the reader knows that its connection is lost", async || {
+        let asked = Instant::now();
+        let (kind, reason) = why(observer.reader.find(ACCOUNT, &newest(1)).await);
+        let is_lost = kind == Why::Failed && reason.contains("the connection to NATS is lost");
+        let is_at_once = asked.elapsed() < Duration::from_secs(1);
+        if is_lost && is_at_once { Ok(()) } else { Err((reason, asked.elapsed())) }
+    })
+    .await;
 }
 
 #[tokio::test]
