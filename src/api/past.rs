@@ -103,7 +103,7 @@ fn known(value: f32) -> Option<f32> {
 
 fn answer<P: Serialize>(ask: &Ask<'_>, page: Option<Page>, tell: fn(Moment, &Point) -> P) -> Result<String, Failure> {
     let page = page.ok_or_else(|| gone(ask.snapshot))?;
-    let Past { series, since, is_on_disk } = (ask.past)(&page);
+    let Past { series, since, is_on_disk, .. } = (ask.past)(&page);
     if series.is_none() && !is_known(&page, ask.snapshot) {
         return Err(gone(ask.snapshot));
     }

@@ -23,6 +23,8 @@ pub struct Past {
     pub since: Option<Timestamp>,
     /// Whether that outlives the program.
     pub is_on_disk: bool,
+    /// Whether that of the longer spans does.
+    pub are_longer_on_disk: bool,
 }
 
 /// Charts, and the choice of how far back they go.
@@ -86,7 +88,11 @@ impl PastView {
             spans: Span::ALL.map(link).into(),
             charts: look.past.series.as_ref().map(charts).unwrap_or_default(),
             since: look.past.since.map(|since| Moment::length(since, look)),
-            kept: if look.past.is_on_disk { "on disk" } else { "in memory, until this program ends" },
+            kept: match (look.past.is_on_disk, look.past.are_longer_on_disk) {
+                (true, _) => "on disk",
+                (false, true) => "in memory, until this program ends; that of 2 hours and of 24 hours is on disk",
+                (false, false) => "in memory, until this program ends",
+            },
         }
     }
 }

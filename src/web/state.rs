@@ -16,7 +16,7 @@ use crate::{
     clock::{Clock, Timestamp},
     collector::{History, Snapshots},
     config::{BasePath, ToolsConfig},
-    snapshot::Snapshot,
+    snapshot::{Snapshot, Span},
     tasks::aside,
     traces::Traces,
     views::{self, Beside, Follow, Graph, Main, Page, Past, Read, Site, Sources, Traced},
@@ -189,7 +189,13 @@ impl Web {
         let history = &self.0.history;
         let Some((whose, span)) = page.past() else { return Past::default() };
         let series = history.of(&whose, span, now);
-        Past { series, since: history.since(span, now), is_on_disk: history.is_on_disk(span) }
+        let is_on_disk = |span| history.is_on_disk(span);
+        Past {
+            series,
+            since: history.since(span, now),
+            is_on_disk: is_on_disk(span),
+            are_longer_on_disk: is_on_disk(Span::Hours),
+        }
     }
 
     /// What is connected with what, for the page that shows it.

@@ -22,6 +22,22 @@ async fn a_consumers_past_is_drawn_and_said_in_words() {
 }
 
 #[tokio::test]
+async fn with_a_folder_it_is_said_which_part_of_the_past_outlives_the_program() {
+    let folder = tempfile::tempdir().unwrap();
+    let history = History::in_folder(folder.path(), now()).unwrap();
+    history.note(&snapshot()).unwrap();
+    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
+    let router = router_over(snapshots, history, Settings::default());
+    for (over, said) in [
+        ("", "kept in memory, until this program ends; that of 2 hours and of 24 hours is on disk."),
+        ("?over=2h", "kept on disk."),
+    ] {
+        let sources = Page::of(&router, &format!("/streams/A/ORDERS{over}")).await.text("#past .sources");
+        assert!(sources.contains(said), "{over}: {sources}");
+    }
+}
+
+#[tokio::test]
 async fn how_far_back_it_goes_has_an_address() {
     let page = page_after(&snapshot(), "/streams/A/ORDERS?over=24h").await;
     assert_eq!(page.text("#past h2"), "The last 24 hours");
