@@ -42,7 +42,8 @@ pub(super) struct Row {
 pub(super) struct Bar {
     pub(super) x: i128,
     pub(super) width: i128,
-    pub(super) title: String,
+    /// How long; `None` where it is a moment, or nobody says.
+    pub(super) title: Option<String>,
 }
 
 /// The time that the drawing shows.
@@ -55,11 +56,11 @@ struct Scale {
 impl Scale {
     fn of(journey: &Journey) -> Self {
         let start = journey.entries.first().map_or(0, |entry| nanos(entry.at));
-        let ends = journey.entries.iter().map(|entry| nanos(entry.at) + i128::from(length(entry)));
+        let ends = journey.entries.iter().map(end);
         Self { start, length: (ends.max().unwrap_or(start) - start).max(1) }
     }
 
-    fn bar(self, from: i128, to: i128, title: String) -> Bar {
+    fn bar(self, from: i128, to: i128, title: Option<String>) -> Bar {
         let at = |nanos: i128| ((nanos - self.start) * WIDTH / self.length).clamp(0, WIDTH);
         let x = at(from).min(WIDTH - 2);
         // What is short is still seen.
@@ -71,13 +72,18 @@ fn nanos(at: Timestamp) -> i128 {
     at.0.unix_timestamp_nanos()
 }
 
-/// How long a step took, in nanoseconds.
-fn length(entry: &Entry) -> u64 {
+/// How long a step took, in nanoseconds; `None` where it is a moment, or nobody says.
+fn length(entry: &Entry) -> Option<u64> {
     match &entry.what {
-        What::Began { took, .. } => *took,
-        What::Handled(handling) => handling.took,
-        _ => 0,
+        What::Began { took, .. } => Some(*took),
+        What::Handled(handling) => Some(handling.took),
+        _ => None,
     }
+}
+
+/// When a step ended, as far as that is known.
+fn end(entry: &Entry) -> i128 {
+    nanos(entry.at) + i128::from(length(entry).unwrap_or_default())
 }
 
 /// The steps of a journey.
@@ -111,7 +117,6 @@ fn lies(passage: &Passage) -> String {
 impl Row {
     fn of(entry: &Entry, journey: &Journey, scale: Scale, look: &Look<'_>) -> Self {
         let start = nanos(entry.at);
-        let end = start + i128::from(length(entry));
         let row = Self {
             title: String::new(),
             href: entry.span.map(|(trace, span)| look.link(&Page::Trace(trace, Some(span)))),
@@ -126,7 +131,7 @@ impl Row {
             after: took(u64::try_from(start - scale.start).unwrap_or_default()),
             took: None,
             waiting: None,
-            bar: scale.bar(start, end, format!("took {}", took(length(entry)))),
+            bar: scale.bar(start, end(entry), length(entry).map(|nanos| format!("took {}", took(nanos)))),
         };
         let passage = entry.passage.map(|index| &journey.passages[index]);
         let name = passage.map_or_else(|| "the message".to_owned(), |passage| shown(passage.name()));
@@ -219,7 +224,7 @@ impl Row {
             took: Some(took(handling.took)),
             waiting: waiting.map(|waited| {
                 let title = format!("{} after it was stored", took(waited));
-                scale.bar(start - i128::from(waited), start, title)
+                scale.bar(start - i128::from(waited), start, Some(title))
             }),
             under,
             ..self

@@ -222,6 +222,8 @@ async fn spans_add_who_handled_it_when_and_how_that_ended() {
             assert!(steps.iter().any(|step| step.starts_with(said)), "{id}: {said}: {steps:#?}");
         }
         assert_eq!(page.count("#steps .wait"), 2, "{id}: the time in the stream is drawn");
+        let lengths = page.texts("#steps .took title");
+        assert_eq!(lengths.len(), 2, "{id}: a length is told of the handlings, and of no moment: {lengths:?}");
         assert!(!page.html.contains("No span tells of it"), "{id}");
         let looked = page.texts("#looked tbody tr");
         assert!(looked.iter().all(|row| !row.contains("newest first")), "{id}: the trace tells when: {looked:?}");
