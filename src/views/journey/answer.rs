@@ -115,12 +115,9 @@ fn what(journey: &Journey) -> String {
     let messages = format::counted(journey.passages.len(), "message");
     let streams =
         if streams.is_empty() { String::new() } else { format!(" in {}", format::counted(streams.len(), "stream")) };
-    match (journey.entries.first(), journey.entries.last()) {
-        (Some(first), Some(last)) if journey.entries.len() > 1 => {
-            let nanos = (last.at.0 - first.at.0).whole_nanoseconds();
-            format!("{messages}{streams} within {}", took(u64::try_from(nanos).unwrap_or_default()))
-        }
-        _ => format!("{messages}{streams}"),
+    match journey.entries.len() {
+        0 | 1 => format!("{messages}{streams}"),
+        _ => format!("{messages}{streams} within {}", took(rows::lasted(journey))),
     }
 }
 
@@ -347,6 +344,12 @@ mod tests {
         check(&twice[..1], None, silence);
         check(&twice[..1], Some((Where::Unknown, None)), silence);
         check(&[handled(1, 1, "term")], held, silence);
+    }
+
+    #[test]
+    fn a_journey_lasts_until_its_last_handling_has_ended() {
+        let said = what(&journey(vec![handled(0, 1, "nak"), handled(2, 2, "ack")], None));
+        assert!(said.ends_with(&format!(" within {}", took(2_001_000_000))), "{said}");
     }
 
     #[test]

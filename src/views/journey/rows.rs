@@ -53,6 +53,11 @@ struct Scale {
     length: i128,
 }
 
+/// How long all of it took, in nanoseconds: to the end of what ended last.
+pub(super) fn lasted(journey: &Journey) -> u64 {
+    u64::try_from(Scale::of(journey).length).unwrap_or_default()
+}
+
 impl Scale {
     fn of(journey: &Journey) -> Self {
         let start = journey.entries.first().map_or(0, |entry| nanos(entry.at));
