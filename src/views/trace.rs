@@ -299,7 +299,7 @@ impl SpanRow {
             is_critical: row.is_critical,
             is_chosen: chosen == Some(span.id),
             tags,
-            waiting: waited.map(|parent| Bar::of(parent.end, span.start, fall, "waited in the stream")),
+            waiting: waited.map(|parent| Bar::of(parent.end, span.start, fall, "confirmed to handler")),
             bar: Bar::of(span.start, span.end, fall, "took"),
         }
     }

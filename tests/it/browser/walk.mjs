@@ -60,7 +60,7 @@ await withBrowser(async browser => {
     const hop = page.locator('#hops tbody tr', { hasText: told.durable });
     await hop.waitFor();
     const cell = label => hop.locator(`td[data-label="${label}"]`).innerText();
-    const [waiting, processing] = [await cell('Waiting in the stream'), await cell('Processing')];
+    const [waiting, processing] = [await cell('Confirmed to handler'), await cell('Processing')];
     const span = await hop.locator('a').getAttribute('href');
     const drawn = page.locator(`#spans li:has(a[href="${span}"]) rect`);
     const widths = await drawn.evaluateAll(all => all.map(one => [one.getAttribute('class'), Number(one.getAttribute('width'))]));
