@@ -208,6 +208,11 @@ async fn what_is_looked_at_is_shown_with_where_it_comes_from_and_goes() {
 #[tokio::test]
 async fn what_is_not_there_is_said_in_words() {
     let gap = async |path: &str| page_with(shop(), traced().await, path).await.text("#map .gap");
+    assert_eq!(
+        gap("/map").await,
+        "The drawing needs a wider screen; below is the same as a list.",
+        "where it is hidden"
+    );
     let gone = "none Nothing of that name is on the map: it is gone, or no service has told of it.";
     assert_eq!(gap("/map?focus=stream:A/GONE").await, gone);
     assert_eq!(gap("/map?q=nothing").await, "none Nothing on the map is called like that.");
