@@ -43,8 +43,8 @@ struct StreamPart {
     unlisted: Vec<Gap>,
     stamp: Option<Stamp>,
     table: StreamTable,
-    href: String,
-    said: String,
+    /// Where all of them are, and what that is called; `None` where all are shown.
+    all: Option<(String, String)>,
 }
 
 /// One large number.
@@ -99,13 +99,11 @@ impl StreamPart {
             gap: gap.or_else(|| (is_empty && unlisted.is_empty()).then(|| Gap::empty("NATS holds no stream yet."))),
             unlisted,
             stamp: Stamp::of(&look.snapshot.streams, look),
-            said: if shown.len() < count {
-                format!("All {}, buckets included", format::counted(count, "stream"))
-            } else {
-                "More of them".to_owned()
-            },
+            all: (shown.len() < count).then(|| {
+                let said = format!("All {}, buckets included", format::counted(count, "stream"));
+                (look.link(&Page::Streams(search)), said)
+            }),
             table: StreamTable::of(&shown, look),
-            href: look.link(&Page::Streams(search)),
         }
     }
 }

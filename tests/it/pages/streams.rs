@@ -39,6 +39,14 @@ async fn streams_are_a_table_those_with_trouble_first_and_buckets_last() {
 }
 
 #[tokio::test]
+async fn the_overview_leads_to_more_streams_where_there_are_more() {
+    let orders = stream("ORDERS", Vec::new());
+    let more = async |streams| page_of(world(streams), "/").await.texts("#streams .more a");
+    assert_eq!(more(vec![orders.clone(), stream("KV_stock", Vec::new())]).await, ["All 2 streams, buckets included"]);
+    assert!(more(vec![orders]).await.is_empty(), "all are shown");
+}
+
+#[tokio::test]
 async fn a_stream_shows_its_limits_and_when_it_will_be_full() {
     let mut filling = with(stream("ORDERS", vec![consumer("ORDERS", "reserve")]), |config| {
         config.max_msgs = 2_000;
