@@ -220,6 +220,8 @@ fn service_of(span: &Span) -> String {
 
 fn kind_of(span: &Span) -> &'static str {
     match span.kind {
+        // A settlement is a question to the server, and no news to whoever reads.
+        _ if text(span, "messaging.operation.type") == Some("settle") => "settles",
         SpanKind::Server => "answers",
         SpanKind::Client => "asks",
         SpanKind::Producer => "publishes",

@@ -86,7 +86,9 @@ impl Untold {
     fn line(self) -> &'static str {
         match self {
             Self::NoTraces => "Who handled it when, and how that ended, is known where services send traces.",
-            Self::NotYet => "Its spans come a few seconds after its handlers have ended, where its services send traces.",
+            Self::NotYet => {
+                "Its spans come a few seconds after its handlers have ended, where its services send traces."
+            }
             Self::NotKept => {
                 "Its spans may have made room for newer ones, or were not sampled, or its services send none to here."
             }

@@ -190,7 +190,7 @@ impl Row {
             own.map(|id| (look.link(&Page::Journey(Follow::of(id))), "its journey")).into_iter().collect();
         let page = page_of(passage, look);
         if page.is_some() {
-            links.extend(self.href.clone().map(|span| (span, "span")));
+            links.extend(self.href.clone().map(|span| (span, "its span")));
         }
         Self {
             title: format!("{publisher} published {}", shown(passage.name())),

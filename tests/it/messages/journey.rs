@@ -188,6 +188,7 @@ async fn headers_alone_tell_a_journey_and_that_is_said() {
         assert!(step.starts_with(said), "{step}");
     }
     assert_eq!(steps.len(), 3);
+    assert!(steps[1].ends_with("because of OrderPlaced, its journey"), "{steps:?}");
     let looked = page.texts("#looked tbody tr");
     assert!(looked.contains(&"ORDERSsearched 2 of 2newest first1".to_owned()), "{looked:?}");
     assert!(page.text("#looked .sources").starts_with("Traces: searched 0 of 0 traces."), "{}", page.html);

@@ -179,6 +179,7 @@ async fn what_failed_comes_first_and_a_message_s_time_is_told_apart() {
         names,
         ["POST /orders", "publish orders.placed.*", "process orders.placed.*", "POST /charge", "ack orders.placed.*"]
     );
+    assert_eq!(page.texts(".waterfall .under")[3..], ["payments asks", "payments settles"]);
     for (depth, spans) in [("d0", 1), ("d1", 1), ("d2", 1), ("d3", 2)] {
         assert_eq!(page.count(&format!(".waterfall .{depth}")), spans, "{depth}");
     }
