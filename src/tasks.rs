@@ -2,10 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::{
-    runtime::{Handle, RuntimeFlavor},
-    task,
-};
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
     task::TaskTracker,
@@ -74,9 +70,10 @@ impl Tasks {
 
 /// Does what takes longer than other tasks should wait, here and now: to go to another thread and come back means to wait for a processor
 /// twice. On a runtime of several threads another one sees to the other tasks meanwhile.
+#[cfg(feature = "dashboard")]
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
-    match Handle::current().runtime_flavor() {
-        RuntimeFlavor::MultiThread => task::block_in_place(work),
+    match tokio::runtime::Handle::current().runtime_flavor() {
+        tokio::runtime::RuntimeFlavor::MultiThread => tokio::task::block_in_place(work),
         _ => work(),
     }
 }
