@@ -136,13 +136,15 @@ pub fn is_same(before: Label, now: Label) -> bool {
     kind(before) == kind(now)
 }
 
-/// Whether it keeps up shows only over some rounds: before that nothing is said of one that has something to do.
+/// Whether it keeps up shows only over some rounds: before that nothing is said of one that had something to do in each of them. One
+/// that had nothing to do in one of them had done all by then.
 fn too_early(facts: &Facts<'_>) -> Option<Found> {
-    if facts.state.lag() == 0 || facts.trend().is_some() {
+    let is_its = |sample: &&Sample| sample.created == facts.consumer.created;
+    let seen = facts.samples.iter().rev().take_while(is_its);
+    if facts.trend().is_some() || facts.state.lag() == 0 || seen.clone().any(|sample| sample.lag() == 0) {
         return None;
     }
-    let is_its = |sample: &&Sample| sample.created == facts.consumer.created;
-    let seen = facts.samples.iter().rev().take_while(is_its).count();
+    let seen = seen.count();
     let (seen, more) = (counted(seen as u64, "round"), ROUNDS.saturating_sub(seen));
     Some(Found {
         label: Label::Unknown,

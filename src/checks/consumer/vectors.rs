@@ -117,6 +117,7 @@ fn one_with_something_to_do_is_not_well_before_a_trend_says_so() {
     assert_eq!(said(&busy.clone().rounds(2)), (Label::Unknown, early("2 rounds", 1)));
     assert_eq!(said(&busy), (Label::Ok, "It keeps up.".to_owned()));
     check(&World::moving(&[0], 10), Label::Ok);
+    check(&World::moving(&[0, 5], 10), Label::Ok);
     check(&World::moving(&[0], 10).with(|state| state.ack_pending = 1), Label::Unknown);
     let anew = busy.sampled(|round, sample| sample.created = if round == 0 { long_ago() } else { now() }).made(now());
     assert_eq!(said(&World { samples: anew.samples[1..].to_vec(), ..anew }), (Label::Unknown, early("2 rounds", 1)));
