@@ -12,7 +12,7 @@ mod store;
 
 use std::{fmt, net::SocketAddr, sync::Arc};
 
-pub use forward::Forwarded;
+pub use forward::{Forwarded, Passed};
 pub use otlp::{Events, Receiver, Refused};
 pub use query::{Query, Wanted};
 pub use store::{Act, Counts, Flow, Flows, Found, LogCounts, Rejected, Row, Stock, Store, Tally, Way};

@@ -3,7 +3,7 @@
 use super::text::{Text, Value, labels};
 use crate::{
     telemetry::metrics::{Family, Kind},
-    traces::{Intake, Stock},
+    traces::{Forwarded, Intake, Stock},
 };
 
 const fn gauge(name: &'static str, help: &'static str) -> Family {
@@ -64,6 +64,16 @@ const DROPPED: Family = counter(
     &["reason"],
     "Spans that should have gone on and were dropped: no_room, where too many waited, not_taken there, or rejected there of a request that was taken; absent without --otlp-forward.",
 );
+const LOGS_FORWARDED: Family = counter(
+    "streamgauge_trace_logs_forwarded_total",
+    &[],
+    "Log entries that went on to --otlp-forward and were taken there; absent without it.",
+);
+const LOGS_DROPPED: Family = counter(
+    "streamgauge_trace_logs_forward_dropped_total",
+    &["reason"],
+    "Log entries that should have gone on and were dropped: no_room, not_taken or rejected as spans are, or unwanted, where no logs at all are taken there; absent without --otlp-forward.",
+);
 const WAITING: Family = gauge(
     "streamgauge_trace_forward_waiting_bytes",
     "Bytes of requests that wait to go on or are on their way; absent without --otlp-forward.",
@@ -72,7 +82,7 @@ const WAITING: Family = gauge(
 pub(super) fn families() -> Vec<Family> {
     let kept = [TAKEN, REJECTED, REFUSED, EVICTED, EVICTED_SPANS, TRACES, SPANS, BYTES, LIMIT, EVENTS];
     let logs = [LOGS_TAKEN, LOGS_REJECTED, LOGS_EVICTED, LOGS, LOG_BYTES];
-    [&kept[..], &logs, &[FORWARDED, DROPPED, WAITING]].concat()
+    [&kept[..], &logs, &[FORWARDED, DROPPED, LOGS_FORWARDED, LOGS_DROPPED, WAITING]].concat()
 }
 
 pub(super) fn write(text: &mut Text, intake: &Intake) {
@@ -93,12 +103,23 @@ pub(super) fn write(text: &mut Text, intake: &Intake) {
     let outcomes = [("taken", events.taken), ("malformed", events.malformed)];
     text.family(&EVENTS, by("outcome", &outcomes));
     if let Some(forwarded) = forwarded {
-        text.single(&FORWARDED, Some(forwarded.spans.into()));
-        let reasons =
-            [("no_room", forwarded.no_room), ("not_taken", forwarded.not_taken), ("rejected", forwarded.rejected)];
-        text.family(&DROPPED, by("reason", &reasons));
-        text.single(&WAITING, Some(forwarded.waiting_bytes.into()));
+        write_forwarded(text, forwarded);
     }
+}
+
+fn write_forwarded(text: &mut Text, Forwarded { spans, logs }: &Forwarded) {
+    text.single(&FORWARDED, Some(spans.taken.into()));
+    let reasons = [("no_room", spans.no_room), ("not_taken", spans.not_taken), ("rejected", spans.rejected)];
+    text.family(&DROPPED, by("reason", &reasons));
+    text.single(&LOGS_FORWARDED, Some(logs.taken.into()));
+    let reasons = [
+        ("no_room", logs.no_room),
+        ("not_taken", logs.not_taken),
+        ("rejected", logs.rejected),
+        ("unwanted", logs.unwanted),
+    ];
+    text.family(&LOGS_DROPPED, by("reason", &reasons));
+    text.single(&WAITING, Some((spans.waiting_bytes + logs.waiting_bytes).into()));
 }
 
 fn write_logs(text: &mut Text, stock: &Stock) {

@@ -28,8 +28,10 @@ use axum::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Intake, Store, Tally, event, forward::Forwarder};
-use answer::{Form, Refusal, Signal};
+use answer::{Form, Refusal};
 use body::Packing;
+
+pub(super) use answer::Signal;
 
 /// Bytes of the largest request as it is sent: eight thousand spans of a collector between us and the services take some six million.
 const BODY_MOST: usize = 8 * 1_024 * 1_024;
@@ -181,15 +183,15 @@ impl Receiver {
         self.0.in_flight.try_acquire_many(kilobytes).map_err(|_| Refusal::Busy)
     }
 
-    /// Reads a request that has come whole, and keeps what is in it. Spans go on; whoever keeps traces takes no logs as a rule.
+    /// Reads a request that has come whole, and keeps what is in it. It goes on, with what of it is not kept here: others may.
     async fn read(&self, body: Bytes, packing: Packing, form: Form, signal: Signal) -> Result<Tally, Refusal> {
         let reading = self.0.readers.acquire().await.map_err(|_| Refusal::Busy)?;
         let inner = self.0.clone();
         let read = tokio::task::spawn_blocking(move || {
             let body = body::unpacked(&body, packing, form)?;
             let tally = store_all(&inner.store, &body, form, signal)?;
-            if let Some(forwarder) = inner.forwarder.as_ref().filter(|_| signal == Signal::Traces) {
-                forwarder.offer(body, form.kind(), tally.taken + tally.rejected);
+            if let Some(forwarder) = &inner.forwarder {
+                forwarder.offer(signal, body, form.kind(), tally.taken + tally.rejected);
             }
             Ok(tally)
         });
@@ -216,9 +218,9 @@ pub fn answering_calls(guarded: Router) -> Router {
     guarded.layer(middleware::from_fn(grpc::in_its_way))
 }
 
-/// How many spans a receiver says in its answer that it did not take; 0 where it does not say so.
-pub(super) fn rejected(answer: &[u8], is_json: bool) -> u64 {
-    if is_json { json::rejected(answer) } else { protobuf::rejected(answer) }
+/// How many spans, or entries of logs, a receiver says in its answer that it did not take; 0 where it does not say so.
+pub(super) fn rejected(answer: &[u8], is_json: bool, signal: Signal) -> u64 {
+    if is_json { json::rejected(answer, signal.rejected()) } else { protobuf::rejected(answer) }
 }
 
 fn store_all(store: &Store, body: &Bytes, form: Form, signal: Signal) -> Result<Tally, Refusal> {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    traces::{Intake, Query, Refused, Row, Taking, Wanted, query},
+    traces::{Forwarded, Intake, Passed, Query, Refused, Row, Taking, Wanted, query},
 };
 
 /// Services of a trace that are named in its row.
@@ -38,8 +38,8 @@ pub(super) struct TracesPage {
     next: Option<String>,
     /// What is kept, and what was not.
     stock: Vec<String>,
-    /// Why they do not go on.
-    trouble: Option<String>,
+    /// Why they do not go on, or their logs.
+    troubles: Vec<String>,
     place: String,
 }
 
@@ -88,7 +88,7 @@ impl TracesPage {
                 .and_then(|listed| listed.found.next)
                 .map(|next| look.link(&Page::Traces(query.before(Some(next))))),
             stock: listed.map(|listed| stock(&listed.intake, look)).unwrap_or_default(),
-            trouble: listed.and_then(|listed| trouble(&listed.intake)),
+            troubles: listed.map(|listed| troubles(&listed.intake)).unwrap_or_default(),
             place: place(taking),
             query: query.clone(),
         }
@@ -172,7 +172,7 @@ fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
     lines.extend(stock.oldest.map(|oldest| format!("the oldest came {}", format::ago(oldest, look.now))));
     let counts = &stock.counts;
     let Refused { malformed, too_large, busy } = refused;
-    let forwarded = forwarded.clone().unwrap_or_default();
+    let Forwarded { spans, logs } = forwarded.clone().unwrap_or_default();
     for (number, one, what) in [
         (counts.evicted_traces, "older trace", "made room"),
         (counts.late, "span", "came after their trace had made room"),
@@ -189,9 +189,13 @@ fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
         (*busy, "request", "came while too many did, and were asked to come again"),
         (events.taken, "event", "of brokers became spans"),
         (events.malformed, "event", "of brokers could not be read"),
-        (forwarded.spans, "span", "went on"),
-        (forwarded.no_room, "span", "were to go on and found no room"),
-        (forwarded.not_taken + forwarded.rejected, "span", "were to go on and were not taken there"),
+        (spans.taken, "span", "went on"),
+        (spans.no_room, "span", "were to go on and found no room"),
+        (spans.not_taken + spans.rejected, "span", "were to go on and were not taken there"),
+        (logs.taken, "log entry", "went on"),
+        (logs.no_room, "log entry", "were to go on and found no room"),
+        (logs.not_taken + logs.rejected, "log entry", "were to go on and were not taken there"),
+        (logs.unwanted, "log entry", "did not go on, for no logs are taken there"),
     ] {
         if number > 0 {
             lines.push(format!("{} {what}", count(number, one)));
@@ -200,11 +204,14 @@ fn stock(intake: &Intake, look: &Look<'_>) -> Vec<String> {
     lines
 }
 
-/// Why traces do not go on to where they should.
-fn trouble(intake: &Intake) -> Option<String> {
-    let forwarded = intake.forwarded.as_ref()?;
-    let why = forwarded.trouble.as_ref()?;
-    Some(format!("Traces do not go on to {}: {why}.", forwarded.to))
+/// Why traces do not go on to where they should, and why logs do not.
+fn troubles(intake: &Intake) -> Vec<String> {
+    let Some(Forwarded { spans, logs }) = &intake.forwarded else { return Vec::new() };
+    let trouble = |what: &str, passed: &Passed| {
+        let why = passed.trouble.as_ref()?;
+        Some(format!("{what} do not go on to {}: {why}.", passed.to))
+    };
+    [trouble("Traces", spans), trouble("Logs", logs)].into_iter().flatten().collect()
 }
 
 impl TraceRow {
@@ -229,5 +236,31 @@ impl TraceRow {
             sign,
             services: format!("{}{more}", services.join(", ")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::traces::Receiver;
+
+    #[test]
+    fn what_does_not_go_on_is_told_of_traces_and_of_logs() {
+        let passed = |to: &str, trouble: Option<&str>| Passed {
+            to: format!("http://far/v1/{to}"),
+            trouble: trouble.map(str::to_owned),
+            ..Passed::default()
+        };
+        let told = |spans, logs| {
+            let forwarded = Some(Forwarded { spans: passed("traces", spans), logs: passed("logs", logs) });
+            troubles(&Intake { forwarded, ..Receiver::default().intake() })
+        };
+        assert_eq!(told(None, None), Vec::<String>::new());
+        assert_eq!(
+            told(Some("it answers 503"), None),
+            ["Traces do not go on to http://far/v1/traces: it answers 503."]
+        );
+        assert_eq!(told(None, Some("it answers 401")), ["Logs do not go on to http://far/v1/logs: it answers 401."]);
+        assert_eq!(troubles(&Receiver::default().intake()), Vec::<String>::new());
     }
 }

@@ -88,7 +88,7 @@ pub(super) fn tell_where(traces: &Traces) {
             let megabytes = intake.stock.bound / 1_000_000;
             tracing::info!("traces are taken at {} by OTLP, and kept in {megabytes} MB", traces.taking);
             if let Some(forwarded) = intake.forwarded {
-                tracing::info!("traces go on to {}", forwarded.to);
+                tracing::info!("traces go on to {}, and logs to {}", forwarded.spans.to, forwarded.logs.to);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Where traces go on to.
+//! Where traces go on to, and the logs that come with them.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -13,11 +13,14 @@ use crate::config::Secret;
 /// What stands at the end of an address that takes traces.
 const PATH: &str = "/v1/traces";
 
+/// What stands there of one that takes logs.
+const LOGS_PATH: &str = "/v1/logs";
+
 /// Where everything that is taken goes on to.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Traces")]
 pub struct ForwardConfig {
-    /// Address that every trace goes on to by OTLP over HTTP, such as http://127.0.0.1:14318 of a Jaeger; over TLS where it begins with https
+    /// Address that every trace goes on to by OTLP over HTTP, and every log at /v1/logs beside /v1/traces, such as http://127.0.0.1:14318 of a Jaeger; over TLS where it begins with https
     #[arg(long, env = "STREAMGAUGE_OTLP_FORWARD", value_name = "URL")]
     pub otlp_forward: Option<ForwardUrl>,
 
@@ -71,6 +74,16 @@ impl ForwardUrl {
         &self.0
     }
 
+    /// The address beside it that takes logs.
+    ///
+    /// Convention: the paths that an exporter of OTLP puts behind `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    pub fn logs(&self) -> Url {
+        let mut url = self.0.clone();
+        let root = self.0.path().strip_suffix(PATH).unwrap_or_default();
+        url.set_path(&format!("{root}{LOGS_PATH}"));
+        url
+    }
+
     /// Whether what is sent there comes back at one of `addresses`.
     pub fn is_at(&self, addresses: &[SocketAddr]) -> bool {
         let port = self.0.port_or_known_default();
@@ -107,6 +120,17 @@ mod tests {
         check("https://tempo/otlp", Some("https://tempo/otlp/v1/traces"));
         for wrong in ["ftp://a", "127.0.0.1:4318", "file:///a", "http://user:word@a", "http://a/?token=x", ""] {
             check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn logs_go_beside_traces() {
+        for (text, expected) in [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/logs"),
+            ("http://tempo/otlp/", "http://tempo/otlp/v1/logs"),
+            ("https://tempo/otlp/v1/traces", "https://tempo/otlp/v1/logs"),
+        ] {
+            assert_eq!(text.parse::<ForwardUrl>().unwrap().logs().as_str(), expected);
         }
     }
 

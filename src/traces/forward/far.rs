@@ -23,7 +23,11 @@ use rustls::{
     pki_types::{CertificateDer, pem, pem::PemObject},
 };
 
-use crate::{config::ForwardConfig, errors, traces::otlp};
+use crate::{
+    config::{ForwardConfig, ForwardUrl},
+    errors,
+    traces::otlp::{self, Signal},
+};
 
 /// How long one request may take, its answer included.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -57,10 +61,11 @@ pub enum ForwardError {
     Tls(#[source] rustls::Error),
 }
 
-/// The far end.
-#[derive(Debug)]
+/// The far end; clones ask over the same connections.
+#[derive(Debug, Clone)]
 pub(super) struct Far {
-    to: Uri,
+    spans: Uri,
+    logs: Uri,
     headers: HeaderMap,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
@@ -71,15 +76,18 @@ pub(super) struct Refusal {
     pub(super) why: String,
     /// It may be taken later.
     pub(super) is_transient: bool,
+    /// It answers, and takes nothing of this signal at all.
+    pub(super) takes_none: bool,
     /// How long to wait before that, where the far end said so.
     pub(super) after: Option<Duration>,
 }
 
 impl Far {
     /// What is asked at the address of `config`.
-    pub(super) fn new(to: &str, config: &ForwardConfig) -> Result<Self, ForwardError> {
-        let to: Uri = to.parse().map_err(ForwardError::Address)?;
-        let is_secure = to.scheme_str() == Some("https");
+    pub(super) fn new(to: &ForwardUrl, config: &ForwardConfig) -> Result<Self, ForwardError> {
+        let address = |url: &str| url.parse::<Uri>().map_err(ForwardError::Address);
+        let (spans, logs) = (address(to.url().as_str())?, address(to.logs().as_str())?);
+        let is_secure = spans.scheme_str() == Some("https");
         let roots = if is_secure { roots(config.otlp_forward_ca.as_deref())? } else { RootCertStore::empty() };
         let tls = ClientConfig::builder_with_provider(ring::default_provider().into())
             .with_safe_default_protocol_versions()
@@ -91,14 +99,23 @@ impl Far {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
         let client = Client::builder(TokioExecutor::new()).build(connector);
-        Ok(Self { to, headers: sent_along(config)?, client })
+        Ok(Self { spans, logs, headers: sent_along(config)?, client })
     }
 
-    /// Sends a request; says how many spans of it were not taken there although it was.
-    pub(super) async fn post(&self, body: Bytes, kind: &'static str) -> Result<u64, Refusal> {
-        let refused = |why: String| Refusal { why: errors::brief(why), is_transient: true, after: None };
+    /// Where what is of a signal goes.
+    pub(super) fn to(&self, signal: Signal) -> &Uri {
+        match signal {
+            Signal::Traces => &self.spans,
+            Signal::Logs => &self.logs,
+        }
+    }
+
+    /// Sends a request; says how many spans of it, or entries of logs, were not taken there although it was.
+    pub(super) async fn post(&self, signal: Signal, body: Bytes, kind: &'static str) -> Result<u64, Refusal> {
+        let refused =
+            |why: String| Refusal { why: errors::brief(why), is_transient: true, takes_none: false, after: None };
         let silent = |_| refused(format!("it did not answer within {} s", LIMIT.as_secs()));
-        let mut request = Request::post(self.to.clone())
+        let mut request = Request::post(self.to(signal).clone())
             .body(Full::new(body))
             .map_err(|error| Refusal { is_transient: false, ..refused(error.to_string()) })?;
         request.headers_mut().extend(self.headers.clone());
@@ -108,13 +125,13 @@ impl Far {
             let answer =
                 answer.map_err(|error| refused(format!("it does not answer: {}", errors::innermost(&error))))?;
             if !answer.status().is_success() {
-                return Err(Refusal::of(&answer));
+                return Err(Refusal::of(&answer, signal));
             }
             let is_json =
                 answer.headers().get(CONTENT_TYPE).is_some_and(|said| said.as_bytes().starts_with(b"application/json"));
             // What it says is told, and nothing hangs on it.
             let said = Limited::new(answer.into_body(), ANSWER_MOST).collect().await;
-            Ok(said.map_or(0, |said| otlp::rejected(&said.to_bytes(), is_json)))
+            Ok(said.map_or(0, |said| otlp::rejected(&said.to_bytes(), is_json, signal)))
         };
         tokio::time::timeout(LIMIT, asked).await.map_err(silent)?
     }
@@ -122,7 +139,7 @@ impl Far {
 
 impl Refusal {
     /// Convention: the answers of OTLP over HTTP that one tries again after, and `Retry-After` in seconds.
-    fn of<B>(answer: &Response<B>) -> Self {
+    fn of<B>(answer: &Response<B>, signal: Signal) -> Self {
         let status = answer.status();
         let again = [
             StatusCode::TOO_MANY_REQUESTS,
@@ -130,7 +147,11 @@ impl Refusal {
             StatusCode::SERVICE_UNAVAILABLE,
             StatusCode::GATEWAY_TIMEOUT,
         ];
+        // Whoever keeps traces alone has no such path; where it says so of traces, the address is wrong.
+        let none = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED, StatusCode::NOT_IMPLEMENTED];
+        let takes_none = signal == Signal::Logs && none.contains(&status);
         let hint = match status {
+            _ if takes_none => ": it takes traces alone, as a Jaeger does",
             StatusCode::NOT_FOUND => ": is it an address that takes OTLP over HTTP?",
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ": --otlp-forward-headers may have to hold a login",
             status if status.is_redirection() => ": give the address that it leads to",
@@ -140,6 +161,7 @@ impl Refusal {
         Self {
             why: format!("it answers {status}{hint}"),
             is_transient: again.contains(&status),
+            takes_none,
             after: after.map(|seconds: u64| Duration::from_secs(seconds).min(RETRY_AFTER_MOST)),
         }
     }
@@ -214,8 +236,8 @@ mod tests {
     fn a_wait_that_is_asked_for_is_kept_within_reason() {
         let check = |said: &str, seconds: Option<u64>| {
             let answer = Response::builder().status(429).header(RETRY_AFTER, said).body(()).unwrap();
-            let refusal = Refusal::of(&answer);
-            assert!(refusal.is_transient);
+            let refusal = Refusal::of(&answer, Signal::Logs);
+            assert!(refusal.is_transient && !refusal.takes_none);
             assert_eq!(refusal.after, seconds.map(Duration::from_secs), "{said}");
         };
         check("7", Some(7));
@@ -224,5 +246,22 @@ mod tests {
         for odd in ["-1", "soon", "99999999999999999999", "Wed, 21 Oct 2015 07:28:00 GMT"] {
             check(odd, None);
         }
+    }
+
+    #[test]
+    fn one_that_has_no_logs_is_told_from_an_address_that_is_wrong() {
+        let check = |status: u16, signal, takes_none: bool, hint: &str| {
+            let answer = Response::builder().status(status).body(()).unwrap();
+            let refusal = Refusal::of(&answer, signal);
+            assert_eq!((refusal.takes_none, refusal.is_transient), (takes_none, false), "{status} {signal:?}");
+            assert!(refusal.why.contains(hint), "{}", refusal.why);
+        };
+        for status in [404, 405, 501] {
+            check(status, Signal::Logs, true, "takes traces alone");
+        }
+        check(404, Signal::Traces, false, "takes OTLP over HTTP");
+        check(501, Signal::Traces, false, "501");
+        check(401, Signal::Logs, false, "--otlp-forward-headers");
+        check(400, Signal::Logs, false, "400");
     }
 }

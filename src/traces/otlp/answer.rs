@@ -23,7 +23,7 @@ pub(super) enum Form {
 
 /// What a request is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
+pub(in crate::traces) enum Signal {
     Traces,
     Logs,
 }
@@ -70,8 +70,16 @@ impl Form {
 }
 
 impl Signal {
+    /// What it is called in sentences.
+    pub(in crate::traces) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+        }
+    }
+
     /// As the JSON of an answer calls those that were not kept.
-    fn rejected(self) -> &'static str {
+    pub(super) fn rejected(self) -> &'static str {
         match self {
             Self::Traces => "rejectedSpans",
             Self::Logs => "rejectedLogRecords",

@@ -246,10 +246,10 @@ pub(super) fn each_span<'a>(request: &'a [u8], take: &mut impl Take<'a>) -> Resu
     Ok(())
 }
 
-/// What the answer of a receiver says of spans that were not taken.
-pub(super) fn rejected(answer: &[u8]) -> u64 {
+/// What the answer of a receiver says of those that were not taken, which it calls `name`.
+pub(super) fn rejected(answer: &[u8], name: &str) -> u64 {
     let answer: serde_json::Value = serde_json::from_slice(answer).unwrap_or_default();
-    let said = &answer["partialSuccess"]["rejectedSpans"];
+    let said = &answer["partialSuccess"][name];
     said.as_u64().or_else(|| said.as_str()?.parse().ok()).unwrap_or_default()
 }
 

@@ -112,7 +112,7 @@ pub(super) fn each_span<'a>(request: &'a [u8], take: &mut impl Take<'a>) -> Resu
     requests(request, &mut Spans { take, span: GivenSpan::default() })
 }
 
-/// What `ExportTraceServiceResponse` says of spans that were not taken.
+/// What `ExportTraceServiceResponse` says of spans that were not taken, and `ExportLogsServiceResponse` of entries of logs.
 pub(super) fn rejected(answer: &[u8]) -> u64 {
     let mut rejected = 0;
     let read = Fields(answer).each(|number, field| match number {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use streamgauge::{
     clock::Clock,
     exporter,
-    traces::{Counts, Events, Forwarded, Intake, LogCounts, Receiver, Refused, Stock, Taking, Traces},
+    traces::{Counts, Events, Forwarded, Intake, LogCounts, Passed, Receiver, Refused, Stock, Taking, Traces},
     web,
 };
 use tokio::sync::watch;
@@ -38,8 +38,9 @@ fn intake(forwarded: Option<Forwarded>) -> Intake {
 
 /// Every series that there can be.
 pub(super) fn whole() -> String {
-    let forwarded =
-        Forwarded { spans: 8, no_room: 9, not_taken: 10, rejected: 12, waiting_bytes: 1_024, ..Forwarded::default() };
+    let spans = Passed { taken: 8, no_room: 9, not_taken: 10, rejected: 12, waiting_bytes: 1_024, ..Passed::default() };
+    let logs = Passed { taken: 20, no_room: 21, not_taken: 22, rejected: 23, unwanted: 24, ..spans.clone() };
+    let forwarded = Forwarded { spans, logs };
     exporter::exposition_of_traces(&intake(Some(forwarded)))
 }
 
@@ -70,7 +71,12 @@ fn traces_are_told_of_by_what_became_of_them() {
     assert_eq!(value(&whole, "streamgauge_trace_spans_forwarded_total"), 8.0);
     assert_eq!(value(&whole, "streamgauge_trace_spans_forward_dropped_total{reason=\"no_room\"}"), 9.0);
     assert_eq!(value(&whole, "streamgauge_trace_spans_forward_dropped_total{reason=\"rejected\"}"), 12.0);
-    assert_eq!(value(&whole, "streamgauge_trace_forward_waiting_bytes"), 1_024.0);
+    assert_eq!(value(&whole, "streamgauge_trace_logs_forwarded_total"), 20.0);
+    for (reason, expected) in [("no_room", 21.0), ("not_taken", 22.0), ("rejected", 23.0), ("unwanted", 24.0)] {
+        let name = format!("streamgauge_trace_logs_forward_dropped_total{{reason=\"{reason}\"}}");
+        assert_eq!(value(&whole, &name), expected, "{name}");
+    }
+    assert_eq!(value(&whole, "streamgauge_trace_forward_waiting_bytes"), 2_048.0);
 }
 
 #[tokio::test]

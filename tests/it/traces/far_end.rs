@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use opentelemetry_proto::tonic::collector::trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse};
+use opentelemetry_proto::tonic::collector::{
+    logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse},
+    trace::v1::{ExportTracePartialSuccess, ExportTraceServiceResponse},
+};
 use prost::Message;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
@@ -28,7 +31,10 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::forward::{Passing, spans};
+use super::{
+    forward::{Passing, spans},
+    logs::{entry, logs},
+};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -153,7 +159,7 @@ async fn traces_go_on_over_tls_with_a_login_from_a_file() {
         head.contains("content-type: application/x-protobuf") && head.contains("user-agent: streamgauge/"),
         "{head}"
     );
-    let state = passing.until("they are counted", |state| state.spans == 3).await;
+    let state = passing.until("they are counted", |state| state.taken == 3).await;
     assert_eq!((state.trouble, state.rejected), (None, 0));
 }
 
@@ -188,8 +194,29 @@ async fn what_is_taken_in_part_is_counted_in_both_forms() {
     for (sent, expected) in [(5, (3, 2)), (10, (7, 3)), (15, (12, 3)), (20, (17, 3))] {
         passing.taking.send(&spans(5)).await;
         server.next().await;
-        let state = passing.until("they are counted", |state| state.spans + state.rejected == sent).await;
-        assert_eq!((state.spans, state.rejected), expected);
+        let state = passing.until("they are counted", |state| state.taken + state.rejected == sent).await;
+        assert_eq!((state.taken, state.rejected), expected);
+    }
+}
+
+#[tokio::test]
+async fn logs_that_are_taken_in_part_are_counted_in_both_forms() {
+    let partial = ExportLogsPartialSuccess { rejected_log_records: 2, error_message: "too old".to_owned() };
+    let protobuf = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+    let json = br#"{"partialSuccess":{"rejectedLogRecords":"1","rejectedSpans":"3"}}"#;
+    let answers = vec![
+        answer("200 OK", "content-type: application/x-protobuf\r\n", &protobuf),
+        answer("200 OK", "content-type: application/json\r\n", json),
+    ];
+    let mut server = Server::start(None, answers).await;
+    let passing = Passing::by(&to(&format!("http://{}/otlp/v1/traces", server.address)));
+    for (sent, expected) in [(5, (3, 2)), (10, (7, 3))] {
+        let entries = (0..5).map(|number| entry(1, number, 9, "said")).collect();
+        passing.taking.send_logs(&logs("a", entries)).await;
+        let (_, head) = server.next().await;
+        assert!(head.starts_with("post /otlp/v1/logs http/1.1"), "{head}");
+        let state = passing.until_logs("they are counted", |state| state.taken + state.rejected == sent).await;
+        assert_eq!((state.taken, state.rejected), expected);
     }
 }
 
@@ -206,7 +233,7 @@ async fn one_that_asks_to_wait_is_waited_for_by_all() {
         let waited = server.next().await.0 - first;
         assert!(waited >= Duration::from_millis(1_990), "{waited:?}");
     }
-    passing.until("both are taken", |state| state.spans == 2).await;
+    passing.until("both are taken", |state| state.taken == 2).await;
 }
 
 #[test]

@@ -1,4 +1,6 @@
-//! Traces go on to another receiver: all of them while it takes them, and never at the cost of those who send.
+//! Traces and logs go on to another receiver: all of them while it takes them, and never at the cost of those who send, or of each other.
+
+mod logs;
 
 use std::{
     sync::{
@@ -24,7 +26,7 @@ use streamgauge::{
     trace::{BROKER, TraceId},
     traces::{
         Receiver, Store,
-        forward::{self, ForwardError, Forwarded},
+        forward::{self, ForwardError, Forwarded, Passed},
     },
 };
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
@@ -39,10 +41,13 @@ use crate::support::{
 
 const LIMIT: Duration = Duration::from_secs(20);
 
+/// Requests that a far end took.
+type Taken = mpsc::UnboundedReceiver<(HeaderMap, Bytes)>;
+
 /// Where traces go on to: it takes nothing at first, so many times, and says what it took.
 struct Far {
     url: String,
-    taken: mpsc::UnboundedReceiver<(HeaderMap, Bytes)>,
+    taken: Taken,
     _serving: JoinSet<()>,
 }
 
@@ -53,11 +58,21 @@ struct Desk {
     taken: mpsc::UnboundedSender<(HeaderMap, Bytes)>,
 }
 
-impl Far {
-    async fn refusing(times: u32, status: StatusCode) -> Self {
+impl Desk {
+    fn refusing(times: u32, status: StatusCode) -> (Self, Taken) {
         let (sender, taken) = mpsc::unbounded_channel();
-        let desk = Desk { refusals: Arc::new(AtomicU32::new(times)), status, taken: sender };
-        let router = Router::new().route("/v1/traces", post(take)).with_state(desk);
+        (Self { refusals: Arc::new(AtomicU32::new(times)), status, taken: sender }, taken)
+    }
+}
+
+impl Far {
+    /// One that takes no logs, as it is with most that keep traces.
+    async fn refusing(times: u32, status: StatusCode) -> Self {
+        let (desk, taken) = Desk::refusing(times, status);
+        Self::of(Router::new().route("/v1/traces", post(take)).with_state(desk), taken).await
+    }
+
+    async fn of(router: Router, taken: Taken) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut serving = JoinSet::new();
@@ -66,8 +81,12 @@ impl Far {
     }
 
     async fn next(&mut self) -> (HeaderMap, Bytes) {
-        tokio::time::timeout(LIMIT, self.taken.recv()).await.expect("something goes on in time").unwrap()
+        next(&mut self.taken).await
     }
+}
+
+async fn next(taken: &mut Taken) -> (HeaderMap, Bytes) {
+    tokio::time::timeout(LIMIT, taken.recv()).await.expect("something goes on in time").unwrap()
 }
 
 async fn take(State(desk): State<Desk>, headers: HeaderMap, body: Bytes) -> StatusCode {
@@ -105,12 +124,21 @@ impl Passing {
         Self { taking: Taking { router: receiver.router(), store, receiver }, stop, running }
     }
 
-    fn state(&self) -> Forwarded {
+    fn forwarded(&self) -> Forwarded {
         self.taking.receiver.intake().forwarded.unwrap()
     }
 
-    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Forwarded) -> bool) -> Forwarded {
+    /// Of spans.
+    fn state(&self) -> Passed {
+        self.forwarded().spans
+    }
+
+    pub(super) async fn until(&self, what: &str, holds: impl Fn(&Passed) -> bool) -> Passed {
         eventually(LIMIT, what, async || Some(self.state()).filter(|state| holds(state))).await
+    }
+
+    pub(super) async fn until_logs(&self, what: &str, holds: impl Fn(&Passed) -> bool) -> Passed {
+        eventually(LIMIT, what, async || Some(self.forwarded().logs).filter(|state| holds(state))).await
     }
 
     async fn end(mut self) {
@@ -147,7 +175,7 @@ async fn everything_goes_on_as_it_came() {
         let plain = if packing.is_some() { bytes.clone() } else { body };
         assert!(gone == plain, "{kind} {packing:?}");
     }
-    let state = passing.until("all is counted", |state| state.spans == 9).await;
+    let state = passing.until("all is counted", |state| state.taken == 9).await;
     assert_eq!((state.no_room, state.not_taken, state.waiting_bytes, state.trouble), (0, 0, 0, None));
     assert_eq!(state.to, format!("{}/v1/traces", far.url));
     // What cannot be read does not.
@@ -183,7 +211,7 @@ async fn what_brokers_tell_goes_on_as_it_is_kept() {
     assert_eq!(other.store.trace(id).unwrap(), kept);
     let [way, stored] = kept.spans.as_slice() else { panic!("{kept:?}") };
     assert_eq!((way.parent.unwrap().0, stored.parent), (7_u64.to_be_bytes(), Some(way.id)));
-    passing.until("both are counted", |state| state.spans == 2).await;
+    passing.until("both are counted", |state| state.taken == 2).await;
 }
 
 #[tokio::test]
@@ -196,7 +224,7 @@ async fn what_brokers_tell_goes_on_together_where_it_waits_and_with_nothing_else
     tell(0..300);
     passing.taking.send(&spans(3)).await;
     tell(300..600);
-    passing.until("all is counted", |state| state.spans == 1_203).await;
+    passing.until("all is counted", |state| state.taken == 1_203).await;
     let (mut requests, mut told) = (0, 0);
     while told < 1_200 {
         let request = ExportTraceServiceRequest::decode(far.next().await.1).unwrap();
@@ -228,7 +256,7 @@ async fn who_sends_does_not_wait_for_one_that_never_answers() {
     tokio::time::timeout(LIMIT, sending).await.expect("nobody waits");
     let state = passing.state();
     assert!(state.waiting_bytes > 15 * MB && state.waiting_bytes <= 16 * MB, "{state:?}");
-    assert!(state.no_room > 2_000 * requests as u64 / 3 && state.spans == 0, "{state:?}");
+    assert!(state.no_room > 2_000 * requests as u64 / 3 && state.taken == 0, "{state:?}");
     let counts = passing.taking.store.stock().counts;
     assert_eq!(counts.taken + counts.too_large + counts.late, 2_000 * requests as u64);
     passing.end().await;
@@ -242,7 +270,7 @@ async fn what_waited_goes_on_once_it_is_taken_again() {
     let state = passing.until("the trouble is told", |state| state.trouble.is_some()).await;
     assert!(state.trouble.unwrap().contains("503"));
     far.next().await;
-    let state = passing.until("they went on", |state| state.spans == 5).await;
+    let state = passing.until("they went on", |state| state.taken == 5).await;
     assert_eq!((state.not_taken, state.trouble), (0, None));
 }
 
@@ -254,7 +282,7 @@ async fn what_is_refused_for_good_is_counted_and_told() {
     let state = passing.until("they are counted", |state| state.not_taken == 5).await;
     assert!(state.trouble.unwrap().contains("takes OTLP"));
     passing.taking.send(&spans(4)).await;
-    let state = passing.until("the next are taken", |state| state.spans == 4).await;
+    let state = passing.until("the next are taken", |state| state.taken == 4).await;
     assert_eq!(state.trouble, None);
 }
 

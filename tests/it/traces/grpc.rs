@@ -1,6 +1,7 @@
 //! The same over gRPC: what a usual client sends is kept, and what is no call, or made to hurt, is told so in the way of gRPC.
 
 use axum::{
+    Router,
     body::{Body, Bytes},
     http::{Request, StatusCode},
 };
@@ -72,12 +73,17 @@ fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
 /// A receiver at an address, for as long as the set lives.
 pub(super) async fn listening() -> (Taking, String, JoinSet<()>) {
     let taking = Taking::new(8 * MB);
+    let (url, serving) = serving(taking.router.clone()).await;
+    (taking, url, serving)
+}
+
+/// Where these routes are served.
+pub(super) async fn serving(router: Router) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let mut serving = JoinSet::new();
-    let router = taking.router.clone();
     serving.spawn(async move { axum::serve(listener, router).await.unwrap() });
-    (taking, url, serving)
+    (url, serving)
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
+use prost::Message;
 use serde_json::Value;
 
 use super::{
     interop::{SHOP, connect, prepare},
-    served::receiver_of,
+    logs::{entry, logs},
+    served::{post, receiver_of},
 };
 use crate::support::{
     child, eventually, http,
@@ -123,6 +125,11 @@ async fn a_trace_that_goes_on_is_in_jaeger_and_the_page_here_leads_there() {
     assert_eq!(tag(&spans[0], "messaging.nats.stream"), "PINGS");
     assert_eq!(tag(&spans[0], "messaging.nats.stream_sequence"), 1);
     assert_eq!(trace["data"][0]["processes"]["p1"]["serviceName"], "shop");
+
+    // It takes no logs, which is said once.
+    let body = logs("shop", vec![entry(1, 0, 9, "said")]).encode_to_vec();
+    assert_eq!(post(&format!("{endpoint}/v1/logs"), body, None).await, 200);
+    observer.line(LIMIT, "that logs stay here", |line| line.contains("logs stay here")).await;
 }
 
 async fn found_page(link: &str) {

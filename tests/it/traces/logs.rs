@@ -46,7 +46,7 @@ fn trace(number: u64) -> TraceId {
 }
 
 impl Taking {
-    async fn post_logs(&self, kind: &str, packing: Option<&str>, body: Vec<u8>) -> Answer {
+    pub(super) async fn post_logs(&self, kind: &str, packing: Option<&str>, body: Vec<u8>) -> Answer {
         self.post_at("/v1/logs", kind, packing, body).await
     }
 

@@ -6,6 +6,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use prost::Message;
 use tonic::{Code, transport::Channel};
 
+use super::logs::{entry, logs};
 use crate::support::{
     http,
     otlp::Collector,
@@ -32,7 +33,10 @@ pub(super) async fn receiver_of(process: &Process) -> String {
 }
 
 async fn send(url: &str, token: Option<&str>) -> u16 {
-    let body = request("a", vec![processing(1, 0)]).encode_to_vec();
+    post(url, request("a", vec![processing(1, 0)]).encode_to_vec(), token).await
+}
+
+pub(super) async fn post(url: &str, body: Vec<u8>, token: Option<&str>) -> u16 {
     let post = reqwest::Client::new().post(url).header("content-type", "application/x-protobuf").body(body);
     let post = token.into_iter().fold(post, |post, token| post.bearer_auth(token));
     post.send().await.unwrap().status().as_u16()
@@ -91,6 +95,15 @@ async fn what_is_taken_goes_on_and_never_comes_back() {
     process.line(LIMIT, "where they go", |line| line.contains(&format!("traces go on to {}", behind.endpoint()))).await;
     assert_eq!(send(&url, None).await, 200);
     behind.wait_until(LIMIT, "the span that was sent", |spans| spans.len() == 1).await;
+    // What is behind takes no logs, which is said once.
+    for _ in 0..3 {
+        let body = logs("a", vec![entry(1, 0, 9, "said")]).encode_to_vec();
+        assert_eq!(post(&url.replace("traces", "logs"), body, None).await, 200);
+        process.line(LIMIT, "that logs stay here", |line| line.contains("logs stay here")).await;
+    }
+    assert_eq!(process.stderr().iter().filter(|line| line.contains("logs stay here")).count(), 1);
+    assert_eq!(send(&url, None).await, 200);
+    behind.wait_until(LIMIT, "the next span", |spans| spans.len() == 2).await;
 
     let port = ReservedPort::new();
     let free = port.address().to_string();
