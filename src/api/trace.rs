@@ -95,15 +95,16 @@ struct FoundAnswer {
 #[schemars(rename = "TraceRow")]
 struct RowAnswer {
     trace_id: String,
-    /// What its first span is called.
+    /// What its first span is called, of those that no broker told of where there are such.
     name: String,
-    /// The service that made that.
+    /// The service that made that, or the broker.
     service: String,
     started: Option<Moment>,
     duration_seconds: f64,
     spans: usize,
     /// Spans that failed.
     errors: u32,
+    /// Those that made its spans; brokers are none.
     services: Vec<String>,
     /// Whether its first span has a parent that did not come.
     is_headless: bool,

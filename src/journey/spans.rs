@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::trace::{BROKER, Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
+use crate::trace::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
 
 /// How far up a span is followed for what caused it: deeper ones are no code that people write.
 const DEPTH_MOST: usize = 64;
@@ -112,7 +112,7 @@ impl<'a> Spans<'a> {
                     self.handlings.push(Handled { trace: trace.id, span, told, settle });
                 }
                 // What a broker tells has the span that published the message above it, and began nothing.
-                _ if span.origin.scope == BROKER => {}
+                _ if span.origin.is_broker() => {}
                 _ if span.parent.is_none_or(|parent| !ids.contains(&parent)) => self.roots.push((trace.id, span)),
                 _ => {}
             }

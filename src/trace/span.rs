@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use super::{push_hex, unhex};
+use super::{BROKER, push_hex, unhex};
 
 /// Which trace it is; never all zeros.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +206,13 @@ pub struct Origin {
     pub scope: String,
     /// Its version.
     pub scope_version: String,
+}
+
+impl Origin {
+    /// Whether a broker told of the span: it passes messages on, and is no service.
+    pub fn is_broker(&self) -> bool {
+        self.scope == BROKER
+    }
 }
 
 /// Something that happened within a span.

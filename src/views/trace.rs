@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    trace::{Attribute, BROKER, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
+    trace::{Attribute, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
     traces::{Query, Taking},
 };
 
@@ -147,7 +147,9 @@ impl TracePage {
         let chosen_span = fall.rows.iter().find(|row| Some(row.span.id) == chosen);
         let mut hops = fall.hops();
         hops.truncate(HOPS_MOST);
-        let first = fall.rows.first().map(|row| row.span);
+        // What a broker did is known from what a service asked of it, where that came.
+        let mut spans = fall.rows.iter().map(|row| row.span);
+        let first = spans.clone().find(|span| !span.origin.is_broker()).or_else(|| spans.next());
         Self {
             title: first.map_or_else(|| self.title.clone(), |span| format::cut_at(&span.name, NAME_MOST)),
             lines: lines(&fall),
@@ -176,15 +178,15 @@ fn gone(taking: &Taking) -> Gap {
 }
 
 fn lines(fall: &Waterfall<'_>) -> Vec<String> {
-    let mut services: Vec<&str> = fall.rows.iter().map(|row| row.span.origin.service.as_str()).collect();
+    let makers = fall.rows.iter().map(|row| &row.span.origin).filter(|origin| !origin.is_broker());
+    let mut services: Vec<&str> = makers.map(|origin| origin.service.as_str()).collect();
     services.sort_unstable();
     services.dedup();
     let failed = fall.rows.iter().filter(|row| has_failed(row.span)).count();
-    let mut lines = vec![
-        format!("took {}", took(fall.duration())),
-        format::counted(fall.rows.len(), "span"),
-        format::counted(services.len(), "service"),
-    ];
+    let mut lines = vec![format!("took {}", took(fall.duration())), format::counted(fall.rows.len(), "span")];
+    if !services.is_empty() {
+        lines.push(format::counted(services.len(), "service"));
+    }
     if failed > 0 {
         lines.push(format!("{} failed", format::count(failed as u64)));
     }
@@ -282,7 +284,7 @@ impl SpanRow {
         if row.is_early {
             tags.push("clock differs".to_owned());
         }
-        if span.origin.scope == BROKER {
+        if span.origin.is_broker() {
             tags.push("told by the broker".to_owned());
         }
         if let Some(stream) = text(span, "messaging.nats.stream") {

@@ -234,7 +234,11 @@ impl TraceRow {
             took: waterfall::took(row.duration),
             spans: format::count(row.spans as u64),
             sign,
-            services: format!("{}{more}", services.join(", ")),
+            services: if row.services.is_empty() {
+                "a broker alone".to_owned()
+            } else {
+                format!("{}{more}", services.join(", "))
+            },
         }
     }
 }

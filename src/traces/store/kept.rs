@@ -28,9 +28,11 @@ pub(super) struct Kept {
     bytes: usize,
 }
 
-/// The span that stands for the trace: one without a parent, and of several the earliest.
+/// The span that stands for the trace: one of a service before what a broker told of, of these one without a parent, and of several the
+/// earliest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Root {
+    is_of_broker: bool,
     has_parent: bool,
     start: u64,
     index: usize,
@@ -39,6 +41,7 @@ struct Root {
 /// What the trace has to know of a span beside its record.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Summary {
+    pub(super) is_of_broker: bool,
     pub(super) has_parent: bool,
     pub(super) start: u64,
     pub(super) end: u64,
@@ -57,7 +60,7 @@ impl Kept {
             errors: 0,
             left_out: 0,
             origins: Vec::new(),
-            root: Root { has_parent: true, start: u64::MAX, index: usize::MAX },
+            root: Root { is_of_broker: true, has_parent: true, start: u64::MAX, index: usize::MAX },
             signs: Vec::new(),
             pieces: Pieces::default(),
             bytes: size::of_piece(size_of::<Self>()) + size::OF_ENTRY,
@@ -85,7 +88,8 @@ impl Kept {
 
     /// Keeps a record.
     pub(super) fn push(&mut self, record: &[u8], span: Summary) {
-        let root = Root { has_parent: span.has_parent, start: span.start, index: self.signs.len() };
+        let Summary { is_of_broker, has_parent, start, .. } = span;
+        let root = Root { is_of_broker, has_parent, start, index: self.signs.len() };
         self.root = self.root.min(root);
         self.start = self.start.min(span.start);
         self.end = self.end.max(span.end);

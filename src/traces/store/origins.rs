@@ -82,9 +82,9 @@ impl Origins {
         self.bytes = bytes;
     }
 
-    /// The services, each once.
+    /// The services, each as often as there are makers of it; brokers are none.
     pub(super) fn services(&self) -> impl Iterator<Item = &str> {
-        self.known.values().map(|origin| origin.service.as_str())
+        self.known.values().filter(|origin| !origin.is_broker()).map(|origin| origin.service.as_str())
     }
 }
 

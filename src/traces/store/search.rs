@@ -50,9 +50,9 @@ pub struct Found {
 pub struct Row {
     /// Which it is.
     pub id: TraceId,
-    /// What its first span is called.
+    /// What its first span is called, of those that no broker told of where there are such.
     pub name: String,
-    /// The service that made that.
+    /// The service that made that, or the broker.
     pub service: String,
     /// When it began, in nanoseconds since 1970.
     pub start: u64,
@@ -62,7 +62,7 @@ pub struct Row {
     pub spans: usize,
     /// How many of them failed.
     pub errors: u32,
-    /// The services in it, in order.
+    /// The services in it, in order; brokers are none.
     pub services: Vec<String>,
     /// Whether its first span has a parent that did not come.
     pub is_headless: bool,
@@ -258,7 +258,8 @@ pub(super) fn search(shelf: &Shelf, query: &Query, most: usize) -> Found {
 fn row(kept: &Kept, dictionary: &Dictionary) -> Row {
     let root = kept.root();
     let service = |origin: usize| kept.origins.get(origin).map(|origin| origin.service.clone()).unwrap_or_default();
-    let services: BTreeSet<&str> = kept.origins.iter().map(|origin| origin.service.as_str()).collect();
+    let makers = kept.origins.iter().filter(|origin| !origin.is_broker());
+    let services: BTreeSet<&str> = makers.map(|origin| origin.service.as_str()).collect();
     Row {
         id: kept.id,
         name: root.map(|head| head.name.text(dictionary).to_owned()).unwrap_or_default(),

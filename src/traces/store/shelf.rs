@@ -252,6 +252,7 @@ impl Shelf {
         let place = Place { id, parent, base: kept.base, origin: kept.origin(origin) };
         writer.span(place, span);
         let summary = Summary {
+            is_of_broker: origin.is_broker(),
             has_parent: parent.is_some(),
             start: span.start,
             end: span.end.max(span.start),

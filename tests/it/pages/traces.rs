@@ -7,8 +7,9 @@ use opentelemetry_proto::tonic::{
     common::v1::{KeyValue, any_value::Value},
     trace::v1::{Span, Status, span},
 };
+use serde_json::json;
 use streamgauge::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     traces::{Receiver, Store, Taking, Traces},
     web::Settings,
 };
@@ -87,6 +88,21 @@ pub(crate) async fn traces(sent: Vec<ExportTraceServiceRequest>) -> Traces {
     Traces { receiver: Receiver::new(store), taking: Taking::At(["127.0.0.1:4318".parse().unwrap()].into()) }
 }
 
+/// What the broker n1 tells of the message that span 2 published, so many milliseconds after ten o'clock.
+fn told_by_the_broker(traces: &Traces, millis: u64) {
+    let moment = Timestamp::of_nanos(at(millis)).unwrap().to_string();
+    let event = json!({
+        "server": { "name": "n1", "id": "NABC", "ver": "2.15.1", "seq": 1 },
+        "request": { "header": { "traceparent": [format!("00-{TRACE}-{}-01", "02".repeat(8))] } },
+        "events": [
+            { "type": "in", "ts": moment, "kind": 0, "cid": 6, "subj": "orders.placed.o-1" },
+            { "type": "js", "ts": moment, "stream": "ORDERS" },
+        ],
+    });
+    traces.receiver.take_event(event.to_string().as_bytes());
+    assert_eq!(traces.receiver.intake().events.taken, 1);
+}
+
 /// Those of one order.
 pub(crate) async fn of_an_order() -> Traces {
     traces(order()).await
@@ -127,6 +143,43 @@ async fn what_began_last_comes_first_in_whatever_order_spans_come() {
     let sent = spans.map(|span| request("a", vec![span])).to_vec();
     let page = page_of(traces(sent).await, "/traces").await;
     assert_eq!(page.texts("#traces tbody th a"), ["third", "second", "first"]);
+}
+
+#[tokio::test]
+async fn a_broker_is_no_service() {
+    let traces = of_an_order().await;
+    told_by_the_broker(&traces, 5);
+    let list = page_of(traces.clone(), "/traces").await;
+    assert_eq!(list.texts("select[name=service] option"), ["all", "payments", "storefront"]);
+    let row = list.texts(&format!("#trace-{TRACE} td"));
+    assert_eq!((row[2].as_str(), row[4].as_str()), ("7", "payments, storefront"));
+    let page = page_of(traces, &format!("/traces/{TRACE}")).await;
+    assert_eq!(page.text("h1 + .note"), "began 1 min ago, took 86.0 ms, 7 spans, 2 services, 1 failed");
+    assert_eq!(page.texts(".waterfall .tag").iter().filter(|tag| *tag == "told by the broker").count(), 2);
+}
+
+#[tokio::test]
+async fn a_trace_is_called_after_what_a_service_did_where_one_tells() {
+    // The broker tells at once, the handler when it has ended, and the publisher nothing.
+    let headless = traces(Vec::new()).await;
+    told_by_the_broker(&headless, 0);
+    let alone = page_of(headless.clone(), "/traces").await;
+    assert_eq!(alone.text(&format!("#trace-{TRACE} th")), "broker takes the message in n1");
+    assert_eq!(alone.texts(&format!("#trace-{TRACE} td"))[4], "a broker alone");
+    let page = page_of(headless.clone(), &format!("/traces/{TRACE}")).await;
+    assert_eq!(page.text("h1"), "broker takes the message in");
+    assert_eq!(page.text("h1 + .note"), "began 1 min ago, took 0 µs, 2 spans");
+
+    let refused = Some(Status { message: "the card was refused".to_owned(), code: 2 });
+    let handler = Span { status: refused, ..made(3, 2, "process orders.placed.*", 5, (36, 86), Vec::new()) };
+    post_to(headless.store(), &request("payments", vec![handler])).await;
+    let list = page_of(headless.clone(), "/traces").await;
+    assert_eq!(list.text(&format!("#trace-{TRACE} th")), "process orders.placed.* payments");
+    let row = list.texts(&format!("#trace-{TRACE} td"));
+    assert_eq!(row[1..], ["86.0 ms", "3", "1 failed", "payments"]);
+    let page = page_of(headless, &format!("/traces/{TRACE}")).await;
+    assert_eq!(page.text("h1"), "process orders.placed.*");
+    assert_eq!(page.text("h1 + .note"), "began 1 min ago, took 86.0 ms, 3 spans, 1 service, 1 failed");
 }
 
 #[tokio::test]
