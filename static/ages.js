@@ -1,4 +1,4 @@
-// Lets the ages on the page grow between two rounds, in the words that the server uses.
+// Lets the ages on the page grow between two rounds, in the words that the server uses; \xa0 ties a number to its unit.
 
 let ahead = 0; // by how much our clock is ahead of the server's, in milliseconds
 
@@ -11,9 +11,9 @@ export const serverNow = () => Date.now() - ahead;
 function words(seconds) {
   const two = (unit, name, part, partName) => {
     const rest = Math.floor(seconds % unit / part);
-    return `${Math.floor(seconds / unit)} ${name}` + (rest ? ` ${rest} ${partName}` : '');
+    return `${Math.floor(seconds / unit)}\xa0${name}` + (rest ? ` ${rest}\xa0${partName}` : '');
   };
-  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 60) return `${seconds}\xa0s`;
   if (seconds < 3600) return two(60, 'min', 1, 's');
   if (seconds < 86400) return two(3600, 'h', 60, 'min');
   return two(86400, 'd', 3600, 'h');

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Look, format, pieces::Number};
 use crate::{
-    clock::{Age, Timestamp},
+    clock::Timestamp,
     snapshot::{AgeBy, Ages, Consumer, ConsumerState, Forecast, IMMINENT, Oldest, Stream},
 };
 
@@ -52,7 +52,7 @@ pub(super) fn eta(consumer: &Consumer) -> Number {
         return Number::rate(None);
     }
     match consumer.eta() {
-        Some(left) if left < FOREVER => Number::known(Age(left).to_string()),
+        Some(left) if left < FOREVER => Number::known(format::age(left)),
         _ => Number::known("never"),
     }
 }
@@ -66,7 +66,7 @@ pub(super) fn loss(stream: &Stream, consumer: &Consumer, look: &Look<'_>) -> Opt
 
 /// A time that is left.
 pub(super) fn until(left: Duration) -> String {
-    if left < IMMINENT { "now".to_owned() } else { Age(left).to_string() }
+    if left < IMMINENT { "now".to_owned() } else { format::age(left) }
 }
 
 /// The same as the end of a sentence.

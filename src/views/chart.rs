@@ -2,6 +2,7 @@
 
 use askama::{Template, filters::HtmlSafe};
 
+use super::format;
 use crate::snapshot::{Point, Series};
 
 /// The drawing's own units; the page scales it to the width that there is.
@@ -68,7 +69,7 @@ impl Chart {
             }
         });
         let seconds = series.step.as_secs() * series.points.len() as u64;
-        let over = crate::clock::Age(std::time::Duration::from_secs(seconds)).to_string();
+        let over = format::age(std::time::Duration::from_secs(seconds));
         Self { id, title, lines: lines.collect(), top: (!top.is_nan()).then(|| words(top)), over }
     }
 
@@ -151,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_drawing_says_in_words_what_it_shows() {
-        assert_eq!(chart(&[1.0, 9.0, 4.0]).label(), "Lag over 30 s: now pending 4, at most 9");
+        assert_eq!(chart(&[1.0, 9.0, 4.0]).label(), "Lag over 30\u{a0}s: now pending 4, at most 9");
         assert_eq!(chart(&[f32::NAN]).label(), "Lag: nothing is known yet");
         assert!(chart(&[0.0, 0.0]).lines[0].path.ends_with("600.0 120.0"), "nothing lies on the ground");
     }

@@ -25,7 +25,6 @@ use super::{
     workers::WorkerTable,
 };
 use crate::{
-    clock::Age,
     name::{ConsumerName, StreamName},
     snapshot::{Acks, Consumer, ConsumerState, Mode, Span, Stream, limit},
 };
@@ -281,7 +280,7 @@ fn position(consumer: &Consumer, look: &Look<'_>) -> Vec<Line> {
             lines.push(line("Last ack", String::new(), state.last_acked));
         }
         if let Some(left) = state.pause_left.filter(|_| state.is_paused) {
-            lines.push(line("Paused", format!("for {} more", Age(left)), None));
+            lines.push(line("Paused", format!("for {} more", format::age(left)), None));
         }
         if let Some(pinned) = &state.pinned {
             lines.push(line("Pinned to", format::cut(pinned), None));
@@ -325,7 +324,7 @@ fn config(consumer: &Consumer) -> Vec<(&'static str, String)> {
             Some(config.deliver_policy.replace('_', " ")).filter(|text| !text.is_empty()).unwrap_or("all".to_owned()),
         ),
         ("Ack policy", Some(config.ack_policy.clone()).filter(|text| !text.is_empty()).unwrap_or("none".to_owned())),
-        ("Ack wait", Age(config.ack_wait).to_string()),
+        ("Ack wait", format::age(config.ack_wait)),
         ("Max deliver", or(config.deliver_limit(), "without end")),
         ("Max ack pending", or(limit(config.max_ack_pending), "without limit")),
     ];
@@ -333,12 +332,9 @@ fn config(consumer: &Consumer) -> Vec<(&'static str, String)> {
     add("Max waiting", limit(config.max_waiting).map(format::count));
     add("Sends to", Some(format::cut(&config.deliver_subject)).filter(|text| !text.is_empty()));
     add("Group", Some(format::cut(&config.deliver_group)).filter(|text| !text.is_empty()));
-    add(
-        "Outlives its last client",
-        Some(config.inactive_threshold).filter(|by| !by.is_zero()).map(|by| Age(by).to_string()),
-    );
+    add("Outlives its last client", Some(config.inactive_threshold).filter(|by| !by.is_zero()).map(format::age));
     add("Replicas", (config.num_replicas > 0).then(|| config.num_replicas.to_string()));
-    let waits = config.backoff.iter().map(|wait| Age(Duration::from_nanos(*wait)).to_string());
+    let waits = config.backoff.iter().map(|wait| format::age(Duration::from_nanos(*wait)));
     add("Backoff", Some(waits.collect::<Vec<_>>().join(", ")).filter(|text| !text.is_empty()));
     add("Priority", Some(config.priority_policy.replace('_', " ")).filter(|text| !text.is_empty()));
     let noted = config.metadata.iter().filter(|(name, _)| !name.starts_with("_nats."));

@@ -6,10 +6,7 @@ use super::{
     Look, format,
     pieces::{Gap, Moment},
 };
-use crate::{
-    clock::Age,
-    snapshot::{RoundStats, Snapshot},
-};
+use crate::snapshot::{RoundStats, Snapshot};
 
 /// What the last round cost, as a panel.
 #[derive(Template)]
@@ -55,7 +52,7 @@ fn by_second(snapshot: &Snapshot) -> String {
     let every = snapshot.interval + snapshot.stats.duration;
     let a_second = u128::from(snapshot.stats.bytes) * 1_000 / every.as_millis().max(1);
     let a_second = format::bytes(u64::try_from(a_second).unwrap_or(u64::MAX));
-    format!("{a_second}/s at a round every {}", Age(snapshot.interval))
+    format!("{a_second}/s at a round every {}", format::age(snapshot.interval))
 }
 
 fn servers(stats: &RoundStats) -> String {

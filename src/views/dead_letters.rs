@@ -13,7 +13,6 @@ use super::{
     pieces::{Gap, Moment, Stamp, TraceLink},
 };
 use crate::{
-    clock::Age,
     dead_letter::Place,
     mask::{self, Masked},
     snapshot::{Letter, Letters, Watched},
@@ -257,7 +256,7 @@ fn lines(letter: &Letter, account: Option<String>) -> Vec<(&'static str, String)
     add("Attempts", letter.attempts.map(|attempts| format!("{attempts}, counted by its worker")));
     add("Deliveries", letter.deliveries.map(|deliveries| format!("{deliveries}, counted by the server")));
     add("Published", letter.published.map(|at| at.to_string()));
-    add("Age when it died", letter.published.map(|at| Age(at.age(letter.died).0).to_string()));
+    add("Age when it died", letter.published.map(|at| format::age(at.age(letter.died).0)));
     add("Size", Some(format::bytes(letter.size)));
     lines
 }

@@ -3,7 +3,7 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::{Look, equivalent::shell, format, pieces::Moment};
-use crate::{clock::Age, fault::Fault, snapshot::Watched};
+use crate::{fault::Fault, snapshot::Watched};
 
 /// Faults that the banner names; it says how many more there are.
 const NAMED_MOST: usize = 10;
@@ -59,7 +59,7 @@ impl FaultRow {
             fault: fault.kind.token(),
             words: fault.kind.words(),
             since: Moment::length(fault.since, look),
-            left: Age(look.now.age(fault.until).0).to_string(),
+            left: format::age(look.now.age(fault.until).0),
         }
     }
 }

@@ -1,4 +1,6 @@
-//! Numbers, sizes, rates and moments as people read them.
+//! Numbers, sizes, rates and moments as people read them: no line ends between a number and its unit.
+
+use std::time::Duration;
 
 use crate::{
     clock::{Age, Timestamp},
@@ -6,6 +8,9 @@ use crate::{
 };
 
 pub(super) use crate::words::{agree, count, counted as counted_u64};
+
+/// Stands for a space at which no line ends.
+const NO_BREAK: char = '\u{a0}';
 
 /// `1 stream`, `2 streams`.
 pub(super) fn counted(value: usize, one: &str) -> String {
@@ -34,11 +39,27 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// A text with each number tied to what stands behind it, which is its unit.
+pub(super) fn tied(text: &str) -> String {
+    let mut last = ' ';
+    let tie = |letter: char| {
+        let is_tied = letter == ' ' && last.is_ascii_digit();
+        last = letter;
+        if is_tied { NO_BREAK } else { letter }
+    };
+    text.chars().map(tie).collect()
+}
+
+/// A length of time: `350 ms`, `2 min 5 s`, `3 d`.
+pub(super) fn age(length: Duration) -> String {
+    tied(&Age(length).to_string())
+}
+
 /// `1.2 MB`: powers of 1000, two figures at least.
 pub(super) fn bytes(value: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];
     if value < 1_000 {
-        return format!("{value} B");
+        return tied(&format!("{value} B"));
     }
     let (mut size, mut unit) = (value, 0);
     while size >= 999_950 && unit + 1 < UNITS.len() {
@@ -46,11 +67,11 @@ pub(super) fn bytes(value: u64) -> String {
         unit += 1;
     }
     let tenths = (size + 50) / 100;
-    if tenths < 100 {
-        format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
-    } else {
-        format!("{} {}", (size + 500) / 1_000, UNITS[unit])
-    }
+    let number = match tenths {
+        0..100 => format!("{}.{}", tenths / 10, tenths % 10),
+        _ => ((size + 500) / 1_000).to_string(),
+    };
+    tied(&format!("{number} {}", UNITS[unit]))
 }
 
 /// `4.8/s`: one decimal below 100, as many as it takes to see that it is not nothing.
@@ -68,16 +89,16 @@ pub(super) fn rate(per_second: f64) -> String {
 /// `3 s ago`; `just now` within the second.
 pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
     match at.age(now) {
-        age if age.0.as_secs() == 0 => "just now".to_owned(),
-        age => format!("{age} ago"),
+        Age(length) if length.as_secs() == 0 => "just now".to_owned(),
+        Age(length) => format!("{} ago", age(length)),
     }
 }
 
 /// `3 s`; `0 s` within the second.
 pub(super) fn length(at: Timestamp, now: Timestamp) -> String {
     match at.age(now) {
-        age if age.0.as_secs() == 0 => "0 s".to_owned(),
-        age => age.to_string(),
+        Age(length) if length.as_secs() == 0 => tied("0 s"),
+        Age(length) => age(length),
     }
 }
 
@@ -108,18 +129,18 @@ pub(super) fn within(text: &str, most: usize) -> &str {
 pub(super) fn took(seconds: f64) -> String {
     match seconds {
         taken if !taken.is_finite() || taken < 0.0 => "?".to_owned(),
-        taken if taken < 0.001 => "< 1 ms".to_owned(),
-        taken if taken < 1.0 => format!("{:.0} ms", taken * 1_000.0),
-        taken if taken < 60.0 => format!("{taken:.1} s"),
-        taken => Age(std::time::Duration::from_secs_f64(taken.min(1e9))).to_string(),
+        taken if taken < 0.001 => tied("< 1 ms"),
+        taken if taken < 1.0 => tied(&format!("{:.0} ms", taken * 1_000.0)),
+        taken if taken < 60.0 => tied(&format!("{taken:.1} s")),
+        taken => age(Duration::from_secs_f64(taken.min(1e9))),
     }
 }
 
 /// An age that somebody else told: `3 s`.
 pub(super) fn since_seconds(seconds: f64) -> String {
-    match std::time::Duration::try_from_secs_f64(seconds) {
-        Ok(age) if age.as_secs() == 0 => "0 s".to_owned(),
-        Ok(age) => Age(age).to_string(),
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(length) if length.as_secs() == 0 => tied("0 s"),
+        Ok(length) => age(length),
         Err(_) => "?".to_owned(),
     }
 }
@@ -128,9 +149,34 @@ pub(super) fn since_seconds(seconds: f64) -> String {
 mod tests {
     use super::*;
 
+    fn untied(text: &str) -> String {
+        text.replace(NO_BREAK, " ")
+    }
+
+    #[test]
+    fn no_line_ends_between_a_number_and_its_unit() {
+        let (now, minute) = (Timestamp::parse("2030-01-31T12:00:00Z").unwrap(), Duration::from_secs(60));
+        for (text, expected) in [
+            (age(minute + Duration::from_secs(5)), "1~min 5~s"),
+            (ago(now.before(minute), now), "1~min ago"),
+            (ago(now, now), "just now"),
+            (length(now, now), "0~s"),
+            (length(now.before(minute), now), "1~min"),
+            (since_seconds(0.5), "0~s"),
+            (since_seconds(3.0), "3~s"),
+            (took(0.0), "< 1~ms"),
+            (took(1.25), "1.2~s"),
+            (bytes(12), "12~B"),
+            (bytes(1_234_567), "1.2~MB"),
+            (bytes(123_456), "123~kB"),
+        ] {
+            assert_eq!(text.replace(NO_BREAK, "~"), expected);
+        }
+    }
+
     #[test]
     fn sizes_have_two_figures_at_least() {
-        let check = |value, expected: &str| assert_eq!(bytes(value), expected);
+        let check = |value, expected: &str| assert_eq!(untied(&bytes(value)), expected);
         check(0, "0 B");
         check(999, "999 B");
         check(1_000, "1.0 kB");
@@ -172,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_time_that_makes_no_sense_is_not_shown_as_one() {
-        let check = |value, expected: &str| assert_eq!(took(value), expected);
+        let check = |value, expected: &str| assert_eq!(untied(&took(value)), expected);
         check(0.0, "< 1 ms");
         check(0.0124, "12 ms");
         check(1.25, "1.2 s");

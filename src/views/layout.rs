@@ -6,6 +6,7 @@ use url::form_urlencoded;
 use super::{
     Look, Main, Page, Site, Wish,
     faults::FaultBanner,
+    format,
     pieces::{Level, Moment, Sign, server_name},
     search::Search,
 };
@@ -129,7 +130,7 @@ pub(super) fn main_element(title: &str, body: &str, look: &Look<'_>) -> Result<S
             taken: (snapshot.round > 0).then(|| Moment::ago(snapshot.taken, look)),
             is_answered: snapshot.streams.fresh().is_some(),
             answered: snapshot.streams.fact().map(|fact| Moment::ago(fact.at, look)),
-            interval: crate::clock::Age(snapshot.interval).to_string(),
+            interval: format::age(snapshot.interval),
             stale_after_millis: (snapshot.interval * ROUNDS_MISSED).as_millis() + 1_000,
         },
         faults: FaultBanner::of(look),

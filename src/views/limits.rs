@@ -6,7 +6,7 @@ use askama::{Template, filters::HtmlSafe};
 
 use super::{format, pieces::Level};
 use crate::{
-    clock::{Age, Timestamp},
+    clock::Timestamp,
     snapshot::{Discard, FULL_PERCENT, Limit, Stream, limit},
 };
 
@@ -66,7 +66,7 @@ impl Fill {
         });
         let age = config.age_limit().zip(state.first_stored).map(|(most, first)| {
             let used = first.age(now).0;
-            let text = format!("used, {} of {}", Age(used), Age(most));
+            let text = format!("used, {} of {}", format::age(used), format::age(most));
             Self::new("Age of the oldest", used.as_secs(), most.as_secs().max(1), text)
         });
         let consumers = limit(config.max_consumers).map(|most| {
@@ -101,7 +101,7 @@ impl Fill {
         };
         self.forecast = match left {
             _ if self.percent >= 100 => format!("full: {then}"),
-            Some(left) => format!("full in about {} at this rate, then {then}", Age(left)),
+            Some(left) => format!("full in about {} at this rate, then {then}", format::age(left)),
             None => String::new(),
         };
         if discard == Discard::New && self.percent >= NEARLY {

@@ -10,7 +10,7 @@ use super::{
     pieces::Moment,
 };
 use crate::{
-    clock::{Age, Timestamp},
+    clock::Timestamp,
     snapshot::{Series, Span},
 };
 
@@ -113,5 +113,5 @@ fn per_second(value: f32) -> String {
 
 fn seconds(value: f32) -> String {
     let age = std::time::Duration::try_from_secs_f32(value).unwrap_or_default();
-    if age.is_zero() { "none waits".to_owned() } else { Age(age).to_string() }
+    if age.is_zero() { "none waits".to_owned() } else { format::age(age) }
 }

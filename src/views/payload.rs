@@ -342,7 +342,7 @@ mod tests {
         assert!(shown.notes[0].starts_with("Unpacked by gzip from "), "{:?}", shown.notes);
         let bomb = show(&message(packed(&vec![b'a'; 64 << 20]), &[("Content-Encoding", "gzip")]), None, 1_000);
         assert_eq!((bomb.form, bomb.is_cut, bomb.text.len()), (Some(Form::Text), true, 1_000));
-        assert!(bomb.notes[0].ends_with("to more than 4.2 MB."), "{:?}", bomb.notes);
+        assert!(bomb.notes[0].ends_with("to more than 4.2\u{a0}MB."), "{:?}", bomb.notes);
         let broken = show(&message("hello", &[("content-encoding", "gzip")]), None, 1_000);
         assert!(broken.text == "hello" && broken.notes[0].contains("does not unpack"), "{broken:?}");
         let other = show(&message("hello", &[("content-encoding", "br")]), None, 1_000);

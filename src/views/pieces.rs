@@ -183,7 +183,7 @@ impl Number {
 
     /// Whether it is nothing, or no number, so that what is something stands out.
     fn is_quiet(&self) -> bool {
-        self.text.as_deref().is_some_and(|text| matches!(text, "0" | "0/s" | "0 B" | "push" | "none"))
+        self.text.as_deref().is_some_and(|text| matches!(text, "0" | "0/s" | "0\u{a0}B" | "push" | "none"))
     }
 
     pub(super) fn unknown(reason: &str) -> Self {

@@ -13,7 +13,7 @@ use super::{
     services::unreadable,
 };
 use crate::{
-    clock::{Age, Timestamp},
+    clock::Timestamp,
     record::{Phase, Record},
     snapshot::{Entry, Watched},
 };
@@ -154,7 +154,7 @@ impl RecordRow {
         let step = |step: &crate::record::Step| StepRow {
             name: format::cut(&step.name),
             by: format::cut(&step.by),
-            after: Age(record.started.age(step.at).0).to_string(),
+            after: format::age(record.started.age(step.at).0),
             at: step.at,
             message: step.message.as_ref().map(|id| format::cut(&id.0)),
         };

@@ -6,10 +6,7 @@ use super::{
     format,
     pieces::{Level, Sign, server_name},
 };
-use crate::{
-    clock::Age,
-    snapshot::{Cluster, Reading, Replica},
-};
+use crate::snapshot::{Cluster, Reading, Replica};
 
 /// The leader and its followers.
 #[derive(Template)]
@@ -48,7 +45,7 @@ impl ReplicaRow {
             behind: format::counted_u64(replica.behind, "operation"),
             heard: replica
                 .heard_ago
-                .map_or_else(|| "never by this leader".to_owned(), |ago| format!("{} ago", Age(ago))),
+                .map_or_else(|| "never by this leader".to_owned(), |ago| format!("{} ago", format::age(ago))),
         }
     }
 }

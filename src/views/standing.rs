@@ -1,6 +1,9 @@
 //! How a consumer or an instance stands, in a word and a sentence, by what two rounds tell.
 
-use super::pieces::{Level, Sign};
+use super::{
+    format,
+    pieces::{Level, Sign},
+};
 use crate::{
     presence::{INTERVAL, Presence, Probe},
     snapshot::{Bucket, Consumer, Entry, Label, Reading, Severity},
@@ -95,7 +98,7 @@ pub(super) fn of_instance(entry: &Entry<Presence>, bucket: &Reading<Bucket<Prese
     };
     let silence = entry.written.age(read_at);
     if silence.0 > INTERVAL * 2 {
-        return Standing::new(Level::Warning, SILENT, format!("it has not written for {silence}"));
+        return Standing::new(Level::Warning, SILENT, format!("it has not written for {}", format::age(silence.0)));
     }
     if !probes.startup.passes {
         return Standing::new(Level::Busy, "starting", failing(&probes.startup));

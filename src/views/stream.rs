@@ -25,7 +25,6 @@ use super::{
     streams::{subjects, tag},
 };
 use crate::{
-    clock::Age,
     name::StreamName,
     snapshot::{Consumer, Discard, Forecast, Held, OriginState, Retention, Span, Storage, Stream, limit},
 };
@@ -187,7 +186,7 @@ fn kept(stream: &Stream) -> String {
     };
     let limits = [
         retention,
-        stream.config.age_limit().map(|age| format!("for {}", Age(age))),
+        stream.config.age_limit().map(|age| format!("for {}", format::age(age))),
         stream.config.byte_limit().map(|most| format!("up to {}", format::bytes(most))),
         stream.config.message_limit().map(|most| format!("up to {}", format::counted_u64(most, "message"))),
     ];
@@ -213,7 +212,7 @@ fn config(stream: &Stream, look: &Look<'_>) -> Vec<(&'static str, String, Option
     let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text, None)));
     add("Messages a subject", limit(config.max_msgs_per_subject).map(format::count));
     let window = config.duplicate_window;
-    add("Knows message ids again for", (!window.is_zero()).then(|| Age(window).to_string()));
+    add("Knows message ids again for", (!window.is_zero()).then(|| format::age(window)));
     add("Single messages", Some(if config.allow_direct { "from any replica" } else { "from the leader" }.to_owned()));
     add("Sealed", config.sealed.then(|| "it takes no more messages".to_owned()));
     let noted = config.metadata.iter().filter(|(name, _)| !name.starts_with("_nats."));
@@ -239,6 +238,6 @@ fn origin_in_words(name: &str, stream: &Stream) -> String {
     match (error, heard_ago) {
         (Some(error), _) => format!("{name}: it gets nothing from there: {error}"),
         (None, None) => format!("{name}: never heard of yet"),
-        (None, Some(ago)) => format!("{name}: {still}, heard of {} ago", Age(*ago)),
+        (None, Some(ago)) => format!("{name}: {still}, heard of {} ago", format::age(*ago)),
     }
 }

@@ -15,10 +15,7 @@ use super::{
     select::streams_of,
     standing,
 };
-use crate::{
-    clock::Age,
-    snapshot::{Held, Span, Stream, limit},
-};
+use crate::snapshot::{Held, Span, Stream, limit};
 
 /// A table of streams.
 #[derive(Template)]
@@ -185,7 +182,7 @@ impl StreamRow {
 
 /// What bounds a stream beside how many messages and bytes it may hold.
 fn bound(stream: &Stream) -> String {
-    let age = stream.config.age_limit().map(|age| format!("kept for {}", Age(age)));
+    let age = stream.config.age_limit().map(|age| format!("kept for {}", format::age(age)));
     let newest = limit(stream.config.max_msgs_per_subject).map(|most| format!("{} a subject", format::count(most)));
     let bounds: Vec<String> = age.into_iter().chain(newest).collect();
     if bounds.is_empty() { "no limit".to_owned() } else { bounds.join(", ") }

@@ -3,10 +3,7 @@
 use askama::{Template, filters::HtmlSafe};
 
 use super::{Look, format};
-use crate::{
-    clock::{Age, Timestamp},
-    snapshot::Probed,
-};
+use crate::{clock::Timestamp, snapshot::Probed};
 
 /// The strip of one instance.
 #[derive(Debug, Template)]
@@ -62,7 +59,7 @@ fn bars(said: &[Probed], is_it: fn(Probed) -> bool, height: usize) -> String {
 /// Such as `last 15 min: ready, but for 3 of 90 rounds not ready, the last 2 min ago`.
 fn in_words(told: &[(Timestamp, Probed)], look: &Look<'_>) -> String {
     let first = told.first().map_or(look.now, |(at, _)| *at);
-    let over = Age(first.age(look.now).0.max(look.snapshot.interval));
+    let over = format::age(first.age(look.now).0.max(look.snapshot.interval));
     let kinds = [(Probed::NotLive, "not live"), (Probed::NotReady, "not ready"), (Probed::Unknown, "not heard")];
     let trouble = kinds.into_iter().filter_map(|(kind, words)| {
         let those = told.iter().filter(|(_, probed)| *probed == kind);

@@ -1,11 +1,12 @@
 //! A trace laid out: which span belongs below which, what the end waited for, and how a message spent its time.
 
-use std::collections::{HashMap, HashSet};
-
-use crate::{
-    clock::Age,
-    trace::{Span, SpanId, SpanKind, SpanStatus, Trace, Value},
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
 };
+
+use super::format;
+use crate::trace::{Span, SpanId, SpanKind, SpanStatus, Trace, Value};
 
 /// Letters of a span's name that are shown.
 pub(super) const NAME_MOST: usize = 200;
@@ -170,9 +171,24 @@ pub(super) fn has_failed(span: &Span) -> bool {
 pub(super) fn took(nanos: u64) -> String {
     let micros = nanos / 1_000;
     match micros {
-        0..1_000 => format!("{micros} µs"),
-        1_000..1_000_000 => format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100),
-        1_000_000..60_000_000 => format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000),
-        _ => Age(std::time::Duration::from_nanos(nanos)).to_string(),
+        0..1_000 => format::tied(&format!("{micros} µs")),
+        1_000..1_000_000 => format::tied(&format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)),
+        1_000_000..60_000_000 => format::tied(&format!("{}.{:02} s", micros / 1_000_000, micros % 1_000_000 / 10_000)),
+        _ => format::age(Duration::from_nanos(nanos)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_said_in_the_unit_that_fits_and_stays_beside_it() {
+        let check = |nanos, expected: &str| assert_eq!(took(nanos).replace('\u{a0}', "~"), expected);
+        check(999, "0~µs");
+        check(114_000, "114~µs");
+        check(12_345_678, "12.3~ms");
+        check(1_240_000_000, "1.24~s");
+        check(125_000_000_000, "2~min 5~s");
     }
 }

@@ -8,7 +8,6 @@ use super::{
     pieces::{Gap, Level, Moment, Sign, Stamp, short},
 };
 use crate::{
-    clock::Age,
     presence::Worker,
     snapshot::{Consumer, Reading, Watched, Why},
 };
@@ -91,8 +90,10 @@ fn against(p99: Option<f64>, consumer: &Consumer) -> Sign {
     match p99 {
         _ if wait.is_zero() => Sign::new(Level::Idle, "no ack wait"),
         None => Sign::new(Level::Unknown, "no handler yet"),
-        Some(p99) if p99 > wait.as_secs_f64() => Sign::new(Level::Warning, format!("over ack wait of {}", Age(wait))),
-        Some(_) => Sign::new(Level::Ok, format!("within ack wait of {}", Age(wait))),
+        Some(p99) if p99 > wait.as_secs_f64() => {
+            Sign::new(Level::Warning, format!("over ack wait of {}", format::age(wait)))
+        }
+        Some(_) => Sign::new(Level::Ok, format!("within ack wait of {}", format::age(wait))),
     }
 }
 

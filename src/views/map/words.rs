@@ -4,7 +4,7 @@ use std::{cmp::Reverse, time::Duration};
 
 use super::{Column, Graph, LETTERS, Node, Wish};
 use crate::{
-    clock::{Age, Timestamp},
+    clock::Timestamp,
     snapshot::Span,
     views::{
         format,
@@ -96,7 +96,7 @@ fn behind(graph: &Graph, at: usize, node: &Node) -> String {
 
 /// An age to the second.
 pub(super) fn aged(age: Duration) -> String {
-    if age < Duration::from_secs(1) { "less than 1 s".to_owned() } else { Age(age).to_string() }
+    if age < Duration::from_secs(1) { format::tied("less than 1 s") } else { format::age(age) }
 }
 
 /// What is not shown.
@@ -127,7 +127,7 @@ pub(super) fn traced(graph: &Graph) -> String {
         None => "Who publishes is not known: no service has sent a span about a message. Who processes is what instances say of themselves.".to_owned(),
         Some(_) => format!(
             "Who publishes, and what comes on a subject, is counted by the spans of the last {}: messages that are not traced are not among them. The first came{forgotten}",
-            Age(graph.window)
+            format::age(graph.window)
         ),
     }
 }

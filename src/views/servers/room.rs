@@ -3,7 +3,6 @@
 use askama::{Template, filters::HtmlSafe};
 
 use crate::{
-    clock::Age,
     snapshot::{Server, ServerSetup},
     views::{
         Look, format,
@@ -72,8 +71,8 @@ impl Row {
 /// What each certificate is for, and how long it holds.
 fn certificates(setup: &ServerSetup, look: &Look<'_>) -> String {
     let all = setup.certificates.iter().map(|(part, until)| {
-        let left = look.now.age(*until);
-        if left == Age::default() { format!("{part}: ended") } else { format!("{part}: {left} more") }
+        let left = look.now.age(*until).0;
+        if left.is_zero() { format!("{part}: ended") } else { format!("{part}: {} more", format::age(left)) }
     });
     let all: Vec<String> = all.collect();
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }

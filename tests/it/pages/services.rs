@@ -23,7 +23,8 @@ async fn what_probes_said_is_drawn_and_said_in_words() {
     let page = page_of(with_past(said), "/services").await;
     let words = "4 rounds in the last 30 s: not ready in 1 of them, the last 20 s ago; not heard in 1 of them, the last 10 s ago";
     assert_eq!(page.text("#instance-mail\\.1 .strip"), words);
-    assert_eq!(page.attributes(".strip svg", "aria-label"), [format!("probes: {words}")]);
+    let labels = page.attributes(".strip svg", "aria-label").concat();
+    assert_eq!(labels.replace('\u{a0}', " "), format!("probes: {words}"));
     let drawn = ["ready", "trouble", "unknown"].map(|class| page.attributes(&format!(".strip .{class}"), "d").concat());
     assert_eq!(drawn, ["M0 12v-3h1v3zM3 12v-3h1v3z", "M1 12v-12h1v12z", "M2 12v-7h1v7z"]);
     let late = page_of(with_past(vec![Probed::Ready, Probed::Ready]), "/services").await;
