@@ -14,8 +14,9 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    journey::{Entry, Facts, Handling, Journey, Outcome, Passage, Standing, What, Where},
+    journey::{Entry, Facts, Handling, Journey, Outcome, Passage, Place, Standing, What, Where},
     record::{Phase, Record},
+    snapshot::Snapshot,
 };
 
 /// How long the spans of a step may take to come: services send some together, and a handler's when it has ended.
@@ -38,7 +39,7 @@ pub(super) struct Answer {
 
 impl Answer {
     pub(super) fn of(journey: &Journey, facts: &Facts, look: &Look<'_>) -> Self {
-        let untold = Untold::of(journey, facts, look.now);
+        let untold = Untold::of(journey, facts, is_for_nobody(journey, look.snapshot), look.now);
         let (level, fate) = fate(journey, untold);
         Self {
             level,
@@ -51,9 +52,15 @@ impl Answer {
     }
 }
 
-/// Why no span tells of a journey, as far as that can be known.
+/// Why no span tells who handled it, as far as that can be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Untold {
+    /// Its publisher tells, and no consumer is to get it.
+    ForNobody,
+    /// Its publisher tells, and its last step was a moment ago.
+    NoHandlerYet,
+    /// Its publisher tells, and no handler does.
+    NoHandler,
     /// No trace is kept here.
     NoTraces,
     /// Its last step was a moment ago.
@@ -63,28 +70,54 @@ enum Untold {
 }
 
 impl Untold {
-    /// `None` where spans tell.
-    fn of(journey: &Journey, facts: &Facts, now: Timestamp) -> Option<Self> {
-        let is_young = || journey.entries.last().is_some_and(|entry| entry.at.age(now).0 < SPANS_COME_WITHIN);
-        match facts.traces_searched.1 {
-            _ if journey.has_spans => None,
-            0 => Some(Self::NoTraces),
-            _ if is_young() => Some(Self::NotYet),
-            _ => Some(Self::NotKept),
+    /// `None` where the span of a handler tells.
+    fn of(journey: &Journey, facts: &Facts, is_for_nobody: bool, now: Timestamp) -> Option<Self> {
+        if handlings(journey).next().is_some() {
+            return None;
         }
+        let is_young = journey.entries.last().is_some_and(|entry| entry.at.age(now).0 < SPANS_COME_WITHIN);
+        Some(match (journey.has_spans, facts.traces_searched.1, is_young) {
+            (true, ..) if is_for_nobody => Self::ForNobody,
+            (true, _, true) => Self::NoHandlerYet,
+            (true, _, false) => Self::NoHandler,
+            (false, 0, _) => Self::NoTraces,
+            (false, _, true) => Self::NotYet,
+            (false, _, false) => Self::NotKept,
+        })
     }
 
-    fn fate(self) -> &'static str {
+    /// What is known then, where so many consumers are past it.
+    fn fate(self, past: usize) -> (Level, String) {
+        let though = |said: &str| match past {
+            0 => said.to_owned(),
+            _ => {
+                let are = format::agree(past as u64, "is", "are");
+                format!("{said}, though {} {are} past it", format::counted(past, "consumer"))
+            }
+        };
         match self {
-            Self::NoTraces => "who handled it is not known, for no span tells",
-            Self::NotYet => "who handled it is not known yet, for its spans have not come",
-            Self::NotKept => "who handled it is not known, for none of its spans is here",
+            Self::ForNobody => (Level::Idle, "no consumer of its stream is to get it".to_owned()),
+            Self::NoHandlerYet => (Level::Unknown, though("no handler's span has come yet")),
+            Self::NoHandler if past == 0 => (Level::Idle, "no handler is known to have run".to_owned()),
+            Self::NoHandler => (Level::Unknown, though("no handler's span is here")),
+            Self::NoTraces => (Level::Unknown, "who handled it is not known, for no span tells".to_owned()),
+            Self::NotYet => (Level::Unknown, "who handled it is not known yet, for its spans have not come".to_owned()),
+            Self::NotKept => (Level::Unknown, "who handled it is not known, for none of its spans is here".to_owned()),
         }
     }
 
     /// What would tell who handled it when, and how that ended.
     fn line(self) -> &'static str {
         match self {
+            Self::ForNobody => "A consumer that is gone may have handled it; of that no span is here.",
+            Self::NoHandlerYet => {
+                "Only its publisher's spans are here: those of a handler come a few seconds after it has ended, where its service sends \
+                 traces."
+            }
+            Self::NoHandler => {
+                "Only its publisher's spans are here: those of handlers may have made room for newer ones, or were not sampled, or \
+                 their services send none to here."
+            }
             Self::NoTraces => "Who handled it when, and how that ended, is known where services send traces.",
             Self::NotYet => {
                 "Its spans come a few seconds after its handlers have ended, where its services send traces."
@@ -94,6 +127,17 @@ impl Untold {
             }
         }
     }
+}
+
+/// Whether streams hold all of it, and no consumer that is known there gets any of it.
+fn is_for_nobody(journey: &Journey, snapshot: &Snapshot) -> bool {
+    let is_held = |place: &Place| {
+        let name = place.stream.parse().ok();
+        let stream = place.account.as_deref().zip(name).and_then(|(account, name)| snapshot.stream(account, &name));
+        place.stored.is_some() && stream.is_some_and(|stream| stream.consumers.value().is_some())
+    };
+    let is_all_held = |passage: &Passage| !passage.places.is_empty() && passage.places.iter().all(is_held);
+    journey.standings.is_empty() && !journey.passages.is_empty() && journey.passages.iter().all(is_all_held)
 }
 
 /// What it is that was found, in words.
@@ -140,17 +184,19 @@ fn fate(journey: &Journey, untold: Option<Untold>) -> (Level, String) {
         let (times, next) = (times(entry, handling, journey), next(entry, handling, journey));
         return (Level::Warning, format!("{who} failed on {name}{times}{next}"));
     }
-    let waits = journey.standings.iter().filter(|standing| standing.at != Where::Past).count();
+    let (past, waits): (Vec<_>, Vec<_>) = journey.standings.iter().partition(|standing| standing.at == Where::Past);
+    let waits = waits.len();
     if waits > 0 {
         let consumers = format::counted(waits, "consumer");
         let are = format::agree(waits as u64, "is", "are");
         return (Level::Busy, format!("{consumers} {are} not done with it yet"));
     }
     if let Some(untold) = untold {
-        return (Level::Unknown, untold.fate().to_owned());
+        let past: HashSet<_> = past.iter().map(|standing| (&standing.stream, &standing.consumer)).collect();
+        return untold.fate(past.len());
     }
     match handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count() {
-        0 => (Level::Idle, "no handler is known to have run".to_owned()),
+        0 => (Level::Idle, "no handling is known to have ended well".to_owned()),
         done => (Level::Ok, format!("{} ended well", format::counted(done, "handling"))),
     }
 }
@@ -237,12 +283,13 @@ fn failed(journey: &Journey, look: &Look<'_>) -> Option<(String, Moment)> {
 
 fn lines(journey: &Journey, untold: Option<Untold>) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(untold) = untold {
-        lines.push(format!(
-            "No span tells of it: this is from the headers of stored messages, and from what consumers and servers say of themselves. {}",
-            untold.line()
-        ));
+    if untold.is_some() && !journey.has_spans {
+        lines.push(
+            "No span tells of it: this is from the headers of stored messages, and from what consumers and servers say of themselves."
+                .to_owned(),
+        );
     }
+    lines.extend(untold.map(|untold| untold.line().to_owned()));
     let unread = journey.passages.iter().filter(|passage| passage.stored().is_none()).count();
     if unread > 0 && journey.has_spans {
         let messages = format::counted(unread, "message");
@@ -291,6 +338,7 @@ fn records(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, Str
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::journey::Published;
 
     fn at(seconds: u64) -> Timestamp {
         Timestamp::parse("2030-01-31T12:00:00Z").unwrap().after(Duration::from_secs(seconds))
@@ -312,7 +360,14 @@ mod tests {
         Entry { at: at(seconds), is_corrected: false, passage: Some(0), span: None, what: What::Handled(handling) }
     }
 
-    /// A message that is handled in vain.
+    /// The publishing of the one message.
+    fn published() -> Entry {
+        let published = Published { took: Some(1_000_000), failed: None };
+        let what = What::Published(published);
+        Entry { at: at(0), is_corrected: false, passage: Some(0), span: None, what }
+    }
+
+    /// A message, and how far its one consumer is where there is one.
     fn journey(entries: Vec<Entry>, stands: Option<(Where, Option<u64>)>) -> Journey {
         let standing = |(at, deliver_limit)| Standing {
             passage: 0,
@@ -357,13 +412,44 @@ mod tests {
     #[test]
     fn why_no_span_tells_is_said_as_far_as_it_is_known() {
         let check = |has_spans, traces, now: u64, expected| {
-            let journey = Journey { has_spans, ..journey(vec![handled(0, 1, "ack")], None) };
+            let journey = Journey { has_spans, ..journey(vec![published()], None) };
             let facts = Facts { traces_searched: (traces, traces), ..Facts::default() };
-            assert_eq!(Untold::of(&journey, &facts, at(now)), expected, "{has_spans} {traces} {now}");
+            assert_eq!(Untold::of(&journey, &facts, false, at(now)), Some(expected), "{has_spans} {traces} {now}");
         };
-        check(false, 0, 2, Some(Untold::NoTraces));
-        check(false, 7, 2, Some(Untold::NotYet));
-        check(false, 7, 540, Some(Untold::NotKept));
-        check(true, 7, 2, None);
+        check(false, 0, 2, Untold::NoTraces);
+        check(false, 7, 2, Untold::NotYet);
+        check(false, 7, 540, Untold::NotKept);
+        check(true, 7, 2, Untold::NoHandlerYet);
+        check(true, 7, 540, Untold::NoHandler);
+        let facts = Facts { traces_searched: (7, 7), ..Facts::default() };
+        let alone = journey(vec![published()], None);
+        assert_eq!(Untold::of(&alone, &facts, true, at(2)), Some(Untold::ForNobody));
+        let told = journey(vec![published(), handled(1, 1, "ack")], None);
+        assert_eq!(Untold::of(&told, &facts, false, at(2)), None);
+    }
+
+    #[test]
+    fn where_only_the_publisher_tells_it_is_said_what_else_is_known() {
+        let check = |stands, now: u64, expected: (Level, &str)| {
+            let journey = journey(vec![published()], stands);
+            let facts = Facts { traces_searched: (7, 7), ..Facts::default() };
+            let untold = Untold::of(&journey, &facts, false, at(now));
+            let (level, said) = fate(&journey, untold);
+            assert_eq!((level, said.as_str()), expected, "{now}");
+        };
+        let past = Some((Where::Past, None));
+        check(None, 2, (Level::Unknown, "no handler's span has come yet"));
+        check(past, 2, (Level::Unknown, "no handler's span has come yet, though 1 consumer is past it"));
+        check(None, 540, (Level::Idle, "no handler is known to have run"));
+        check(past, 540, (Level::Unknown, "no handler's span is here, though 1 consumer is past it"));
+        check(Some((Where::Waiting, None)), 2, (Level::Busy, "1 consumer is not done with it yet"));
+    }
+
+    #[test]
+    fn what_was_handled_and_did_not_end_well_is_not_said_to_have_been_left_alone() {
+        let waits = What::Waits { consumer: "charge".to_owned() };
+        let waits = Entry { what: waits, ..published() };
+        let (_, said) = fate(&journey(vec![published(), handled(1, 1, "ack"), waits], None), None);
+        assert_eq!(said, "no handling is known to have ended well");
     }
 }

@@ -251,6 +251,32 @@ async fn spans_add_who_handled_it_when_and_how_that_ended() {
 }
 
 #[tokio::test]
+async fn where_only_the_publisher_has_told_it_is_said_who_is_to_get_it_and_that_more_may_come() {
+    let stage = Stage::new().await;
+    stage.send("orders.placed.1", &[("Nats-Msg-Id", "m-1"), ("ce-type", "OrderPlaced")]).await;
+    let published = made(1, 0, 4, (nanos(Clock::system().now()), 0), &[("messaging.message.id", "m-1")]);
+    post_to(&stage.store, &request("storefront", vec![published])).await;
+    let page = stage.page("/journey?id=m-1").await;
+    let said = page.text("#answer .sentence");
+    assert!(said.ends_with("message 1 of ORDERS: no consumer of its stream is to get it."), "{said}");
+    assert!(!page.html.contains("No span tells of it"), "{}", page.html);
+
+    let orders = stage.jetstream.get_stream("ORDERS").await.unwrap();
+    let config = pull::Config { durable_name: Some("done".into()), ..Default::default() };
+    let done = orders.create_consumer(config).await.unwrap();
+    let mut messages = done.fetch().max_messages(1).messages().await.unwrap();
+    messages.next().await.unwrap().unwrap().ack().await.unwrap();
+    let past = async || {
+        let page = stage.page("/journey?id=m-1").await;
+        if page.texts("#standings .sign") == ["past it"] { Ok(page) } else { Err(page.html) }
+    };
+    let page = eventually(LIMIT, "the last round saw how far the consumer is", past).await;
+    let said = page.text("#answer .sentence");
+    assert!(said.ends_with(": no handler's span has come yet, though 1 consumer is past it."), "{said}");
+    assert!(page.text("#answer .details").contains("come a few seconds after it has ended"), "{}", page.html);
+}
+
+#[tokio::test]
 async fn an_id_that_tells_its_time_is_found_in_a_long_stream_and_others_say_how_far_was_looked() {
     let stage = Stage::new().await;
     let new = uuid::Uuid::now_v7().to_string();
