@@ -7,6 +7,7 @@ use super::{
     browse::Browse,
     consumer::Crumb,
     equivalent::Equivalents,
+    follow::Follow,
     format,
     page::Page,
     payload::{self, tame},
@@ -37,6 +38,7 @@ pub(super) struct MessagesPage {
     at: String,
     gap: Option<Gap>,
     body: Option<Body>,
+    journey: String,
     equivalents: Equivalents,
 }
 
@@ -97,6 +99,7 @@ impl MessagesPage {
             at: browse.at_field(),
             gap: Gap::of(found, "messages"),
             body: found.value().map(|value| Body::of(account, stream, browse, value, found, look)),
+            journey: look.link(&Page::Journey(Follow::default())),
             equivalents: Equivalents::of_messages(account, stream, browse, first, look),
         }
     }

@@ -75,7 +75,7 @@ impl TracesPage {
         let names = listed.map(|listed| listed.services.clone()).unwrap_or_default();
         Self {
             action: look.link(&Page::Traces(Query::default())),
-            journey: look.link(&Page::Journey(Follow::default())),
+            journey: look.link(&Page::Journey(Follow::of(id_in(query)))),
             least: query.least.map(query::in_words).unwrap_or_default(),
             attribute: query.attributes.first().map(|(key, value)| format!("{key}={value}")).unwrap_or_default(),
             services: services(names, &query.service),
@@ -93,6 +93,12 @@ impl TracesPage {
             query: query.clone(),
         }
     }
+}
+
+/// What is searched for, where it may be an id: then its journey is asked for at once. Names of spans are of several words.
+fn id_in(query: &Query) -> &str {
+    let id = [&query.message, &query.correlation, &query.text].into_iter().find(|text| !text.is_empty());
+    id.filter(|id| !id.contains(char::is_whitespace)).map_or("", String::as_str)
 }
 
 /// Whether something is asked for that has its field among the finer ones.

@@ -43,6 +43,7 @@ async fn the_list_says_what_was_searched_and_leads_on() {
     publish(&stage.jetstream, 120, |number| format!("orders.placed.{number}")).await;
     let page = stage.page("/messages/$G/ORDERS").await;
     assert_eq!((page.status.as_u16(), page.text("h1")), (200, "Messages of ORDERS".to_owned()));
+    assert_eq!(page.attributes("header .into", "href"), ["/journey"]);
     assert_eq!(page.text("#searched"), "50 messages; searched 50 of 120 sequences, 120 messages held.");
     assert_eq!(page.texts(".messages tbody th").first().map(String::as_str), Some("120"));
     assert_eq!(page.texts("#message-120 td")[..3], ["orders.placed.120", "{ \"number\": 120 }", "14 B"]);

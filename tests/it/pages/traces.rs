@@ -203,6 +203,22 @@ async fn a_search_is_told_by_its_address() {
 }
 
 #[tokio::test]
+async fn the_journey_of_what_is_searched_for_is_one_step_away() {
+    for (query, journey) in [
+        ("", "/journey"),
+        ("?q=o-1", "/journey?id=o-1"),
+        ("?message=m-1&q=process", "/journey?id=m-1"),
+        ("?correlation=o-1", "/journey?id=o-1"),
+        ("?q=publish+orders.placed.*", "/journey"),
+        ("?service=payments", "/journey"),
+    ] {
+        let page = page_of(of_an_order().await, &format!("/traces{query}")).await;
+        assert_eq!(page.attributes("header .into", "href"), [journey], "{query}");
+        assert_eq!(page.text("header .into"), "Journey of a message or order");
+    }
+}
+
+#[tokio::test]
 async fn an_empty_list_says_what_to_do() {
     let none = |taking| Traces { receiver: Receiver::new(Store::new(1 << 20, Clock::standing_at(now()))), taking };
     let busy = "127.0.0.1:4318".parse().unwrap();
