@@ -116,7 +116,7 @@ pub fn verdict(facts: &Facts<'_>, last: &Verdict) -> Verdict {
     found.sort_by_key(|found| (std::cmp::Reverse(found.severity), found.label));
     let mut found = found.into_iter();
     let Found { label, severity, sentence, mut evidence, next_step } =
-        found.next().or_else(|| too_early(facts)).unwrap_or_else(well);
+        found.next().or_else(|| too_early(facts)).unwrap_or_else(|| well(facts));
     let others = found.filter(|other| other.severity >= Severity::Warning);
     evidence.extend(others.map(|other| format!("also {}: {}", other.label.words(), other.sentence)));
     let silenced =
@@ -155,14 +155,38 @@ fn too_early(facts: &Facts<'_>) -> Option<Found> {
     })
 }
 
-fn well() -> Found {
+fn well(facts: &Facts<'_>) -> Found {
     Found {
         label: Label::Ok,
         severity: Severity::Ok,
-        sentence: Cow::Borrowed("It keeps up."),
+        sentence: at_work(facts).map_or(Cow::Borrowed("It keeps up."), Cow::Owned),
         evidence: Vec::new(),
         next_step: Cow::Borrowed(""),
     }
+}
+
+/// That nothing came back over the last rounds, which is no trouble yet, and nothing that would keep up either.
+fn at_work(facts: &Facts<'_>) -> Option<String> {
+    let trend = facts.trend()?;
+    let [first, .., now] = trend else { return None };
+    let stands = trend.iter().all(|sample| sample.ack_floor == now.ack_floor && sample.ack_pending > 0);
+    if !stands || facts.unacked_for() < first.at.age(facts.now).0 {
+        return None;
+    }
+    let (nothing, since) = if facts.has_moved() {
+        (format!("nothing was {}", facts.acked_in_words()), facts.unacked_for())
+    } else {
+        (format!("nothing moved {}", facts.still_in_words()), facts.still_for())
+    };
+    let (held, patience) = (facts.state.ack_pending, facts.patience());
+    let why = if facts.is_at_its_word() {
+        format!("whoever has {} asks for more time", agree(held, "it", "them"))
+    } else if since < patience {
+        format!("a handler may take {}", Age(patience))
+    } else {
+        return None;
+    };
+    Some(format!("{} {} in hand, and {nothing}: {why}.", messages(held), agree(held, "is", "are")))
 }
 
 impl<'a> Facts<'a> {
@@ -175,14 +199,49 @@ impl<'a> Facts<'a> {
 
     /// Whether nothing was delivered and nothing acked over the last rounds, and for as long as a handler may take.
     fn stands_still(&self) -> bool {
+        let held_for = if self.is_at_its_word() { self.silent_for() } else { self.still_for() };
+        self.trend().is_some() && !self.has_moved() && (self.state.ack_pending == 0 || held_for >= self.patience())
+    }
+
+    /// Whether anything was delivered or acked over the last rounds.
+    fn has_moved(&self) -> bool {
         let Some([first, .., now]) = self.trend() else { return false };
-        let moved =
-            (first.delivered, first.ack_floor, first.ack_pending) != (now.delivered, now.ack_floor, now.ack_pending);
-        !moved && (self.state.ack_pending == 0 || self.still_for() >= self.patience())
+        (first.delivered, first.ack_floor, first.ack_pending) != (now.delivered, now.ack_floor, now.ack_pending)
+    }
+
+    /// Whether asking for more time goes for work. It goes for none where workers tell how long their handlers take: leases are extended
+    /// for a handler that hangs, too.
+    fn is_at_its_word(&self) -> bool {
+        self.habits.is_extended && self.workers.iter().all(|worker| worker.p99.is_none())
+    }
+
+    /// When a message was last delivered or acked.
+    fn last_moved(&self) -> Option<Timestamp> {
+        let delivered = self.habits.delivered.or(self.state.last_delivered);
+        [delivered, self.state.last_acked].into_iter().flatten().max()
     }
 
     /// How long nothing was delivered or acked.
     fn still_for(&self) -> Duration {
+        self.last_moved().unwrap_or(self.consumer.created).age(self.now).0
+    }
+
+    /// How long nothing was acked although something was there to be.
+    fn unacked_for(&self) -> Duration {
+        self.state.last_acked.max(self.oldest_stored()).unwrap_or(self.consumer.created).age(self.now).0
+    }
+
+    /// The same in words, after a word for nothing: `acked for 3 min`.
+    fn acked_in_words(&self) -> String {
+        match self.state.last_acked {
+            Some(_) => format!("acked for {}", Age(self.unacked_for())),
+            None if self.samples.last().is_some_and(|now| now.ack_floor == 0) => "ever acked".to_owned(),
+            None => format!("acked {SINCE_START}"),
+        }
+    }
+
+    /// How long nothing was delivered or acked, and nobody asked for more time.
+    fn silent_for(&self) -> Duration {
         let last = [self.state.last_delivered, self.state.last_acked].into_iter().flatten().max();
         last.unwrap_or(self.consumer.created).age(self.now).0
     }
@@ -210,19 +269,25 @@ impl<'a> Facts<'a> {
         match label {
             // Nothing moved since, and there was something to do: the later of both.
             Label::Stopped | Label::NoWorkers => {
-                let moved = [self.state.last_delivered, self.state.last_acked].into_iter().flatten().max();
-                let waits = self.ages.and_then(|ages| ages.unprocessed).filter(|oldest| oldest.by == AgeBy::Message);
-                moved.max(waits.map(|oldest| oldest.stored)).filter(|_| waits.is_some())
+                let waits = self.oldest_stored();
+                self.last_moved().max(waits).filter(|_| waits.is_some())
             }
             Label::Losing => self.failures.filter(|failures| failures.exhausted > 0)?.last,
             _ => None,
         }
     }
 
-    /// How long a handler may take before it counts as hung. One that asks for more time is given what it asks for.
+    /// When the oldest message was stored that is not processed, where that was read.
+    fn oldest_stored(&self) -> Option<Timestamp> {
+        let oldest = self.ages.and_then(|ages| ages.unprocessed).filter(|oldest| oldest.by == AgeBy::Message)?;
+        Some(oldest.stored)
+    }
+
+    /// How long a handler may take before it counts as hung. One that asks for more time is given what it asks for, where that goes for
+    /// work.
     fn patience(&self) -> Duration {
         let told = self.consumer.config.ack_wait;
-        let told = if told > USUAL_ACK_WAIT || self.habits.is_extended { told } else { Duration::ZERO };
+        let told = if told > USUAL_ACK_WAIT || self.is_at_its_word() { told } else { Duration::ZERO };
         let handlers = self.workers.iter().filter_map(|worker| worker.p99).max().unwrap_or_default();
         told.max(handlers.saturating_mul(4))
     }
@@ -233,7 +298,7 @@ impl<'a> Facts<'a> {
         let (state, config) = (self.state, &self.consumer.config);
         match config.mode() {
             Mode::Pull => {
-                let may_hold = state.ack_pending > 0 && self.still_for() <= config.ack_wait.max(self.patience());
+                let may_hold = state.ack_pending > 0 && self.silent_for() <= config.ack_wait.max(self.patience());
                 state.waiting > 0 || may_hold || (state.ack_pending > 0 && !self.workers.is_empty())
             }
             Mode::Push => state.has_listener,

@@ -25,6 +25,8 @@ pub(super) struct Window {
     marks: [Option<Mark>; 2],
     /// When the server last noted that somebody worked at its messages.
     active: Option<Timestamp>,
+    /// What it noted when there was a delivery since the round before.
+    delivered: Option<Timestamp>,
     is_extended: bool,
     /// How long its worker stayed away the last times, in seconds.
     rests: [u32; RESTS],
@@ -41,7 +43,10 @@ impl Window {
                 let before = *before;
                 self.compare(&before, &sample, active);
             }
-            _ => *self = Self { samples: std::mem::take(&mut self.samples), judged: self.judged, ..Self::default() },
+            _ => {
+                let samples = std::mem::take(&mut self.samples);
+                *self = Self { samples, judged: self.judged, delivered: active, ..Self::default() };
+            }
         }
         self.active = active;
         self.mark(sample.mark());
@@ -55,6 +60,9 @@ impl Window {
         let has_delivered = now.delivered > before.delivered;
         let is_active = self.active.zip(active).is_some_and(|(before, now)| now > before);
         self.is_extended = !has_delivered && (self.is_extended || is_active);
+        if has_delivered || self.delivered.is_none() {
+            self.delivered = active;
+        }
         let rest = self.active.map_or(Duration::ZERO, |active| active.age(now.at).0);
         let was_alone = before.lag() > 0 && before.ack_pending == 0 && before.waiting == 0;
         if has_delivered && was_alone && rest >= REST_LEAST {
@@ -81,6 +89,7 @@ impl Window {
         Habits {
             earlier: self.marks[0],
             is_extended: self.is_extended,
+            delivered: self.delivered,
             rhythm: alike.map(|(_, most)| Duration::from_secs(u64::from(*most))),
         }
     }
@@ -140,6 +149,19 @@ mod tests {
             (&[(10, 5, 1), (20, 5, 15), (30, 6, 25)], false),
         ] {
             assert_eq!(remembered(rounds, 1).habits().is_extended, expected, "{rounds:?}");
+        }
+    }
+
+    #[test]
+    fn a_delivery_was_when_the_count_rose_and_not_when_somebody_asked_for_more_time() {
+        for (rounds, expected) in [
+            (&[(10, 5, 1)][..], 1),
+            (&[(10, 5, 1), (20, 5, 15)], 1),
+            (&[(10, 5, 1), (20, 6, 15), (30, 6, 25)], 15),
+            (&[(10, 5, 1), (20, 2, 15), (30, 2, 25)], 15),
+        ] {
+            let delivered = remembered(rounds, 1).habits().delivered;
+            assert_eq!(delivered, Some(start().after(Duration::from_secs(expected))), "{rounds:?}");
         }
     }
 

@@ -76,6 +76,9 @@ pub struct Habits {
     pub earlier: Option<Mark>,
     /// Whether whoever holds its messages has asked for more time since the last of them was delivered.
     pub is_extended: bool,
+    /// When a message was last delivered, as far as the rounds saw: what the server notes as its last delivery is moved by whoever asks for
+    /// more time, too.
+    pub delivered: Option<Timestamp>,
     /// How long its worker stays away, where it did so three times alike and came back by itself.
     pub rhythm: Option<Duration>,
 }

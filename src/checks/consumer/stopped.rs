@@ -9,10 +9,10 @@ use crate::{
 
 pub(super) const RULE: Rule = Rule {
     label: Label::Stopped,
-    severity: "critical; warning where what was handed back waits to be tried again, and nothing waits behind it",
+    severity: "critical; warning where nothing waits behind what is in flight, and that waits to be tried again or whoever has it asks for more time",
     rule: "It has lag and somebody could take it, but neither delivery nor ack moves: a handler hangs, or its leader or its connections do, or what failed waits to be tried again.",
     evidence: "delivered and ack floor in each of the last rounds; pending, ack pending and waiting pull requests; how many handlers run",
-    threshold: "3 rounds, and with messages in flight as long as a handler may take: its `ack_wait`, where that is above the usual 30 s or whoever holds them asks for more time, and four times the p99 of its workers",
+    threshold: "3 rounds, and with messages in flight as long as a handler may take: four times the p99 of its workers, and its `ack_wait` where that is above the usual 30 s, or where whoever holds them asks for more time and no worker tells its p99, anew from each asking",
     look,
 };
 
@@ -23,6 +23,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
         return None;
     }
     let is_resting = rests(facts);
+    let is_mild = state.pending == 0 && (is_resting || facts.habits.is_extended);
     let (sentence, next_step) = if is_resting {
         (
             to_be_tried_again(facts),
@@ -43,7 +44,7 @@ fn look(facts: &Facts<'_>) -> Option<Found> {
     };
     Some(Found {
         label: Label::Stopped,
-        severity: if is_resting && state.pending == 0 { Severity::Warning } else { Severity::Critical },
+        severity: if is_mild { Severity::Warning } else { Severity::Critical },
         sentence: sentence.into(),
         evidence: vec![
             format!(
@@ -156,6 +157,41 @@ mod tests {
         check(&held(false), Label::Stopped);
         check(&held(true).quiet_for(Duration::from_secs(29)), Label::Ok);
         check(&held(true).quiet_for(Duration::from_secs(31)), Label::NoWorkers);
+    }
+
+    #[test]
+    fn workers_that_tell_how_long_their_handlers_take_are_not_at_work_because_they_ask_for_more_time() {
+        let leased = |pending, p99| {
+            let world = World::still(pending).with(|state| state.ack_pending = 1).quiet_for(Duration::from_secs(2));
+            let delivered = Some(now().before(Duration::from_secs(40)));
+            let world = world.used_to(Habits { is_extended: true, delivered, ..Habits::default() });
+            world.handled_in(Duration::from_secs(p99))
+        };
+        check_severity(&leased(5, 1), Label::Stopped, Severity::Critical);
+        check_severity(&leased(0, 1), Label::Stopped, Severity::Warning);
+        let said = leased(5, 1).judge().sentence;
+        assert_eq!(said, "1 message is handed out and neither back nor at an end; nothing moved for 40 s.");
+        check(&leased(5, 11), Label::Ok);
+    }
+
+    #[test]
+    fn what_is_still_in_hand_is_said_and_how_long_it_may_be() {
+        let said = |world: &World| (world.judge().label, world.judge().sentence.into_owned());
+        let held = World::still(5).with(|state| state.ack_pending = 2);
+        let slow = held.clone().handled_in(Duration::from_secs(20));
+        let still = "2 messages are in hand, and nothing moved for 30 s: a handler may take 1 min 20 s.";
+        assert_eq!(said(&slow), (Label::Ok, still.to_owned()));
+        let acked = |seconds| {
+            let world = World::moving(&[5; 3], 1).sampled(|_, sample| sample.ack_floor = 100);
+            let acked = Some(now().before(Duration::from_secs(seconds)));
+            world.with(|state| (state.ack_pending, state.last_acked) = (2, acked)).handled_in(Duration::from_secs(20))
+        };
+        let unacked = "2 messages are in hand, and nothing was acked for 25 s: a handler may take 1 min 20 s.";
+        assert_eq!(said(&acked(25)), (Label::Ok, unacked.to_owned()));
+        assert_eq!(said(&acked(19)), (Label::Ok, "It keeps up.".to_owned()));
+        let asks = held.used_to(Habits { is_extended: true, ..Habits::default() }).quiet_for(Duration::from_secs(9));
+        let asked = "2 messages are in hand, and nothing moved for 9 s: whoever has them asks for more time.";
+        assert_eq!(said(&asks), (Label::Ok, asked.to_owned()));
     }
 
     #[test]

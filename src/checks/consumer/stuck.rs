@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Facts, Found, ROUNDS, Rule, SINCE_START};
+use super::{Facts, Found, ROUNDS, Rule};
 use crate::{
     clock::Age,
     snapshot::{Acks, Label, Mark, Sample, Severity},
@@ -64,19 +64,13 @@ fn kept(facts: &Facts<'_>) -> Option<Found> {
     let trend = facts.trend()?;
     let [first, .., now] = trend else { return None };
     let window = first.at.age(now.at).0;
-    let since = facts.state.last_acked.unwrap_or(facts.consumer.created).age(facts.now).0;
     let is_kept = trend.iter().all(|sample| sample.ack_floor == now.ack_floor && sample.ack_pending > 0)
         && now.delivered > first.delivered
-        && since >= window.max(facts.patience());
-    let acked = match facts.state.last_acked {
-        Some(_) => format!("acked for {}", Age(since)),
-        None if now.ack_floor == 0 => "ever acked".to_owned(),
-        None => format!("acked {SINCE_START}"),
-    };
+        && facts.unacked_for() >= window.max(facts.patience());
     is_kept.then(|| Found {
         label: Label::Stuck,
         severity: Severity::Critical,
-        sentence: format!("Messages are handed out, and none was {acked}.").into(),
+        sentence: format!("Messages are handed out, and none was {}.", facts.acked_in_words()).into(),
         evidence: vec![
             format!("{} in the last {}", were_made(now.delivered - first.delivered), Age(window)),
             format!("ack pending went from {} to {}", count(first.ack_pending), count(now.ack_pending)),
@@ -282,6 +276,9 @@ mod tests {
         check(&quiet(20).handled_in(Duration::from_secs(6)), Label::Ok);
         check(&quiet(20).sampled(|round, sample| sample.ack_pending = round as u64), Label::Ok);
         check(&quiet(20).configured(|config| config.ack_policy = "none".to_owned()), Label::Ok);
+        let idle_before = quiet(600).oldest(Duration::from_secs(20));
+        check(&idle_before.clone().handled_in(Duration::from_secs(4)), Label::Stuck);
+        check(&idle_before.handled_in(Duration::from_secs(6)), Label::Ok);
     }
 
     #[test]
