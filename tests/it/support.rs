@@ -4,6 +4,7 @@ pub mod chaos_proxy;
 pub mod checker;
 pub mod child;
 pub mod cluster;
+pub mod given_up;
 pub mod http;
 pub mod ledger;
 pub mod nats_server;

@@ -18,13 +18,15 @@ use crate::support::{
 };
 
 impl Mesh {
-    /// Switches a fault, and waits until the service knows.
+    /// Switches a fault that is not on, or the one that is on off, and waits until the service knows.
     pub(super) async fn switch(&self, service: &'static str, fault: &str) -> String {
+        let known = || {
+            let lines = self.running[service].stderr();
+            lines.iter().filter(|line| line.contains("a fault was switched")).count()
+        };
+        let before = known();
         let said = run(&mut streamgauge(&["fault", service, fault, "--nats", &self.nats.url()]));
-        let known = |line: &str| line.contains("a fault was switched") && line.contains(fault);
-        if fault != "clear" {
-            self.running[service].line(LIMIT, "that it knows its fault", known).await;
-        }
+        eventually(LIMIT, "the service knows its fault", async || known() > before).await;
         said
     }
 }

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::{consumer::pull, stream};
+use async_nats::jetstream::{
+    consumer::{Info, pull},
+    stream,
+};
 use futures_util::future::try_join_all;
 use rustix::process::Signal;
 use serde_json::json;
@@ -21,7 +24,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use super::{LIMIT, Mesh};
-use crate::support::{eventually, watch::Watch};
+use crate::support::{eventually, given_up::GivenUp, watch::Watch};
 
 /// The consumer that everything happens to: `payments` charges for what is reserved.
 const DURABLE: &str = "payments-charge";
@@ -41,6 +44,9 @@ const CALM: u64 = 3;
 /// One message in so many is poison while that fault is switched on.
 const POISONED: u64 = 10;
 
+/// Messages that the service handles at once.
+const HANDLERS: usize = 8;
+
 /// The mesh, and an observer of it.
 struct Play {
     mesh: Mesh,
@@ -49,6 +55,20 @@ struct Play {
     stream: stream::Stream,
     _observer: JoinSet<()>,
     _stop: DropGuard,
+}
+
+/// Messages that come, until it is ended or dropped.
+struct Load {
+    publishing: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Load {
+    /// Nothing is on its way any more.
+    async fn ends(mut self) {
+        self.stop.cancel();
+        while self.publishing.join_next().await.is_some() {}
+    }
 }
 
 impl Play {
@@ -68,20 +88,20 @@ impl Play {
         Self { mesh, watch, bus, stream, _observer: observer, _stop: stop.drop_guard() }
     }
 
-    /// Reserves so many a second, until it is dropped.
-    fn load(&self, rate: u32) -> JoinSet<()> {
-        let (bus, mut load) = (self.bus.clone(), JoinSet::new());
-        load.spawn(async move {
+    /// Reserves so many a second.
+    fn load(&self, rate: u32) -> Load {
+        let (bus, mut publishing, stop) = (self.bus.clone(), JoinSet::new(), CancellationToken::new());
+        let stopped = stop.clone();
+        publishing.spawn(async move {
             let mut pace = tokio::time::interval(Duration::from_secs(1) / rate);
             // A machine that stood still makes no burst of it.
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                pace.tick().await;
+            while stopped.run_until_cancelled(pace.tick()).await.is_some() {
                 // NATS may be away in a scenario; whoever publishes goes on.
                 _ = bus.publish(&reserved()).await;
             }
         });
-        load
+        Load { publishing, stop }
     }
 
     /// Reserves at once, and says where the messages lie.
@@ -89,6 +109,15 @@ impl Play {
         let all: Vec<_> = (0..count).map(|_| reserved()).collect();
         let receipts = try_join_all(all.iter().map(async |one| self.bus.publish(one).await)).await.unwrap();
         receipts.into_iter().map(|receipt| receipt.sequence.unwrap()).collect()
+    }
+
+    /// Waits for the server's word on the consumer.
+    async fn sees(&self, what: &str, is_it: impl Fn(&Info) -> bool) {
+        eventually(LIMIT, what, async || match self.stream.consumer_info(DURABLE).await {
+            Ok(info) if is_it(&info) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
     }
 
     /// One is charged for after the other for a while.
@@ -124,12 +153,13 @@ impl Play {
         jetstream.update_stream(stream::Config { max_messages, ..config }).await.unwrap();
     }
 
-    /// Ends the service as a crash would, while it has nothing in hand.
+    /// Ends the service as a crash would, while it has nothing in hand. Nothing goes to its dead connection either: the server knows.
     async fn kill(&mut self) {
-        self.watch.has_nothing_left().await;
+        self.sees("nothing is left to do", |info| info.num_pending == 0 && info.num_ack_pending == 0).await;
         let mut payments = self.mesh.running.remove("payments").unwrap();
         payments.signal(Signal::KILL);
         payments.ended(LIMIT).await;
+        self.sees("nobody asks any more", |info| info.num_waiting == 0).await;
     }
 
     async fn start_again(&mut self) {
@@ -174,11 +204,11 @@ async fn short_ack_waits_given_up_messages_and_restarts() {
 async fn killed(play: &mut Play) {
     let load = play.load(RATE);
     play.runs_well().await;
-    drop(load);
+    load.ends().await;
     play.kill().await;
+    play.reserve(1).await;
     let _load = play.load(RATE);
-    // A message may go to a connection of which the server does not know yet that it is dead.
-    play.watch.turns(&[Label::NoWorkers, Label::Stopped]).await;
+    play.watch.turns(&[Label::NoWorkers]).await;
     play.start_again().await;
     play.watch.recovers().await;
 }
@@ -187,6 +217,8 @@ async fn hung(play: &Play) {
     let _load = play.load(RATE);
     play.runs_well().await;
     play.mesh.switch("payments", "hang").await;
+    play.reserve(2 * HANDLERS as u64).await;
+    play.sees("all that it may have in hand hangs", |info| info.num_ack_pending == HANDLERS).await;
     play.watch.turns(&[Label::Stopped, Label::Stuck]).await;
     play.mesh.switch("payments", "clear").await;
     play.watch.recovers().await;
@@ -198,9 +230,14 @@ async fn poison(play: &Play) {
     play.runs_well().await;
     play.mesh.switch("payments", "poison").await;
     play.reserve(POISONED).await;
+    let is_poison = |sequence: u64| sequence.is_multiple_of(POISONED);
+    play.sees("poison is tried again, and all before it is done", |info| {
+        is_poison(info.ack_floor.stream_sequence + 1) && info.num_redelivered > 0
+    })
+    .await;
     let verdict = play.watch.turns(&[Label::Stuck]).await;
     assert_eq!(verdict.severity, Severity::Warning, "{verdict:?}");
-    drop(load);
+    load.ends().await;
     play.mesh.switch("payments", "clear").await;
     play.watch.has_nothing_left().await;
     play.watch.recovers().await;
@@ -241,11 +278,12 @@ async fn paused(play: &Play) {
 async fn squeezed(play: &mut Play) {
     let load = play.load(RATE);
     play.runs_well().await;
-    drop(load);
+    load.ends().await;
     play.kill().await;
     play.set_limit(10_000).await;
     let _load = play.load(RATE);
     play.watch.turns(&[Label::AtRisk]).await;
+    play.reserve(10).await;
     play.set_limit(5).await;
     play.watch.turns(&[Label::Losing]).await;
     play.set_limit(-1).await;
@@ -257,8 +295,9 @@ async fn squeezed(play: &mut Play) {
 async fn made_anew(play: &Play) {
     let load = play.load(RATE);
     play.runs_well().await;
-    drop(load);
+    load.ends().await;
     play.stream.delete_consumer(DURABLE).await.unwrap();
+    play.sees("it is there again", |_| true).await;
     play.watch.turns(&[Label::Rewound]).await;
     play.watch.has_nothing_left().await;
     play.watch.recovers().await;
@@ -272,6 +311,7 @@ async fn ack_wait(play: &Play) {
     play.runs_well().await;
     let ample = play.configured(|_| {}).await;
     play.set(pull::Config { ack_wait: Duration::from_millis(250), ..ample.clone() }).await;
+    play.sees("messages are delivered again", |info| info.num_redelivered > 0).await;
     play.watch.turns(&[Label::Stuck]).await;
     play.set(ample).await;
     play.watch.recovers().await;
@@ -282,11 +322,13 @@ async fn ack_wait(play: &Play) {
 async fn exhausted(play: &Play) {
     let load = play.load(RATE);
     play.runs_well().await;
-    drop(load);
+    load.ends().await;
     let ample = play.configured(|_| {}).await;
     play.set(pull::Config { max_deliver: 2, ..ample.clone() }).await;
     play.mesh.switch("payments", "poison").await;
+    let given_up = GivenUp::of(&play.mesh.nats.url(), STREAM, DURABLE).await;
     let lie = play.reserve(POISONED).await;
+    given_up.waits().await;
     let verdict = play.watch.turns(&[Label::Losing]).await;
     assert_eq!(verdict.severity, Severity::Critical, "{verdict:?}");
     play.mesh.switch("payments", "clear").await;

@@ -3,16 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use async_nats::jetstream::{
-    consumer::{AckPolicy, pull},
+    consumer::{AckPolicy, Info, pull},
     stream,
 };
 use tokio::{sync::Mutex, task::JoinSet, time::MissedTickBehavior};
 
 use super::{
-    Stage,
+    LIMIT, Stage,
     worker::{Habits, Worker},
 };
-use crate::support::{nats_server::NatsServer, watch::Watch};
+use crate::support::{eventually, given_up::GivenUp, nats_server::NatsServer, watch::Watch};
 
 /// How long what a worker holds is its own, where a scenario does not say.
 pub const ACK_WAIT: Duration = Duration::from_secs(1);
@@ -79,11 +79,43 @@ impl Scene {
         load
     }
 
-    pub async fn publish(&self, payload: &'static str, count: usize) {
+    /// Publishes these at once, and says where the last of them lies.
+    pub async fn publish(&self, payload: &'static str, count: usize) -> u64 {
+        let (mut acks, mut last) = (Vec::new(), 0);
         for _ in 0..count {
             let subject = format!("{}.{payload}", self.name);
-            self.stage.jetstream.publish(subject, payload.into()).await.unwrap().await.unwrap();
+            acks.push(self.stage.jetstream.publish(subject, payload.into()).await.unwrap());
         }
+        for ack in acks {
+            last = ack.await.unwrap().sequence;
+        }
+        last
+    }
+
+    /// Waits for the server's word on the consumer.
+    pub async fn sees(&self, what: &str, is_it: impl Fn(&Info) -> bool) {
+        let stream = self.stage.jetstream.get_stream(self.name).await.unwrap();
+        eventually(LIMIT, what, async || match stream.consumer_info(self.name).await {
+            Ok(info) if is_it(&info) => Ok(()),
+            other => Err(format!("{other:?}")),
+        })
+        .await;
+    }
+
+    /// Waits until the worker, which takes one after the other, has come to this message and not got by it.
+    pub async fn comes_to(&self, sequence: u64) {
+        let has_come =
+            |info: &Info| info.delivered.stream_sequence >= sequence && info.ack_floor.stream_sequence == sequence - 1;
+        self.sees("the worker has come to the message", has_come).await;
+    }
+
+    /// Waits until the server knows that the worker is gone.
+    pub async fn has_no_worker(&self) {
+        self.sees("nobody asks any more", |info| info.num_waiting == 0).await;
+    }
+
+    pub async fn given_up(&self) -> GivenUp {
+        GivenUp::of(&self.stage.url, self.name, self.name).await
     }
 
     pub fn server(&self) -> &Mutex<NatsServer> {

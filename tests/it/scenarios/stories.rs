@@ -43,6 +43,7 @@ async fn killed(scene: Scene) {
     let worker = scene.worker(QUICK).await;
     scene.watch.runs_well(CALM).await;
     worker.kill().await;
+    scene.has_no_worker().await;
     scene.watch.turns(&[Label::NoWorkers]).await;
     let _worker = scene.worker(QUICK).await;
     scene.watch.recovers().await;
@@ -55,7 +56,8 @@ async fn hung(scene: Scene) {
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
     scene.watch.runs_well(CALM).await;
-    scene.publish(HANG, 1).await;
+    let hang = scene.publish(HANG, 1).await;
+    scene.comes_to(hang).await;
     scene.watch.turns(&[Label::Stopped, Label::Stuck]).await;
     worker.kill().await;
     let _worker = scene.worker(MENDED).await;
@@ -67,7 +69,8 @@ async fn poison(scene: Scene) {
     let _load = scene.load(RATE);
     let worker = scene.worker(QUICK).await;
     scene.watch.runs_well(CALM).await;
-    scene.publish(POISON, 1).await;
+    let poison = scene.publish(POISON, 1).await;
+    scene.comes_to(poison).await;
     scene.watch.turns(&[Label::Stuck]).await;
     worker.kill().await;
     let _worker = scene.worker(MENDED).await;
@@ -101,6 +104,7 @@ async fn ack_wait(scene: Scene) {
     scene.watch.runs_well(CALM).await;
     let short = pull::Config { ack_wait: Duration::from_millis(120), ..ample.clone() };
     stream.update_consumer(short).await.unwrap();
+    scene.sees("messages are delivered again", |info| info.num_redelivered > 0).await;
     scene.watch.turns(&[Label::Stuck]).await;
     stream.update_consumer(ample).await.unwrap();
     scene.watch.recovers().await;
@@ -169,11 +173,12 @@ async fn exhausted(scene: Scene) {
     let _load = scene.load(RATE);
     let _worker = scene.worker(QUICK).await;
     scene.watch.runs_well(CALM).await;
-    scene.publish(POISON, 1).await;
+    let given_up = scene.given_up().await;
+    let poison = scene.publish(POISON, 1).await;
+    given_up.waits().await;
     let verdict = scene.watch.turns(&[Label::Losing]).await;
     assert_eq!(verdict.severity, Severity::Critical, "{verdict:?}");
-    let poison = stream.get_last_raw_message_by_subject(&format!("exhausted.{POISON}")).await.unwrap();
-    stream.delete_message(poison.sequence).await.unwrap();
+    stream.delete_message(poison).await.unwrap();
     scene.watch.recovers().await;
 }
 
@@ -184,6 +189,7 @@ async fn steady(scene: Scene) {
     let worker = scene.worker(QUICK).await;
     scene.watch.runs_well(30).await;
     worker.kill().await;
+    scene.has_no_worker().await;
     scene.watch.turns(&[Label::NoWorkers]).await;
     let _worker = scene.worker(QUICK).await;
     scene.watch.recovers().await;
