@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// Samples that make a trend: what holds over so many rounds is no accident.
-const ROUNDS: usize = 3;
+pub const ROUNDS: usize = 3;
 
 /// Rounds of a consumer that any rule looks at; no more have to be remembered.
 pub const SAMPLES: usize = ROUNDS + 1;

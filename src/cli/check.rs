@@ -48,7 +48,8 @@ pub(super) struct Check {
     /// How the result is written
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: Format,
-    /// How often to look; what only a trend shows takes three
+    /// How often to look; what only a trend shows takes three, and so does the verdict on a consumer that has something to do: in fewer it
+    /// counts as not judged, and the code does not depend on it
     #[arg(long, default_value_t = 3, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..=100))]
     rounds: u64,
     /// Seconds between two looks; a handler that takes longer than all of them may pass for one that hangs

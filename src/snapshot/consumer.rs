@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{
     clock::Timestamp,
     name::{ConsumerName, StreamName},
-    snapshot::{Ages, Cluster, ConsumerConfig, Failures, Reading, Verdict, stream::per_second, stretch},
+    snapshot::{Ages, Cluster, ConsumerConfig, Failures, Label, Reading, Verdict, stream::per_second, stretch},
 };
 
 /// A consumer: how it is set up and how far it was.
@@ -87,6 +87,11 @@ impl ConsumerState {
 }
 
 impl Consumer {
+    /// Whether its leader was heard, but in too few rounds to tell whether it keeps up.
+    pub fn is_unjudged(&self) -> bool {
+        self.verdict.label == Label::Unknown && self.state.fresh().is_some()
+    }
+
     /// Messages for it that the stream took, a second, between the last two rounds. `None` until two rounds have read it.
     pub fn arrived_per_second(&self) -> Option<f64> {
         self.state.fresh()?;

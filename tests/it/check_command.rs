@@ -156,6 +156,23 @@ async fn thresholds_come_from_metadata_then_from_flags_and_can_be_silenced() {
 }
 
 #[tokio::test]
+async fn one_round_finds_nothing_in_a_consumer_at_work_and_says_that_it_did_not_judge_it() {
+    let server = NatsServer::start().await;
+    let jetstream = jetstream(&server).await;
+    orders(&jetstream, -1, &[]).await;
+    publish(&jetstream, 5).await;
+    let once = ["--rounds", "1", "--fail-on", "notice"];
+    let text = check(&server, &once).await.expect(0).out;
+    let said = "nothing found, 1 consumer not judged in fewer than 3 rounds (1 stream, 1 consumer, servers not seen)\n";
+    assert_eq!(text, said);
+    let json: Value =
+        serde_json::from_str(&check(&server, &[&once[..], &["--format", "json"]].concat()).await.expect(0).out)
+            .unwrap();
+    assert_eq!((&json["unjudged"], &json["consumers"][0]["label"]), (&1.into(), &"unknown".into()), "{json}");
+    check(&server, &["--fail-on", "notice"]).await.expect(1);
+}
+
+#[tokio::test]
 async fn a_lint_is_found_and_counts_from_its_severity_on() {
     let server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;

@@ -80,7 +80,7 @@ const CHECKS: &str = "# Checks\n\nMade from the program: `UPDATE_REFERENCE=1 mak
                       stream or consumer\n(`io.nats.monitor.*` in its metadata, as `nats server check` reads it) wins over a flag, and a flag over the default. With\n\
                       `io.nats.monitor.enabled` set to `false` nothing is found of a stream and its consumers, or of a consumer, and its verdict is a notice at the most.\n\n\
                       ## Verdicts\n\nEach consumer has one: the most severe of what is found, and of those the first in this list. It comes with a sentence, its evidence, the next \
-                      step, and since when.\nOther things that are found are among the evidence. Nothing found is `ok`; no fresh word of the consumer's leader is `unknown`, never zero, and so is\na consumer that was looked at in fewer than three rounds and had something to do in each.\n\n";
+                      step, and since when.\nOther things that are found are among the evidence. Nothing found is `ok`; no fresh word of the consumer's leader is `unknown`, never zero, and so is\na consumer that was looked at in fewer than three rounds and had something to do in each: `streamgauge check --rounds 1` says that it did not judge\nit, and ends as though it had not been there.\n\n";
 
 const AUDITED: &str = "\n## Findings of servers, streams and consumers\n\nLooked for in every round. What our user may not see is not found fault with.\n\n";
 

@@ -8,7 +8,10 @@ use super::report::{Item, Report, Seen};
 use crate::checks::{AUDITS, LINTS};
 
 pub(super) fn write(report: &Report) -> String {
-    let consumers = report.consumers.iter().map(|seen| case(&name(seen), "verdict", &of_consumer(report, seen)));
+    let consumers = report.consumers.iter().map(|seen| match &seen.unjudged {
+        Some(why) => skipped(&name(seen), "verdict", why),
+        None => case(&name(seen), "verdict", &of_consumer(report, seen)),
+    });
     let checks = AUDITS.iter().map(|audit| audit.name).chain(LINTS.iter().map(|lint| lint.name));
     let checks = checks.map(|check| case(check, "check", &of_check(report, check)));
     let mut xml = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"streamgauge check\">\n".to_owned();
@@ -56,6 +59,15 @@ fn case(name: &str, class: &str, failing: &[&Item]) -> Case {
     Case { xml, fails: true }
 }
 
+/// A test that came to no result yet.
+fn skipped(name: &str, class: &str, why: &str) -> Case {
+    let (name, why) = (escaped(name), escaped(why));
+    let xml = format!(
+        "    <testcase classname=\"streamgauge.{class}\" name=\"{name}\">\n      <skipped message=\"{why}\"/>\n    </testcase>\n"
+    );
+    Case { xml, fails: false }
+}
+
 fn name(seen: &Seen) -> String {
     format!("{}/{}/{}", seen.account, seen.stream, seen.consumer)
 }
@@ -99,7 +111,10 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cli::check::report::tests::report, snapshot::Severity};
+    use crate::{
+        cli::check::report::tests::{early_report, report},
+        snapshot::Severity,
+    };
 
     fn check(fail_on: Severity, failures: [&str; 2]) {
         let xml = write(&report(fail_on));
@@ -114,6 +129,13 @@ mod tests {
     fn what_fails_is_counted_by_suite() {
         check(Severity::Warning, ["1", "1"]);
         check(Severity::Critical, ["1", "0"]);
+    }
+
+    #[test]
+    fn what_was_not_judged_is_skipped() {
+        let xml = write(&early_report());
+        let skipped = "name=\"A/ORDERS/mail\">\n      <skipped message=\"It was looked at in 1 round so far.\"/>\n";
+        assert!(xml.contains(skipped) && xml.contains("tests=\"2\" failures=\"1\""), "{xml}");
     }
 
     #[test]

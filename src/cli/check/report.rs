@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use serde::Serialize;
 
 use crate::{
+    checks::consumer::ROUNDS,
     snapshot::{Consumer, Finding, Label, Severity, Snapshot},
     words,
 };
@@ -22,6 +23,8 @@ pub(super) struct Report {
     pub(super) streams: usize,
     /// What was looked at.
     pub(super) consumers: Vec<Seen>,
+    /// Of these, those that had something to do, and were looked at in too few rounds to be judged.
+    pub(super) unjudged: usize,
     /// `None` where our user may not see them.
     pub(super) servers: Option<usize>,
     /// Why servers are not seen.
@@ -39,6 +42,9 @@ pub(super) struct Seen {
     pub(super) consumer: String,
     pub(super) label: Label,
     pub(super) severity: Severity,
+    /// Why it was not judged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unjudged: Option<String>,
 }
 
 /// One thing that was found.
@@ -59,8 +65,8 @@ pub(super) struct Item {
 
 impl Report {
     pub(super) fn of(snapshot: &Snapshot, rounds: u64, fail_on: Severity) -> Self {
-        let verdicts =
-            snapshot.known_consumers().filter(|one| one.verdict.severity >= Severity::Notice).map(Item::of_verdict);
+        let is_found = |one: &&Consumer| one.verdict.severity >= Severity::Notice && !one.is_unjudged();
+        let verdicts = snapshot.known_consumers().filter(is_found).map(Item::of_verdict);
         let findings = snapshot.findings.iter().map(|finding| Item::of_finding(finding));
         let mut items: Vec<Item> = verdicts.chain(findings).collect();
         items.sort_by_key(|item| Reverse(item.severity));
@@ -70,6 +76,7 @@ impl Report {
             rounds,
             streams: snapshot.known_streams().len(),
             consumers: snapshot.known_consumers().map(Seen::of).collect(),
+            unjudged: snapshot.known_consumers().filter(|one| one.is_unjudged()).count(),
             servers: snapshot.servers.fresh().map(Vec::len),
             servers_unseen: snapshot.servers.reason().map(str::to_owned),
             items,
@@ -86,12 +93,16 @@ impl Report {
         self.items.iter().filter(|item| item.severity == severity).count()
     }
 
-    /// Such as `2 critical, 1 warning`; `nothing found` where nothing was.
+    /// Such as `2 critical, 1 warning`; `nothing found` where nothing was. What is not known is none of it.
     pub(super) fn counts(&self) -> String {
         let severities = [Severity::Critical, Severity::Warning, Severity::Notice];
         let counts = severities.map(|severity| (self.count(severity), severity.word()));
         let said: Vec<String> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, word)| format!("{n} {word}")).collect();
-        if said.is_empty() { "nothing found".to_owned() } else { said.join(", ") }
+        let said = if said.is_empty() { "nothing found".to_owned() } else { said.join(", ") };
+        match self.unjudged {
+            0 => said,
+            some => format!("{said}, {} not judged in fewer than {ROUNDS} rounds", counted(some, "consumer")),
+        }
     }
 
     /// Such as `3 streams, 7 consumers, servers not seen`.
@@ -113,6 +124,7 @@ impl Seen {
             consumer: consumer.name.to_string(),
             label: consumer.verdict.label,
             severity: consumer.verdict.severity,
+            unjudged: consumer.is_unjudged().then(|| consumer.verdict.sentence.to_string()),
         }
     }
 }
@@ -179,6 +191,7 @@ pub(super) mod tests {
             consumer: name.to_owned(),
             label,
             severity,
+            unjudged: None,
         };
         Report {
             status: Severity::Critical,
@@ -189,6 +202,7 @@ pub(super) mod tests {
                 seen("reserve", Label::NoWorkers, Severity::Critical),
                 seen("mail", Label::Ok, Severity::Ok),
             ],
+            unjudged: 0,
             servers: None,
             servers_unseen: Some("only a user of the system account sees the servers".to_owned()),
             items: vec![
@@ -196,6 +210,22 @@ pub(super) mod tests {
                 item(Severity::Warning, "no_limits", None),
             ],
         }
+    }
+
+    /// The same after one round, in which the consumer that may keep up had something to do.
+    pub(in crate::cli::check) fn early_report() -> Report {
+        let mut early = Report { rounds: 1, unjudged: 1, ..report(Severity::Notice) };
+        early.consumers[1].label = Label::Unknown;
+        early.consumers[1].severity = Severity::Notice;
+        early.consumers[1].unjudged = Some("It was looked at in 1 round so far.".to_owned());
+        early
+    }
+
+    #[test]
+    fn what_was_not_judged_is_counted_apart() {
+        assert_eq!(early_report().counts(), "1 critical, 1 warning, 1 consumer not judged in fewer than 3 rounds");
+        let nothing = Report { items: Vec::new(), ..early_report() };
+        assert_eq!(nothing.counts(), "nothing found, 1 consumer not judged in fewer than 3 rounds");
     }
 
     #[test]
