@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod dlq;
 mod fault;
+mod scope;
 mod serve;
 mod service;
 mod topology;

@@ -15,10 +15,11 @@ use std::{
 use anyhow::Context;
 use clap::{Args, ValueEnum};
 
+use super::scope::Scope;
 use crate::{
     clock::Clock,
-    collector::{self, History, Settings, Snapshots},
-    config::{AccountsConfig, NatsConfig, SystemConfig, TelemetryConfig, Thresholds},
+    collector::{self, History, Snapshots},
+    config::TelemetryConfig,
     errors::ErrorChain,
     snapshot::Severity,
     tasks::Tasks,
@@ -56,13 +57,7 @@ pub(super) struct Check {
     #[arg(long, default_value = "5", value_name = "SECONDS", value_parser = crate::config::interval)]
     interval: Duration,
     #[command(flatten)]
-    thresholds: Thresholds,
-    #[command(flatten)]
-    nats: NatsConfig,
-    #[command(flatten)]
-    system: SystemConfig,
-    #[command(flatten)]
-    accounts: AccountsConfig,
+    scope: Scope,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,15 +159,8 @@ fn written(report: &Report, format: Format) -> String {
 
 async fn look(check: Check) -> anyhow::Result<Report> {
     telemetry::init(&TelemetryConfig::of_errors(), "check", "check")?;
-    let patience = Duration::from_secs(check.nats.nats_wait);
-    let settings = Settings {
-        interval: check.interval,
-        system: check.system.over(&check.nats),
-        others: check.accounts.over(&check.nats),
-        app: check.nats,
-        history: History::default(),
-        thresholds: check.thresholds,
-    };
+    let patience = Duration::from_secs(check.scope.nats.nats_wait);
+    let settings = check.scope.settings(check.interval, History::default());
     let (collector, snapshots) = collector::new(settings, Clock::system())?;
     let tasks = Tasks::default();
     let (ended, refused) = tokio::sync::oneshot::channel();

@@ -18,13 +18,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::scope::Scope;
 use crate::{
     clock::Clock,
     collector::{self, Collector, History, Snapshots},
-    config::{
-        AccountsConfig, NatsConfig, ObserverConfig, ProbeTarget, SystemConfig, TelemetryConfig, Thresholds,
-        TracesConfig,
-    },
+    config::{ObserverConfig, ProbeTarget, TelemetryConfig, TracesConfig},
     nats::Link,
     probing::{Asked, Prober},
     service::{Health, probes},
@@ -46,13 +44,7 @@ pub(super) struct Serve {
     #[command(flatten)]
     observer: ObserverConfig,
     #[command(flatten)]
-    thresholds: Thresholds,
-    #[command(flatten)]
-    nats: NatsConfig,
-    #[command(flatten)]
-    system: SystemConfig,
-    #[command(flatten)]
-    accounts: AccountsConfig,
+    scope: Scope,
     #[command(flatten)]
     traces: TracesConfig,
     #[command(flatten)]
@@ -64,7 +56,7 @@ pub(super) struct Serve {
 /// # Errors
 /// When the address is taken or not ours, a setting is unusable, or NATS refuses the login.
 pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
-    let Serve { observer, thresholds, nats, system, accounts, traces, telemetry } = serve;
+    let Serve { observer, scope, traces, telemetry } = serve;
     let telemetry = telemetry::init(&telemetry, "observer", "observer")?;
     let clock = Clock::system();
     let listener = web::bind(observer.address()?).await?;
@@ -72,14 +64,7 @@ pub(super) async fn run(serve: Serve) -> anyhow::Result<()> {
     let access = Access::new(&observer.access, address.port())?;
     let (receiving, taking) = receiver::open(&traces, &observer.access).await?;
     let history = history_in(observer.data.as_deref(), &clock)?;
-    let settings = collector::Settings {
-        interval: observer.interval,
-        system: system.over(&nats),
-        others: accounts.over(&nats),
-        app: nats,
-        history: history.clone(),
-        thresholds,
-    };
+    let settings = scope.settings(observer.interval, history.clone());
     let (collector, snapshots) = collector::new(settings, clock.clone())?;
     let tasks = Tasks::default();
     let trace_events = traces.trace_events.clone();

@@ -16,7 +16,7 @@ use streamgauge::{
     broker::Reader,
     clock::Clock,
     collector::{self, History, Snapshots},
-    config::{NatsConfig, Thresholds},
+    config::NatsConfig,
     peek::{Found, Question},
     snapshot::Reading,
     traces::Traces,
@@ -24,7 +24,7 @@ use streamgauge::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{eventually, nats_server::NatsServer};
+use crate::support::{eventually, nats_server::NatsServer, observing};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -53,15 +53,8 @@ impl Observer {
 
     /// One that was sent traces.
     pub(crate) fn with(app: NatsConfig, traces: Traces) -> Self {
-        let settings = collector::Settings {
-            interval: Duration::from_millis(200),
-            app,
-            others: Vec::new(),
-            system: None,
-            history: History::default(),
-            thresholds: Thresholds::default(),
-        };
-        let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
+        let looking = observing::settings(app, Duration::from_millis(200));
+        let (collector, snapshots) = collector::new(looking, Clock::system()).unwrap();
         let stop = CancellationToken::new();
         let reader = collector.reader();
         let settings = web::Settings { reader: reader.clone(), traces, ..web::Settings::default() };

@@ -21,15 +21,15 @@ use futures_util::StreamExt;
 use streamgauge::{
     broker::Reader,
     clock::Clock,
-    collector::{self, History, Settings, Snapshots},
-    config::{NatsConfig, Thresholds},
+    collector::{self, Settings, Snapshots},
+    config::NatsConfig,
     nats::ConnectError,
     snapshot::{Consumer, ConsumerState, Reading, Snapshot, Stream, Why},
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::support::{eventually, nats_server::NatsServer};
+use crate::support::{eventually, nats_server::NatsServer, observing};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -49,8 +49,7 @@ impl Observer {
     }
 
     fn of_several(app: NatsConfig, others: Vec<NatsConfig>, system: Option<NatsConfig>) -> Self {
-        let (history, thresholds) = (History::default(), Thresholds::default());
-        let settings = Settings { interval: INTERVAL, app, others, system, history, thresholds };
+        let settings = Settings { others, system, ..observing::settings(app, INTERVAL) };
         let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
         let (stop, reader) = (CancellationToken::new(), collector.reader());
         #[expect(clippy::disallowed_methods, reason = "the test waits for this task by itself")]

@@ -73,6 +73,12 @@ fn router_over(snapshots: watch::Receiver<Arc<Snapshot>>, history: History, sett
     web::router(Web::new(snapshots, history, settings, clock, CancellationToken::new()), Router::new())
 }
 
+/// The router after one round, with what was noted of it and of those before.
+fn router_after(round: Snapshot, history: History, settings: Settings) -> Router {
+    let (_, snapshots) = watch::channel(Arc::new(round));
+    router_over(snapshots, history, settings)
+}
+
 async fn page_of(snapshot: Snapshot, path: &str) -> Page {
     let (_sender, snapshots) = watch::channel(Arc::new(snapshot));
     Page::of(&router(snapshots, None), path).await

@@ -10,15 +10,9 @@ mod worker;
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
-use streamgauge::{
-    clock::Clock,
-    collector::{self, History, Settings, Snapshots},
-    config::{NatsConfig, Thresholds},
-};
-use tokio::{sync::Mutex, task::JoinSet};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::Mutex;
 
-use crate::support::nats_server::NatsServer;
+use crate::support::{nats_server::NatsServer, observing::Observing};
 use scene::Scene;
 use worker::Client;
 
@@ -34,38 +28,16 @@ pub struct Stage {
     url: String,
     client: Client,
     jetstream: async_nats::jetstream::Context,
-    snapshots: Snapshots,
-    _observer: JoinSet<()>,
-    _stop: DropGuard,
+    observer: Observing,
 }
 
 impl Stage {
     async fn set(client: Client) -> Self {
         let server = NatsServer::start().await;
-        let app = NatsConfig { url: Some(server.url()), ..NatsConfig::default() };
-        let settings = Settings {
-            interval: INTERVAL,
-            app,
-            others: Vec::new(),
-            system: None,
-            history: History::default(),
-            thresholds: Thresholds::default(),
-        };
-        let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
-        let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
-        let stopped = stop.clone();
-        observer.spawn(async move { collector.run(stopped).await.unwrap() });
+        let observer = Observing::start(server.url(), INTERVAL);
         let jetstream = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
         let url = server.url();
-        Self {
-            server: Mutex::new(server),
-            url,
-            client,
-            jetstream,
-            snapshots,
-            _observer: observer,
-            _stop: stop.drop_guard(),
-        }
+        Self { server: Mutex::new(server), url, client, jetstream, observer }
     }
 }
 

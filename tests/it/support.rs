@@ -9,6 +9,7 @@ pub mod http;
 pub mod ledger;
 pub mod nats_server;
 pub mod nats_wire;
+pub mod observing;
 pub mod otlp;
 pub mod page;
 pub mod port;

@@ -42,7 +42,7 @@ pub(in crate::collector) struct Earlier {
 struct Found(String, Option<String>, String);
 
 /// What is kept between runs, and what was kept by the run before.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Keeper {
     folder: PathBuf,
     earlier: Option<Arc<Earlier>>,

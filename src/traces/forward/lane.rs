@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -156,7 +156,7 @@ impl Lane {
             rejected: count(rejected),
             unwanted: count(unwanted),
             waiting_bytes: (WAITING_MOST_KB - room.available_permits()) * 1_024,
-            trouble: trouble.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            trouble: lock(trouble).clone(),
         }
     }
 }
@@ -252,7 +252,7 @@ impl Shared {
 
     /// Waits for as long as the far end asked all who send to it to wait.
     async fn paused(&self, stop: &CancellationToken) {
-        let until = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = *lock(&self.pause);
         if let Some(until) = until {
             tokio::select! {
                 () = tokio::time::sleep_until(until.into()) => {}
@@ -267,8 +267,8 @@ impl Shared {
         self.sent.fetch_add(parcel.items - rejected, Ordering::Relaxed);
         self.rejected.fetch_add(rejected, Ordering::Relaxed);
         self.is_full.store(false, Ordering::Relaxed);
-        let was_unwanted = self.unwanted_until.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
-        let was_in_trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).take().is_some();
+        let was_unwanted = lock(&self.unwanted_until).take().is_some();
+        let was_in_trouble = lock(&self.trouble).take().is_some();
         if was_unwanted || was_in_trouble {
             tracing::info!(to = %self.to, "{} go on again", self.signal.name());
         }
@@ -277,10 +277,10 @@ impl Shared {
     fn refused(&self, refusal: &Refusal) {
         if let Some(after) = refusal.after {
             let until = Instant::now() + after;
-            let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut pause = lock(&self.pause);
             *pause = (*pause).max(Some(until));
         }
-        let told = self.trouble.lock().unwrap_or_else(PoisonError::into_inner).replace(refusal.why.clone());
+        let told = lock(&self.trouble).replace(refusal.why.clone());
         if told.is_none() {
             let what = self.signal.name();
             tracing::warn!(to = %self.to, error = %refusal.why, "{what} do not go on; they wait for a while, and are then dropped");
@@ -290,17 +290,21 @@ impl Shared {
     /// The far end takes none of the signal, which is no trouble of what it takes: it is said once, and asked again after a while.
     fn unwanted(&self, parcel: &Parcel, refusal: &Refusal) {
         self.unwanted.fetch_add(parcel.items, Ordering::Relaxed);
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.trouble) = None;
         let until = Instant::now() + ASKED_AGAIN_AFTER;
-        if self.unwanted_until.lock().unwrap_or_else(PoisonError::into_inner).replace(until).is_none() {
+        if lock(&self.unwanted_until).replace(until).is_none() {
             let (what, minutes) = (self.signal.name(), ASKED_AGAIN_AFTER.as_secs() / 60);
             tracing::warn!(to = %self.to, why = %refusal.why, "{what} stay here and do not go on; it is asked again every {minutes} minutes");
         }
     }
 
     fn is_unwanted(&self, now: Instant) -> bool {
-        self.unwanted_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until)
+        lock(&self.unwanted_until).is_some_and(|until| now < until)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -255,15 +255,13 @@ impl Stage {
     /// Sends the observer a trace.
     async fn traced(&self) {
         let observer = self.observer.as_ref().unwrap();
-        let taken = "traces are taken at http://";
-        let line = observer.line(LIMIT, "where it takes traces", |line| line.contains(taken)).await;
-        let address = line.split(taken).nth(1).unwrap().split(' ').next().unwrap();
+        let address = observer.takes_traces_at(LIMIT).await;
         let mut spans: Vec<_> = (0..4).map(|number| processing(1, number)).collect();
         spans[2].name = HOSTILE.to_owned();
         spans[2].status = Some(Status { message: HOSTILE.to_owned(), code: 2 });
         spans[1].attributes.push(text(HOSTILE, HOSTILE));
         let body = request(HOSTILE, spans).encode_to_vec();
-        let post = reqwest::Client::new().post(format!("http://{address}/v1/traces")).body(body);
+        let post = reqwest::Client::new().post(format!("{address}/v1/traces")).body(body);
         let answer = post.header("content-type", "application/x-protobuf").send().await.unwrap();
         assert_eq!(answer.status(), 200);
     }

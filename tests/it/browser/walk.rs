@@ -33,13 +33,8 @@ impl Stage {
         let looks = ["--interval", "0.5", "--otlp", "127.0.0.1:0"];
         let arguments = [&["serve", "--nats", &url, "--listen", &address], &looks[..]].concat();
         let observer = Process::start(&mut streamgauge(&arguments));
-        let taken = "traces are taken at http://";
-        let line = observer.line(LIMIT, "where it takes traces", |line| line.contains(taken)).await;
-        let traces = line.split(taken).nth(1).unwrap().split(' ').next().unwrap();
-        let environment = vec![
-            ("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{traces}")),
-            ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
-        ];
+        let traces = observer.takes_traces_at(LIMIT).await;
+        let environment = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", traces), ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned())];
         let mesh = Mesh::start_on(nats, environment).await;
         Self { mesh, home: format!("http://{address}"), _observer: observer }
     }
@@ -102,13 +97,14 @@ async fn a_lagging_consumer_leads_to_its_message_the_trace_and_back_by_clicks_an
         assert!(seconds(processing.as_str().unwrap()) < waited, "waiting and processing are told apart: {line}");
         let widths = line["widths"].as_array().unwrap();
         assert!(widths.iter().map(|part| &part[0]).eq([&json!("wait"), &json!("took")]), "{line}");
-        assert!(widths[0][1].as_f64() > widths[1][1].as_f64(), "what waited long is drawn long: {line}");
+        let [wait, took] = [&widths[0][1], &widths[1][1]].map(|width| width.as_f64().unwrap());
+        assert!(wait > took, "what waited long is drawn long: {line}");
         assert_eq!(line["message"], line["left"], "back at the message");
         has_no_faults(std::slice::from_ref(line));
     }
     let journey = get(&format!("{}/api/v1/journey?id={id}", stage.home)).await.unwrap().json();
     let steps = journey["steps"].as_array().unwrap();
     let charged = steps.iter().find(|step| step["what"] == "handled" && step["consumer"] == DURABLE).unwrap();
-    assert!(charged["waited_seconds"].as_f64().unwrap() >= gone, "{charged}: {gone} s");
-    assert!(charged["took_seconds"].as_f64() < charged["waited_seconds"].as_f64(), "{charged}");
+    let [waited, took] = ["waited_seconds", "took_seconds"].map(|time| charged[time].as_f64().unwrap());
+    assert!(waited >= gone && took < waited, "{charged}: {gone} s");
 }

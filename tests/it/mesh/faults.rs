@@ -2,18 +2,12 @@
 
 use std::time::Duration;
 
-use streamgauge::{
-    clock::Clock,
-    collector::{self, History, Settings},
-    config::{NatsConfig, Thresholds},
-    snapshot::Label,
-};
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
+use streamgauge::snapshot::Label;
 
 use super::{LIMIT, Mesh, PAID, order};
 use crate::support::{
     eventually,
+    observing::Observing,
     process::{run, streamgauge},
 };
 
@@ -70,20 +64,9 @@ fn a_fault_that_a_service_cannot_have_is_refused() {
 }
 
 async fn assert_verdict(mesh: &Mesh, consumer: &str, label: Label) {
-    let app = NatsConfig { url: Some(mesh.nats.url()), ..NatsConfig::default() };
-    let settings = Settings {
-        interval: Duration::from_millis(500),
-        app,
-        others: Vec::new(),
-        system: None,
-        history: History::default(),
-        thresholds: Thresholds::default(),
-    };
-    let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
-    let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
-    observer.spawn(collector.run(stop.clone()));
+    let observer = Observing::start(mesh.nats.url(), Duration::from_millis(500));
     eventually(LIMIT, "the observer sees what is wrong", async || {
-        let snapshot = snapshots.borrow().clone();
+        let snapshot = observer.snapshots.borrow().clone();
         let row = snapshot.known_consumers().find(|row| row.name.as_str() == consumer);
         let verdict = row.map(|row| row.verdict.clone());
         if verdict.as_ref().is_some_and(|verdict| verdict.label == label) { Ok(()) } else { Err(verdict) }

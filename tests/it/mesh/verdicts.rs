@@ -13,18 +13,16 @@ use serde_json::json;
 use streamgauge::{
     bus::Bus,
     clock::Clock,
-    collector::{self, History, Settings},
-    config::{NatsConfig, Thresholds},
     mesh::events::StockReserved,
     snapshot::{Label, Severity},
     telemetry::Telemetry,
 };
 use tokio::{task::JoinSet, time::MissedTickBehavior};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{LIMIT, Mesh};
-use crate::support::{eventually, given_up::GivenUp, watch::Watch};
+use crate::support::{eventually, given_up::GivenUp, observing::Observing, watch::Watch};
 
 /// The consumer that everything happens to: `payments` charges for what is reserved.
 const DURABLE: &str = "payments-charge";
@@ -53,8 +51,7 @@ struct Play {
     watch: Watch,
     bus: Bus,
     stream: stream::Stream,
-    _observer: JoinSet<()>,
-    _stop: DropGuard,
+    _observer: Observing,
 }
 
 /// Messages that come, until it is ended or dropped.
@@ -74,18 +71,12 @@ impl Load {
 impl Play {
     async fn begin() -> Self {
         let mesh = Mesh::start().await;
-        let app = NatsConfig { url: Some(mesh.nats.url()), ..NatsConfig::default() };
-        let (history, thresholds) = (History::default(), Thresholds::default());
-        let settings = Settings { interval: INTERVAL, app, others: Vec::new(), system: None, history, thresholds };
-        let (collector, snapshots) = collector::new(settings, Clock::system()).unwrap();
-        let (stop, mut observer) = (CancellationToken::new(), JoinSet::new());
-        let stopped = stop.clone();
-        observer.spawn(async move { collector.run(stopped).await.unwrap() });
+        let observer = Observing::start(mesh.nats.url(), INTERVAL);
         let connection = mesh.connection().await;
         let stream = connection.jetstream.get_stream(STREAM).await.unwrap();
         let bus = Bus::new(connection, "test", Telemetry::unexported(), Clock::system());
-        let watch = Watch::on(snapshots, DURABLE);
-        Self { mesh, watch, bus, stream, _observer: observer, _stop: stop.drop_guard() }
+        let watch = Watch::on(observer.snapshots.clone(), DURABLE);
+        Self { mesh, watch, bus, stream, _observer: observer }
     }
 
     /// Reserves so many a second.

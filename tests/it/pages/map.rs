@@ -10,11 +10,10 @@ use streamgauge::{
     traces::Traces,
     web::Settings,
 };
-use tokio::sync::watch;
 
 use super::{
     facts::{consumer, count, now, presence, snapshot, stream, verdict},
-    router_over,
+    router_after,
     traces::traces,
 };
 use crate::support::{
@@ -95,8 +94,7 @@ async fn traced() -> Traces {
 async fn page_with(world: Snapshot, traces: Traces, path: &str) -> Page {
     let history = History::default();
     history.note(&world).unwrap();
-    let (_sender, snapshots) = watch::channel(Arc::new(world));
-    Page::of(&router_over(snapshots, history, Settings { traces, ..Settings::default() }), path).await
+    Page::of(&router_after(world, history, Settings { traces, ..Settings::default() }), path).await
 }
 
 /// The lines, as the list says them.
@@ -292,8 +290,7 @@ async fn a_time_that_has_passed_is_told_by_what_was_kept_of_it() {
     assert_eq!(page.text("#map .spans [aria-current]"), "2 hours");
     assert!(page.text("#then").starts_with("Rates are the means of the last 2 hours"), "{}", page.text("#then"));
     assert_eq!(page.text("[id='at-consumer:A/ORDERS/charge'] .said"), "5.0/s · lag 5");
-    let (_sender, snapshots) = watch::channel(Arc::new(shop()));
-    let router = router_over(snapshots, History::default(), Settings::default());
+    let router = router_after(shop(), History::default(), Settings::default());
     let unkept = Page::of(&router, "/map?over=2h").await;
     assert_eq!(unkept.text("[id='at-consumer:A/ORDERS/charge'] .said"), "rate unknown · lag unknown");
 }
@@ -309,8 +306,7 @@ async fn a_moment_that_has_passed_is_told_by_what_was_kept_of_it() {
     }
     history.note(&before).unwrap();
     history.note(&shop()).unwrap();
-    let (_sender, snapshots) = watch::channel(Arc::new(shop()));
-    let router = router_over(snapshots, history, Settings::default());
+    let router = router_after(shop(), history, Settings::default());
     for (at, expected) in [
         ("2030-01-31T11:55", "5.0/s · lag 72"),
         ("2030-01-31T12:00", "5.0/s · lag 5"),

@@ -6,8 +6,7 @@ use super::*;
 async fn page_after(round: &Snapshot, path: &str) -> Page {
     let history = History::default();
     history.note(round).unwrap();
-    let (_sender, snapshots) = watch::channel(Arc::new(round.clone()));
-    Page::of(&router_over(snapshots, history, Settings::default()), path).await
+    Page::of(&router_after(round.clone(), history, Settings::default()), path).await
 }
 
 #[tokio::test]
@@ -26,8 +25,7 @@ async fn with_a_folder_it_is_said_which_part_of_the_past_outlives_the_program() 
     let folder = tempfile::tempdir().unwrap();
     let history = History::in_folder(folder.path(), now()).unwrap();
     history.note(&snapshot()).unwrap();
-    let (_sender, snapshots) = watch::channel(Arc::new(snapshot()));
-    let router = router_over(snapshots, history, Settings::default());
+    let router = router_after(snapshot(), history, Settings::default());
     for (over, said) in [
         ("", "kept in memory, until this program ends; that of 2 hours and of 24 hours is on disk."),
         ("?over=2h", "kept on disk."),

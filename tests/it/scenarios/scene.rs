@@ -27,7 +27,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn new(stage: Arc<Stage>, name: &'static str) -> Self {
-        let watch = Watch::on(stage.snapshots.clone(), name);
+        let watch = Watch::on(stage.observer.snapshots.clone(), name);
         Self { stage, name, watch }
     }
 

@@ -103,6 +103,14 @@ impl Process {
         }
     }
 
+    /// Where it takes traces, if it is an observer: the address to give an exporter. Fails the test as [`Process::line`] does.
+    pub async fn takes_traces_at(&self, limit: Duration) -> String {
+        let said = "traces are taken at http://";
+        let line = self.line(limit, "where it takes traces", |line| line.contains(said)).await;
+        let address = line.split(said).nth(1).unwrap().split(' ').next().unwrap();
+        format!("http://{address}")
+    }
+
     /// What it has printed on its standard output.
     pub fn stdout(&self) -> Vec<String> {
         self.on(Output::Out)

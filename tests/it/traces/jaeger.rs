@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     interop::{SHOP, connect, prepare},
     logs::{entry, logs},
-    served::{post, receiver_of},
+    served::post,
 };
 use crate::support::{
     child, eventually, http,
@@ -98,7 +98,7 @@ async fn a_trace_that_goes_on_is_in_jaeger_and_the_page_here_leads_there() {
     let observer = Process::start(&mut streamgauge(
         &[&arguments[..], &["--otlp-forward", &forward, "--trace-url", &jaeger]].concat(),
     ));
-    let endpoint = receiver_of(&observer).await.replace("/v1/traces", "");
+    let endpoint = observer.takes_traces_at(LIMIT).await;
     let line = observer.line(LIMIT, "where the pages are", |line| line.contains("the pages are at")).await;
     let here = format!("http://{}", line.split("http://").nth(1).unwrap().split(['/', ' ', ';', ',']).next().unwrap());
 

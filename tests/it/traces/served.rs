@@ -26,10 +26,8 @@ fn serve(arguments: &[&str]) -> Process {
     Process::start(&mut streamgauge(&[&["serve", "--listen", "127.0.0.1:0", "--nats", &nats][..], arguments].concat()))
 }
 
-pub(super) async fn receiver_of(process: &Process) -> String {
-    let line = process.line(LIMIT, "where it takes traces", |line| line.contains("traces are taken at")).await;
-    let address = line.split("http://").nth(1).unwrap().split(' ').next().unwrap();
-    format!("http://{address}/v1/traces")
+async fn receiver_of(process: &Process) -> String {
+    format!("{}/v1/traces", process.takes_traces_at(LIMIT).await)
 }
 
 async fn send(url: &str, token: Option<&str>) -> u16 {
@@ -70,7 +68,7 @@ async fn beyond_this_machine_senders_give_the_token() {
 #[tokio::test]
 async fn an_address_answers_grpc_as_it_answers_http() {
     let process = serve(&["--otlp", "0.0.0.0:0", "--token", TOKEN]);
-    let url = receiver_of(&process).await.replace("0.0.0.0", "127.0.0.1").replace("/v1/traces", "");
+    let url = process.takes_traces_at(LIMIT).await.replace("0.0.0.0", "127.0.0.1");
     let channel = Channel::from_shared(url).unwrap().connect().await.unwrap();
     let call = async |token: Option<&str>| {
         let mut call = tonic::Request::new(request("a", vec![processing(1, 0)]));
