@@ -259,8 +259,8 @@ struct FailuresAnswer {
     terminated: u64,
     /// Removed by the stream in the last rounds while they were in flight.
     removed: u64,
-    /// Dead letters of it: copies that wait for somebody to look at them.
-    dead_letters: u64,
+    /// Dead letters of it: copies that wait for somebody to look at them; null where they could not be counted.
+    dead_letters: Option<u64>,
     /// Naks that were told of.
     naks: u64,
     /// When the last was given up.

@@ -47,7 +47,7 @@ pub(super) struct Ledger {
     seen: Seen,
     total: u64,
     books: HashMap<Key, Book>,
-    letters: LetterCounts,
+    letters: Option<LetterCounts>,
     shown: Option<Arc<Advisories>>,
 }
 
@@ -131,7 +131,7 @@ impl Ledger {
                     seen.insert(key.clone());
                 }
                 let mut failures = failures(self.books.get(&key), consumer, since, round);
-                failures.copies = self.letters.get(&key).copied().unwrap_or_default();
+                failures.copies = self.letters.as_ref().map(|letters| letters.get(&key).copied().unwrap_or(0));
                 consumer.failures = Reading::known(failures, source.clone(), now);
             }
         }
@@ -188,8 +188,8 @@ impl Ledger {
         }
     }
 
-    /// Remembers how many dead letters there are.
-    pub(super) fn count_letters(&mut self, letters: LetterCounts) {
+    /// Remembers how many dead letters there are; `None` where nobody could count them.
+    pub(super) fn count_letters(&mut self, letters: Option<LetterCounts>) {
         self.letters = letters;
     }
 

@@ -122,17 +122,20 @@ impl Listener {
             let stream = streams.of(account, name)?;
             stream.state.fresh().map(|held| (stream.created, held.last_sequence, held.messages))
         };
-        let letters = find(dead_letter::STREAM);
-        if letters.is_none() {
-            self.ledger.count_letters(LetterCounts::new());
-            self.letters = None;
-        } else if letters != self.letters {
-            match broker.letter_counts(LIMIT).await {
-                Ok(counts) => {
-                    self.ledger.count_letters(counts);
-                    self.letters = letters;
+        match find(dead_letter::STREAM) {
+            None => {
+                let has_none = !streams.has(account, dead_letter::STREAM);
+                self.ledger.count_letters(has_none.then(LetterCounts::new));
+                self.letters = None;
+            }
+            held if held == self.letters => {}
+            held => {
+                let counted = broker.letter_counts(LIMIT).await;
+                if let Err(error) = &counted {
+                    tracing::debug!(error = %ErrorChain(error), "dead letters could not be counted");
                 }
-                Err(error) => tracing::debug!(error = %ErrorChain(&error), "dead letters are counted as a round ago"),
+                self.letters = held.filter(|_| counted.is_ok());
+                self.ledger.count_letters(counted.ok());
             }
         }
         let replays = find(&format!("KV_{}", dead_letter::REPLAYS));

@@ -142,9 +142,9 @@ const COLUMNS: &[Column] = &[
     Column {
         family: ours(
             "streamgauge_consumer_dead_letters",
-            "Copies of messages that workers of the consumer gave up, which wait for somebody to look at them.",
+            "Copies of messages that workers of the consumer gave up, which wait for somebody to look at them; absent where they could not be counted.",
         ),
-        value: |consumer, _| Some(consumer.failures.fresh()?.copies.into()),
+        value: |consumer, _| consumer.failures.fresh()?.copies.map(Value::from),
     },
     Column {
         family: ours("streamgauge_consumer_verdict_age_seconds", "How long the consumer has had its verdict."),

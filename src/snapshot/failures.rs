@@ -11,8 +11,9 @@ pub struct Failures {
     pub terminated: u64,
     /// Messages that its stream removed in the last rounds while they were in flight.
     pub removed: u64,
-    /// Dead letters of it: copies of messages that its workers gave up, which wait in a stream for somebody to look at them.
-    pub copies: u64,
+    /// Dead letters of it: copies of messages that its workers gave up, which wait in a stream for somebody to look at them;
+    /// `None` where nobody could count them.
+    pub copies: Option<u64>,
     /// Naks that were told of.
     pub naks: u64,
     /// When the last message was given up.

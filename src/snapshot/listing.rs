@@ -19,6 +19,12 @@ impl Listing<Stream> {
         self.rows.iter().find(|stream| *stream.account == *account && stream.name.as_str() == name)
     }
 
+    /// Whether there is a stream of this name in `account`, even one of which nobody gave an account.
+    pub fn has(&self, account: &str, name: &str) -> bool {
+        let is_it = |missing: &Missing| (&*missing.account, &*missing.name) == (account, name);
+        self.of(account, name).is_some() || self.missing.iter().any(is_it)
+    }
+
     /// The streams of an account.
     pub fn in_account(&self, account: &str) -> &[Stream] {
         &self.rows[self.places_of(account)]

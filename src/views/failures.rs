@@ -48,14 +48,14 @@ impl FailuresPanel {
             let stored = || look.link(&Page::Message(account, consumer.stream.clone(), *sequence, None));
             (format::count(*sequence), dead_letters::page_of(place, &consumer.account, look).unwrap_or_else(stored))
         };
+        let copies = failures.copies.filter(|count| *count > 0);
         Self {
             gap: Gap::of(&consumer.failures, "messages that it gave up"),
             stamp: Stamp::of(&consumer.failures, look),
             sign: sign(&failures),
             sentences: sentences(&failures),
-            copies: (failures.copies > 0)
-                .then(|| (format::counted_u64(failures.copies, "dead letter"), look.link(&Page::DeadLetters))),
-            wait: format::agree(failures.copies, "waits", "wait"),
+            copies: copies.map(|count| (format::counted_u64(count, "dead letter"), look.link(&Page::DeadLetters))),
+            wait: format::agree(copies.unwrap_or(0), "waits", "wait"),
             next_step: next_step(&failures, consumer, look),
             sequences: failures.sequences.iter().take(SEQUENCES_MOST).map(letter).collect(),
             reason: format::cut(&failures.reason),
@@ -81,7 +81,8 @@ fn sign(failures: &Failures) -> Sign {
         Failures { exhausted: 1.., .. } => Sign::new(Level::Critical, "gave up"),
         Failures { removed: 1.., .. } => Sign::new(Level::Critical, "removed in flight"),
         Failures { terminated: 1.., .. } => Sign::new(Level::Warning, "terminated"),
-        Failures { copies: 1.., .. } => Sign::new(Level::Warning, "dead letters"),
+        Failures { copies: Some(1..), .. } => Sign::new(Level::Warning, "dead letters"),
+        Failures { copies: None, .. } => Sign::new(Level::Unknown, "not known"),
         _ => Sign::new(Level::Ok, "none"),
     }
 }
@@ -105,5 +106,9 @@ fn sentences(failures: &Failures) -> Vec<String> {
     });
     let naks = (failures.naks > 0)
         .then(|| format!("Its workers handed messages back {}.", format::counted_u64(failures.naks, "time")));
-    [Some(first), removed, naks].into_iter().flatten().collect()
+    let letters = failures.copies.is_none().then(|| {
+        let stream = crate::dead_letter::STREAM;
+        format!("How many dead letters of it wait is not known: nobody tells what stream {stream} holds.")
+    });
+    [Some(first), removed, naks, letters].into_iter().flatten().collect()
 }

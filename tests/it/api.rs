@@ -10,7 +10,7 @@ use streamgauge::{
     collector::History,
     config::AccessConfig,
     fault::Kind,
-    snapshot::{ConsumerTrend, Label, Reading, Severity, Snapshot, Watched, Why},
+    snapshot::{ConsumerTrend, Failures, Label, Reading, Severity, Snapshot, Watched, Why},
     web::{self, Settings, Web, access::Access},
 };
 use tokio::sync::watch;
@@ -134,6 +134,21 @@ async fn a_consumer_is_told_of_as_its_page_does() {
     assert_eq!(answer["ages"]["value"], Value::Null);
     assert_eq!(answer["config"]["ack_wait"], 30_000_000_000_u64);
     assert_eq!(answer["verdict"]["label"], "ok");
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_consumer_that_nobody_could_count_are_null() {
+    for (copies, expected) in [(Some(2), json!(2)), (Some(0), json!(0)), (None, Value::Null)] {
+        let mut one = consumer("ORDERS", "reserve");
+        one.failures = Reading::known(Failures { copies, ..Failures::default() }, "stream ADVISORIES", now());
+        let world = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
+        let router = router_of(world, Settings::default());
+        let (_, answer) = ask(&router, "/api/v1/consumers/A/ORDERS/reserve").await;
+        assert_eq!(answer["failures"]["value"]["dead_letters"], expected);
+        let (_, document) = ask(&router, "/api/openapi.json").await;
+        let faults = faults_of(&document, "/consumers/{account}/{stream}/{consumer}", 200, &answer);
+        assert_eq!(faults, Vec::<String>::new());
+    }
 }
 
 #[tokio::test]

@@ -14,8 +14,8 @@ use streamgauge::{
     clock::{Clock, Timestamp},
     exporter,
     snapshot::{
-        AccountUse, AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Finding, Health, Label, Listing,
-        Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse, Watched,
+        AccountUse, AgeBy, Ages, Cluster, Consumer, ConsumerConfig, ConsumerTrend, Failures, Finding, Health, Label,
+        Listing, Missing, Oldest, Reading, Replica, RoundStats, Server, Severity, Snapshot, Stream, TierUse, Watched,
     },
     telemetry::Metrics,
     traces::Traces,
@@ -69,6 +69,19 @@ fn lagging(name: &str, pending: u64) -> Consumer {
 fn changed<T>(mut value: T, change: impl FnOnce(&mut T)) -> T {
     change(&mut value);
     value
+}
+
+#[test]
+fn dead_letters_of_a_consumer_that_nobody_could_count_have_no_series() {
+    let of = |copies| {
+        let failures = Failures { copies, naks: 1, ..Failures::default() };
+        let told = |one: &mut Consumer| one.failures = Reading::known(failures, "stream ADVISORIES", now());
+        let text = text_of(&with_streams(vec![stream("ORDERS", vec![changed(consumer("ORDERS", "reserve"), told)])]));
+        let labels = r#"{account="A",stream_name="ORDERS",consumer_name="reserve"}"#;
+        assert_eq!(value(&text, &format!("streamgauge_consumer_exhausted_messages{labels}")), 0.0);
+        series(&text).get(format!("streamgauge_consumer_dead_letters{labels}").as_str()).copied()
+    };
+    assert_eq!((of(Some(3)), of(Some(0)), of(None)), (Some(3.0), Some(0.0), None));
 }
 
 #[test]
@@ -228,7 +241,8 @@ fn full() -> Snapshot {
         let oldest = Oldest { sequence: None, stored: now(), by: AgeBy::Estimate };
         consumer.account = "a \"b\"\\c\nd".into();
         consumer.ages = Reading::known(Ages { unprocessed: Some(oldest), undelivered: None }, "n1", now());
-        consumer.failures = Reading::known(Default::default(), "n1", now());
+        let failures = Failures { copies: Some(0), ..Failures::default() };
+        consumer.failures = Reading::known(failures, "n1", now());
         consumer.verdict = verdict(Label::Stuck, Severity::Critical, "It hangs.");
         consumer.trend = consumer.trend.map(|trend| ConsumerTrend { pending_before: 9, passed: 0, ..trend });
     });

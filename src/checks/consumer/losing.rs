@@ -136,7 +136,7 @@ fn gave_up(facts: &Facts<'_>) -> Option<Found> {
         next_step: crate::checks::given_up(
             facts.stream.name.as_str(),
             failures.sequences.first().copied(),
-            failures.copies > 0,
+            failures.copies > Some(0),
         )
         .into(),
     })
@@ -165,7 +165,8 @@ fn removed_in_flight(facts: &Facts<'_>) -> Option<Found> {
 /// Workers that are not the library's refuse many messages: nobody keeps a copy, and the counters say that all is well. To refuse one that
 /// cannot be taken is as it should be.
 fn refused(facts: &Facts<'_>) -> Option<Found> {
-    let failures = facts.failures.filter(|failures| failures.terminated >= REFUSED_LEAST && failures.copies == 0)?;
+    let failures =
+        facts.failures.filter(|failures| failures.terminated >= REFUSED_LEAST && failures.copies == Some(0))?;
     if failures.terminated < facts.state.delivered / 10 {
         return None;
     }
@@ -224,7 +225,10 @@ fn evidence(failures: &Failures, facts: &Facts<'_>) -> Vec<String> {
         }),
         (failures.terminated > 0)
             .then(|| format!("{} {} terminated by a worker", failures.terminated, was(failures.terminated))),
-        (failures.copies > 0).then(|| format!("{} of it in the stream of dead letters", copies(failures.copies))),
+        failures
+            .copies
+            .filter(|count| *count > 0)
+            .map(|count| format!("{} of it in the stream of dead letters", copies(count))),
         (!failures.reason.is_empty()).then(|| format!("the last reason given: {}", failures.reason)),
         (!sequences.is_empty()).then(|| format!("the last ones by stream sequence: {}", sequences.join(", "))),
         failures.last.map(|last| format!("the last one was given up {} ago", last.age(facts.now))),
@@ -304,15 +308,22 @@ mod tests {
 
     #[test]
     fn what_the_server_gave_up_is_lost_until_it_is_acked() {
-        let failed = |exhausted, terminated| {
-            let failures = Failures { exhausted, terminated, last: Some(now()), ..Failures::default() };
-            World::still(0).failed(failures)
+        let told = |exhausted, terminated| Failures {
+            exhausted,
+            terminated,
+            copies: Some(0),
+            last: Some(now()),
+            ..Failures::default()
         };
+        let failed = |exhausted, terminated| World::still(0).failed(told(exhausted, terminated));
+        let uncounted = |copies| World::still(0).failed(Failures { copies, ..told(0, 30) });
         check_severity(&failed(1, 0), Label::Losing, Severity::Critical);
         check_severity(&failed(1, 3), Label::Losing, Severity::Critical);
         check(&failed(0, 3), Label::Ok);
         check_severity(&failed(0, 30), Label::Losing, Severity::Warning);
         check(&failed(0, 30).handled_in(Duration::from_secs(1)), Label::Ok);
+        check(&uncounted(None), Label::Ok);
+        check(&uncounted(Some(30)), Label::Ok);
         check(&failed(0, 0), Label::Ok);
     }
 

@@ -125,7 +125,7 @@ pub(super) fn failures(book: Option<&Book>, consumer: &Consumer, since: Since, r
         exhausted,
         terminated: of_kind(Kind::Terminated).count() as u64,
         removed: book.removed.len() as u64,
-        copies: 0,
+        copies: None,
         naks: book.naks,
         last: outstanding.first().map(|(_, given_up)| given_up.at),
         sequences: outstanding.iter().take(NAMED).map(|(sequence, _)| *sequence).collect(),

@@ -13,7 +13,7 @@ use streamgauge::{
     snapshot::{Failures, Snapshot},
 };
 
-use super::{Observer, jetstream, publish, state_of};
+use super::{Observer, jetstream, publish, state_of, user};
 use crate::support::nats_server::NatsServer;
 
 async fn orders(jetstream: &async_nats::jetstream::Context, retention: stream::RetentionPolicy) -> stream::Stream {
@@ -180,6 +180,28 @@ async fn what_servers_tell_is_in_the_ledger_and_naks_are_counted() {
 }
 
 #[tokio::test]
+async fn dead_letters_that_nobody_may_count_are_unknown_and_none_are_where_there_is_no_stream_of_them() {
+    const DENIED: &str = r#"
+        authorization { users: [
+          { user: root, password: word },
+          { user: app, password: word, permissions: { publish: { deny: ["$JS.API.STREAM.INFO.DEAD_LETTERS"] } } }
+        ] }
+        jetstream {}
+    "#;
+    let server = NatsServer::start_configured(DENIED).await;
+    let root = async_nats::ConnectOptions::with_user_and_password("root".into(), "word".into());
+    let jetstream = async_nats::jetstream::new(root.connect(server.url()).await.unwrap());
+    hasty(&orders(&jetstream, stream::RetentionPolicy::Limits).await, 1).await;
+    let observer = Observer::start(user(&server, "app", "word"), None);
+    let copies = |snapshot: &Snapshot| failures(snapshot).map(|told| told.copies);
+    observer.sees("no dead letter", |snapshot| copies(snapshot) == Some(Some(0))).await;
+    let config = stream::Config { name: "DEAD_LETTERS".into(), subjects: vec!["dead.>".into()], ..Default::default() };
+    jetstream.create_stream(config).await.unwrap();
+    publish(&jetstream, "dead.ORDERS.mailer", 1).await;
+    observer.sees("that nobody counts them", |snapshot| copies(snapshot) == Some(None)).await;
+}
+
+#[tokio::test]
 async fn copies_are_counted_and_what_was_replayed_is_settled() {
     let server = NatsServer::start().await;
     let jetstream = jetstream(&server).await;
@@ -194,7 +216,7 @@ async fn copies_are_counted_and_what_was_replayed_is_settled() {
     jetstream.create_stream(config).await.unwrap();
     publish(&jetstream, "dead.ORDERS.mailer", 2).await;
     publish(&jetstream, "dead.ORDERS.other", 1).await;
-    let counted = |snapshot: &Snapshot| failures(snapshot).is_some_and(|told| told.copies == 2);
+    let counted = |snapshot: &Snapshot| failures(snapshot).is_some_and(|told| told.copies == Some(2));
     let snapshot = observer.sees("two copies", counted).await;
     assert_eq!(failures(&snapshot).unwrap().exhausted, 1);
     let now = streamgauge::clock::Clock::system().now();

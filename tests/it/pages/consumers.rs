@@ -213,7 +213,7 @@ async fn ages_are_exact_or_about_and_rates_say_what_comes_and_what_goes() {
 #[tokio::test]
 async fn what_was_given_up_handed_back_and_removed_is_told_although_lag_is_nothing() {
     let mut one = consumer("ORDERS", "reserve");
-    let failures = Failures { removed: 2, copies: 1, naks: 9, ..Failures::default() };
+    let failures = Failures { removed: 2, copies: Some(1), naks: 9, ..Failures::default() };
     one.failures = Reading::known(failures, "stream ADVISORIES", now());
     let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
     let page = page_of(all, "/consumers/A/ORDERS/reserve").await;
@@ -224,9 +224,23 @@ async fn what_was_given_up_handed_back_and_removed_is_told_although_lag_is_nothi
 }
 
 #[tokio::test]
+async fn dead_letters_that_nobody_could_count_are_not_told_as_none() {
+    let given_up = async |copies| {
+        let mut one = consumer("ORDERS", "reserve");
+        one.failures = Reading::known(Failures { copies, ..Failures::default() }, "stream ADVISORIES", now());
+        let all = Snapshot { streams: count(vec![stream("ORDERS", vec![one])]), ..snapshot() };
+        page_of(all, "/consumers/A/ORDERS/reserve").await.text("#failures .gap")
+    };
+    let none = "No advisory says that it gave up a message.";
+    assert_eq!(given_up(Some(0)).await, format!("none {none}"));
+    let unknown = "How many dead letters of it wait is not known: nobody tells what stream DEAD_LETTERS holds.";
+    assert_eq!(given_up(None).await, format!("not known {none} {unknown}"));
+}
+
+#[tokio::test]
 async fn what_the_server_gave_up_has_a_next_step_that_any_nats_knows() {
     let mut one = consumer("BILLS", "print");
-    let failures = Failures { exhausted: 1, sequences: vec![93], ..Failures::default() };
+    let failures = Failures { exhausted: 1, copies: Some(0), sequences: vec![93], ..Failures::default() };
     one.failures = Reading::known(failures, "stream ADVISORIES", now());
     let all = Snapshot { streams: count(vec![stream("BILLS", vec![one])]), ..snapshot() };
     let page = page_of(all, "/consumers/A/BILLS/print").await;
