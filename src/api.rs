@@ -17,6 +17,7 @@ mod map;
 mod message;
 mod openapi;
 mod overview;
+mod parameter;
 mod past;
 mod record;
 mod round;
@@ -39,6 +40,7 @@ use crate::{
 pub use journey::followed;
 pub use message::{Wanted, wanted};
 pub use openapi::document;
+pub use parameter::Parameter;
 
 /// A question that can be asked.
 #[derive(Debug, Clone, Copy)]
@@ -51,15 +53,6 @@ pub struct Route {
     pub query: &'static [Parameter],
     schema: fn(&mut SchemaGenerator) -> Schema,
     answer: fn(&Ask<'_>) -> Result<String, Failure>,
-}
-
-/// Something that may stand in the query.
-#[derive(Debug, Clone, Copy)]
-pub struct Parameter {
-    /// Its name.
-    pub name: &'static str,
-    /// What it does.
-    pub about: &'static str,
 }
 
 /// A question as it was asked.
@@ -159,11 +152,12 @@ pub struct Known<'a> {
 /// The answer to a question at `path`, below [`crate::views::API_PREFIX`], as JSON, from what is `known`.
 ///
 /// # Errors
-/// When there is no such question, nothing of that name, or no word of it.
+/// When there is no such question, something in its query makes no sense, there is nothing of that name, or no word of it.
 pub fn answer(path: &str, query: &str, known: Known<'_>, now: Timestamp) -> Result<String, Failure> {
     let found = ROUTES.iter().find_map(|route| Some((route, parts(route.path, path)?)));
     let (route, parts) =
         found.ok_or_else(|| Failure::not_found("nothing is answered at this path; /api/openapi.json says what is"))?;
+    parameter::check(route.query, query)?;
     let Known { snapshot, past, traces, read } = known;
     (route.answer)(&Ask { parts, query, search: Search::of_query(query), snapshot, past, traces, read, now })
 }

@@ -63,7 +63,7 @@ use crate::{
 use equivalent::Equivalents;
 
 pub use browse::Browse;
-pub(crate) use browse::ROWS as MESSAGES;
+pub(crate) use browse::{MOMENT, ROWS as MESSAGES, is_moment};
 pub use equivalent::API_PREFIX;
 pub use follow::Follow;
 pub use layout::{Frame, failure, login};
@@ -74,7 +74,7 @@ pub use page::{Page, span_of};
 pub use past::Past;
 pub use payload::Form;
 pub(crate) use payload::show as show_payload;
-pub use search::{NoPage, Search, Sort, Stretch};
+pub use search::{NoPage, Nonsense, Search, Sort, Stretch};
 pub use traced::Traced;
 
 pub use select::{advisories_of, consumers_of, findings_of, streams_of};

@@ -33,6 +33,17 @@ pub fn plural(one: &str) -> String {
     }
 }
 
+/// Letters of what was given and is not understood that are told again: enough to know it by.
+const GIVEN_MOST: usize = 24;
+
+/// That something in an address is not understood: its name, what was given, and what it takes. A sentence without its end.
+pub fn not_taken(name: &str, given: &str, takes: &str) -> String {
+    let plain = || given.chars().filter(|letter| !letter.is_control());
+    let end = if plain().nth(GIVEN_MOST).is_some() { "…" } else { "" };
+    let given: String = plain().take(GIVEN_MOST).collect();
+    format!("`{name}` is `{given}{end}`, and takes {takes}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use crate::snapshot::{AccountUse, TierUse};
 pub(super) const ROUTE: Route = Route {
     path: "/account",
     summary: "What a watched account has used of its limits.",
-    query: &[Parameter { name: "account", about: "The account: that of `--nats` unless it is said." }],
+    query: &[Parameter::text("account", "The account: that of `--nats` unless it is said.")],
     schema: |generator| generator.subschema_for::<Known<AccountAnswer>>(),
     answer: |ask| {
         let account = ask.search.account.as_str();

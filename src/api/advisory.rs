@@ -20,7 +20,9 @@ pub(super) const ROUTE: Route = Route {
     summary: "What servers told unasked in the accounts that are watched, the newest first, as far as it is remembered.",
     query: &[
         Q,
-        Parameter { name: "kind", about: "What is told, such as `exhausted`, `terminated` or `leader_elected`." },
+        Parameter::word("kind", "What is told, such as `exhausted`, `terminated` or `leader_elected`.", || {
+            Kind::ALL.map(Kind::token).to_vec()
+        }),
         ACCOUNT,
         STREAM,
         CONSUMER,

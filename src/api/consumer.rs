@@ -25,10 +25,14 @@ pub(super) const LIST: Route = Route {
     summary: "The consumers of all accounts, what needs somebody first.",
     query: &[
         Q,
-        Parameter { name: "label", about: "The label of the verdict, such as `no_workers`." },
+        Parameter::word("label", "The label of the verdict, such as `no_workers`.", || {
+            Label::ALL.map(Label::token).to_vec()
+        }),
         ACCOUNT,
         STREAM,
-        Parameter { name: "sort", about: "The order: `worst`, `lag`, `ack_pending`, `age`, `rate` or `name`." },
+        Parameter::word("sort", "The order: `worst`, `lag`, `ack_pending`, `age`, `rate` or `name`.", || {
+            vec!["worst", "lag", "ack_pending", "age", "rate", "name"]
+        }),
         PAGE,
         LIMIT,
     ],

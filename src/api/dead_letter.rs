@@ -35,7 +35,7 @@ pub(super) const LIST: Route = Route {
 pub(super) const ONE: Route = Route {
     path: "/dead-letters/{stream}/{consumer}/{sequence}",
     summary: "One dead letter, by where its message was given up, with its headers. Secrets that a rule knows are left out.",
-    query: &[Parameter { name: "account", about: "The account, where several have such a letter." }],
+    query: &[Parameter::text("account", "The account, where several have such a letter.")],
     schema: |generator| generator.subschema_for::<LetterDetail>(),
     answer: |ask| json(&LetterDetail::of(found(ask)?)),
 };

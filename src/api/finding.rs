@@ -16,7 +16,12 @@ use crate::{snapshot::Finding, views};
 pub(super) const ROUTE: Route = Route {
     path: "/findings",
     summary: "What the checks found of everything but the state of consumers, the worst first.",
-    query: &[Q, Parameter { name: "severity", about: "`notice`, `warning` or `critical`." }, PAGE, LIMIT],
+    query: &[
+        Q,
+        Parameter::word("severity", "`notice`, `warning` or `critical`.", || vec!["notice", "warning", "critical"]),
+        PAGE,
+        LIMIT,
+    ],
     schema: |generator| generator.subschema_for::<List<FindingAnswer>>(),
     answer: |ask| {
         let rows = views::findings_of(ask.snapshot, &ask.search);

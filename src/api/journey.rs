@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Ask, Failure, Parameter, Route, json,
     known::{Moment, seconds},
+    parameter,
 };
 use step::StepAnswer;
 
@@ -24,11 +25,12 @@ pub(super) const ROUTE: Route = Route {
     summary: "The journey of a message, of what messages belong to, or of a trace: what streams hold, spans tell, servers told and \
               workers left, in one time line. Messages are read without a consumer.",
     query: &[
-        Parameter { name: "id", about: "The id of a message, of what messages belong to, or of a trace." },
-        Parameter {
-            name: "from",
-            about: "`newest`: streams are searched from their newest message on, whatever is known of the time.",
-        },
+        Parameter::text("id", "The id of a message, of what messages belong to, or of a trace."),
+        Parameter::word(
+            "from",
+            "`newest`: streams are searched from their newest message on, whatever is known of the time.",
+            || vec!["newest"],
+        ),
     ],
     schema: |generator| generator.subschema_for::<JourneyAnswer>(),
     answer: |ask| {
@@ -39,7 +41,7 @@ pub(super) const ROUTE: Route = Route {
 
 /// What a question at `path`, below [`crate::views::API_PREFIX`], follows.
 pub fn followed(path: &str, query: &str) -> Option<Follow> {
-    (path == ROUTE.path).then(|| Follow::of_query(query))
+    (path == ROUTE.path && parameter::check(ROUTE.query, query).is_ok()).then(|| Follow::of_query(query))
 }
 
 fn facts<'a>(ask: &Ask<'a>) -> Result<&'a Facts, Failure> {

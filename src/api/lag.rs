@@ -11,7 +11,7 @@ use crate::snapshot::{Consumer, Snapshot};
 pub(super) const ROUTE: Route = Route {
     path: "/lag/{stream}/{consumer}",
     summary: "The true lag of one consumer, by the word of its leader; 503 while that is unknown, never 0 instead.",
-    query: &[Parameter { name: "account", about: "The account, where several have such a consumer." }],
+    query: &[Parameter::text("account", "The account, where several have such a consumer.")],
     schema: |generator| generator.subschema_for::<Lag>(),
     answer: |ask| {
         let consumer = found(ask)?;

@@ -4,26 +4,34 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Ask, Failure, Parameter, Route, json, known::Moment};
-use crate::views::{Column, Edge, Graph, Kind, Node, Sources, Wish};
+use crate::{
+    snapshot::Span,
+    views::{self, Column, Edge, Graph, Kind, Node, Sources, Thing, Wish},
+};
 
 /// The map.
 pub(super) const ROUTE: Route = Route {
     path: "/map",
     summary: "Which services send what, which streams hold it, who reads it and how far behind they are.",
     query: &[
-        Parameter {
-            name: "focus",
-            about: "Only what is connected with this: `service:<name>`, `subject:<account>/<subject>`, `stream:<account>/<stream>` or `consumer:<account>/<stream>/<consumer>`, each name percent-encoded.",
-        },
-        Parameter { name: "q", about: "Only what is connected with things that have this in their names." },
-        Parameter {
-            name: "over",
-            about: "Mean rates and the worst lag and age of the last `10m`, `2h` or `24h`, instead of what is now.",
-        },
-        Parameter {
-            name: "at",
-            about: "Rates, lag and age as they were at this moment of the last day, in UTC, such as `2030-01-31T12:00`. Levels and states are of now.",
-        },
+        Parameter::form(
+            "focus",
+            "Only what is connected with this: `service:<name>`, `subject:<account>/<subject>`, `stream:<account>/<stream>` or `consumer:<account>/<stream>/<consumer>`, each name percent-encoded.",
+            |text| Thing::of_token(text).is_some(),
+            "`service:`, `subject:`, `stream:` or `consumer:` and names",
+        ),
+        Parameter::text("q", "Only what is connected with things that have this in their names."),
+        Parameter::word(
+            "over",
+            "Mean rates and the worst lag and age of the last `10m`, `2h` or `24h`, instead of what is now.",
+            || Span::ALL.map(Span::token).to_vec(),
+        ),
+        Parameter::form(
+            "at",
+            "Rates, lag and age as they were at this moment of the last day, in UTC, such as `2030-01-31T12:00`. Levels and states are of now.",
+            views::is_moment,
+            views::MOMENT,
+        ),
     ],
     schema: |generator| generator.subschema_for::<MapAnswer>(),
     answer,

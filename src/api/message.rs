@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::{
     Ask, Failure, Parameter, Route, json,
     known::Moment,
-    list::{LIMIT, limit},
+    list::{limit, limit_of},
+    parameter,
 };
 use crate::{
     mask::Masked,
@@ -30,19 +31,31 @@ pub(super) const LIST: Route = Route {
     path: "/streams/{account}/{stream}/messages",
     summary: "Stored messages of a stream, the newest first, read without a consumer. Secrets that a rule knows are left out.",
     query: &[
-        Parameter {
-            name: "subject",
-            about: "A subject pattern that the messages are on; all subjects unless it is said.",
-        },
-        Parameter { name: "header", about: "A header that the messages have, as `name` or `name=value`." },
-        Parameter {
-            name: "filter",
-            about: "What is asked of each message: an expression in CEL over `subject`, `headers` (names in small letters), `body` where it is JSON, and `sequence`.",
-        },
-        Parameter { name: "before", about: "Only messages below this sequence, the newest of them." },
-        Parameter { name: "from", about: "Only messages from this sequence on, the oldest of them." },
-        Parameter { name: "at", about: "Only messages stored at this time or later, the oldest of them." },
-        Parameter { name: LIMIT.name, about: "Messages of an answer: 50 unless it is said, 50 at the most." },
+        Parameter::text("subject", "A subject pattern that the messages are on; all subjects unless it is said."),
+        Parameter::text("header", "A header that the messages have, as `name` or `name=value`."),
+        Parameter::text(
+            "filter",
+            "What is asked of each message: an expression in CEL over `subject`, `headers` (names in small letters), `body` where it is JSON, and `sequence`.",
+        ),
+        Parameter::number(
+            "before",
+            "Only messages below this sequence, the newest of them; 400 for what is no sequence.",
+            0,
+            u64::MAX,
+        ),
+        Parameter::number(
+            "from",
+            "Only messages from this sequence on, the oldest of them; 400 for what is no sequence.",
+            0,
+            u64::MAX,
+        ),
+        Parameter::form(
+            "at",
+            "Only messages stored at this time or later, the oldest of them; 400 for what is no time.",
+            views::is_moment,
+            views::MOMENT,
+        ),
+        limit_of("Messages of an answer: 50 unless it is said, from 1 to 50; 400 for anything else.", ROWS_MOST),
     ],
     schema: |generator| generator.subschema_for::<MessagesAnswer>(),
     answer: |ask| json(&MessagesAnswer::of(found(ask)?)),
@@ -71,13 +84,14 @@ impl Ask<'_> {
 
 impl Wanted {
     fn of(account: &str, stream: &str, query: &str) -> Option<Self> {
-        let rows = limit(query, ROWS_MOST, ROWS_MOST);
+        let rows = limit(query, ROWS_MOST);
         Some(Self { account: account.to_owned(), stream: stream.parse().ok()?, browse: Browse::of_query(query), rows })
     }
 }
 
-/// What has to be read for a question at `path`, below [`crate::views::API_PREFIX`].
+/// What has to be read for a question at `path`, below [`crate::views::API_PREFIX`]; nothing for one that makes no sense.
 pub fn wanted(path: &str, query: &str) -> Option<Wanted> {
+    parameter::check(LIST.query, query).ok()?;
     let [account, stream]: [String; 2] = super::parts(LIST.path, path)?.try_into().ok()?;
     Wanted::of(&account, &stream, query)
 }
@@ -237,8 +251,11 @@ mod tests {
     fn a_question_about_messages_says_what_has_to_be_read() {
         let wanted = wanted("/streams/%24G/ORDERS/messages", "from=7&limit=3").unwrap();
         assert_eq!((wanted.account.as_str(), wanted.stream.as_str(), wanted.rows), ("$G", "ORDERS", 3));
-        assert_eq!(wanted.browse.from, Some(7));
-        assert_eq!(super::wanted("/streams/A/ORDERS/messages", "limit=1000").unwrap().rows, 50);
+        assert_eq!(wanted.browse.from, "7");
+        assert_eq!(super::wanted("/streams/A/ORDERS/messages", "").unwrap().rows, 50);
+        for query in ["limit=51", "limit=0", "before=x", "from=-1", "at=soon"] {
+            assert_eq!(super::wanted("/streams/A/ORDERS/messages", query), None, "{query}: nothing is read for it");
+        }
         for path in ["/streams/A/ORDERS", "/streams/A/a.b/messages", "/streams"] {
             assert_eq!(super::wanted(path, ""), None, "{path}");
         }

@@ -44,8 +44,9 @@ fn path_item(route: &Route, answer: &Value, failure: &Value) -> Value {
     let in_path = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
     let in_path =
         in_path.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }));
-    let in_query = route.query.iter().map(|Parameter { name, about }| {
-        json!({ "name": name, "in": "query", "required": false, "description": about, "schema": { "type": "string" } })
+    let in_query = route.query.iter().map(|parameter| {
+        let Parameter { name, about, .. } = parameter;
+        json!({ "name": name, "in": "query", "required": false, "description": about, "schema": parameter.schema() })
     });
     let content = |schema: &Value| json!({ "application/json": { "schema": schema } });
     json!({

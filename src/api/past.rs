@@ -5,14 +5,15 @@ use serde::Serialize;
 
 use super::{Ask, Failure, Parameter, Route, consumer::gone, json, known::Moment};
 use crate::{
-    snapshot::{Point, Series, Snapshot},
+    snapshot::{Point, Series, Snapshot, Span},
     views::{Page, Past, span_of},
 };
 
-const OVER: Parameter = Parameter {
-    name: "over",
-    about: "How far back: `10m` in steps of 10 s, which it is unless it is said, `2h` in steps of a minute, `24h` in steps of ten minutes.",
-};
+const OVER: Parameter = Parameter::word(
+    "over",
+    "How far back: `10m` in steps of 10 s, which it is unless it is said, `2h` in steps of a minute, `24h` in steps of ten minutes.",
+    || Span::ALL.map(Span::token).to_vec(),
+);
 
 /// The past of a consumer.
 pub(super) const CONSUMER: Route = Route {
@@ -143,7 +144,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{clock::Timestamp, snapshot::Span};
+    use crate::clock::Timestamp;
 
     #[test]
     fn each_point_has_the_end_of_its_step_and_what_is_unknown_is_none() {
@@ -163,6 +164,7 @@ mod tests {
         check("", Span::Minutes);
         check("over=2h", Span::Hours);
         check("a=b&over=24h", Span::Day);
+        check("over=+%32h+", Span::Hours);
         check("over=week", Span::Minutes);
     }
 }

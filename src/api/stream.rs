@@ -27,7 +27,9 @@ pub(super) const LIST: Route = Route {
     query: &[
         Q,
         ACCOUNT,
-        Parameter { name: "sort", about: "The order: `worst`, `size`, `lag` (most messages), `rate` or `name`." },
+        Parameter::word("sort", "The order: `worst`, `size`, `messages` (most messages), `rate` or `name`.", || {
+            vec!["worst", "size", "messages", "rate", "name"]
+        }),
         PAGE,
         LIMIT,
     ],

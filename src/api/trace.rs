@@ -14,12 +14,11 @@ use crate::{
     traces::{Found, Query, Row},
 };
 
-/// Traces of an answer unless it is said how many, and at most.
+/// Traces of an answer unless it is said how many.
 const ROWS: usize = 100;
-const ROWS_MOST: usize = 1_000;
 
 const fn asked(name: &'static str, about: &'static str) -> Parameter {
-    Parameter { name, about }
+    Parameter::text(name, about)
 }
 
 /// Traces that are looked for.
@@ -38,7 +37,7 @@ pub(super) const LIST: Route = Route {
         asked("min", "How long the whole trace took at least, such as `250ms`."),
         asked("max", "How long it took at most."),
         asked("attribute", "An attribute as `name=value`; several may be given."),
-        asked("before", "Goes on from the `next` of an earlier answer."),
+        Parameter::number("before", "Goes on from the `next` of an earlier answer.", 0, u64::MAX),
         LIMIT,
     ],
     schema: |generator| generator.subschema_for::<FoundAnswer>(),
@@ -47,7 +46,7 @@ pub(super) const LIST: Route = Route {
         if let Some(unclear) = query.unclear.first() {
             return Err(Failure { status: 400, code: "unclear", message: unclear.why.clone() });
         }
-        json(&FoundAnswer::of(ask.traces.search(&query, limit(ask.query, ROWS, ROWS_MOST))))
+        json(&FoundAnswer::of(ask.traces.search(&query, limit(ask.query, ROWS))))
     },
 };
 

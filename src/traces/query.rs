@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use url::form_urlencoded;
 
-use crate::name::SubjectPattern;
+use crate::{name::SubjectPattern, words::not_taken};
 
 /// Bytes of the longest text that is looked for.
 const TEXT_MOST: usize = 500;
@@ -122,8 +122,8 @@ impl Query {
             }
             "attribute" => self.attribute(&value),
             "before" => {
-                self.before = value.parse().ok();
-                None
+                self.before = value.parse().ok().or(self.before);
+                value.parse::<u64>().is_err().then(|| not_taken(name, &value, "the number at which a list goes on"))
             }
             _ => None,
         }
@@ -240,8 +240,8 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_said() {
-        let query = Query::of_query("min=soon&status=odd&attribute=x&subject=a..b&max=-1s");
-        assert_eq!(query.unclear.len(), 5, "{query:?}");
+        let query = Query::of_query("min=soon&status=odd&attribute=x&subject=a..b&max=-1s&before=x");
+        assert_eq!(query.unclear.len(), 6, "{query:?}");
         assert!(query.is_empty());
         assert_eq!(Query::of_query(&query.to_string()), query);
         assert_eq!(Query::of_query(&format!("q={}", "x".repeat(501))).unclear.len(), 1);

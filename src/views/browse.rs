@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     name::{StreamName, SubjectPattern},
     peek::{Begin, Filter, HeaderIs, Question},
+    words::not_taken,
 };
 
 /// Messages of one page.
@@ -26,16 +27,16 @@ pub struct Browse {
     pub header: String,
     /// What is asked of each message, in CEL; empty for nothing.
     pub filter: String,
-    /// Only messages below this sequence.
-    pub before: Option<u64>,
-    /// Only messages from this sequence on.
-    pub from: Option<u64>,
+    /// Only messages below this sequence; empty for all.
+    pub before: String,
+    /// Only messages from this sequence on; empty for all.
+    pub from: String,
     /// Only messages that were stored at this time, in UTC, or later; empty for all.
     pub at: String,
 }
 
 impl Browse {
-    /// Reads the query of an address. What makes no sense in it is left out.
+    /// Reads the query of an address. Whether it makes sense shows when the stream is asked.
     pub fn of_query(query: &str) -> Self {
         let mut browse = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -44,8 +45,8 @@ impl Browse {
                 "subject" => browse.subject = value,
                 "header" => browse.header = value,
                 "filter" => browse.filter = value,
-                "before" => browse.before = value.parse().ok(),
-                "from" => browse.from = value.parse().ok(),
+                "before" => browse.before = value,
+                "from" => browse.from = value,
                 "at" => browse.at = value,
                 _ => {}
             }
@@ -73,13 +74,11 @@ impl Browse {
             "" => None,
             text => Some(Filter::parse(text).map_err(|error| error.to_string())?),
         };
-        let begin = match (self.before, self.from, self.at.as_str()) {
+        let begin = match (sequence("before", &self.before)?, sequence("from", &self.from)?, self.at.as_str()) {
             (Some(before), ..) => Begin::Before(before),
             (_, Some(from), _) => Begin::From(from),
             (.., "") => Begin::Newest,
-            (.., at) => Begin::At(moment(at).ok_or_else(|| {
-                format!("`{at}` is no time: give one as 2030-01-31T12:00, in UTC, or with a zone as RFC 3339 writes it")
-            })?),
+            (.., at) => Begin::At(moment(at).ok_or_else(|| not_taken("at", at, MOMENT))?),
         };
         Ok(Question { pattern, begin, header, filter, ..Question::newest(stream.clone(), rows) })
     }
@@ -96,17 +95,17 @@ impl Browse {
 
     /// The same from the newest on.
     pub(super) fn newest(&self) -> Self {
-        Self { before: None, from: None, at: String::new(), ..self.clone() }
+        Self { before: String::new(), from: String::new(), at: String::new(), ..self.clone() }
     }
 
     /// The same below a sequence.
     pub(super) fn before(&self, sequence: u64) -> Self {
-        Self { before: Some(sequence), ..self.newest() }
+        Self { before: sequence.to_string(), ..self.newest() }
     }
 
     /// The same from a sequence on.
     pub(super) fn from(&self, sequence: u64) -> Self {
-        Self { from: Some(sequence), ..self.newest() }
+        Self { from: sequence.to_string(), ..self.newest() }
     }
 
     /// Whether messages are left out that are neither older nor newer.
@@ -118,6 +117,22 @@ impl Browse {
     pub(super) fn at_field(&self) -> String {
         moment(&self.at).map(field).unwrap_or_default()
     }
+}
+
+/// The sequence that a text says; none where it is empty.
+fn sequence(name: &str, text: &str) -> Result<Option<u64>, String> {
+    match text {
+        "" => Ok(None),
+        text => text.parse().map(Some).map_err(|_| not_taken(name, text, "the sequence of a message, a whole number")),
+    }
+}
+
+/// What a time may be in an address.
+pub(crate) const MOMENT: &str = "a time such as 2030-01-31T12:00, in UTC, or with a zone as RFC 3339 writes it";
+
+/// Whether a text of an address is a time.
+pub(crate) fn is_moment(text: &str) -> bool {
+    moment(text).is_some()
 }
 
 /// A time as a field of a page takes it, without its zone.
@@ -134,14 +149,12 @@ pub(super) fn moment(text: &str) -> Option<Timestamp> {
 /// The query with its question mark, in one way of writing; nothing where all is shown from the newest on.
 impl fmt::Display for Browse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
-        let (before, from) = (number(self.before), number(self.from));
         let parts = [
             ("subject", &self.subject),
             ("header", &self.header),
             ("filter", &self.filter),
-            ("before", &before),
-            ("from", &from),
+            ("before", &self.before),
+            ("from", &self.from),
             ("at", &self.at),
         ];
         write_query(&parts.map(|(name, value)| (name, value.as_str())), f)
@@ -162,9 +175,8 @@ mod tests {
     fn what_is_looked_for_is_written_in_one_way() {
         check("", "");
         check("header=ce-type%3Da&subject=orders.*.%3E&x=y", "?subject=orders.*.%3E&header=ce-type%3Da");
-        check("before=7&from=x&at=", "?before=7");
+        check("before=7&from=x&at=", "?before=7&from=x");
         check("filter=body.a+%3E+1", "?filter=body.a+%3E+1");
-        check("from=-1&before=99999999999999999999", "");
         check("at=2030-01-31T12%3A00", "?at=2030-01-31T12%3A00");
         check("subject=%00%0Aa", "?subject=a");
     }
@@ -187,7 +199,10 @@ mod tests {
         check_begin("at=2030-01-31+12:30", at("2030-01-31T12:30:00Z"));
         check_begin("at=2030-01-31T12:30:05", at("2030-01-31T12:30:05Z"));
         check_begin("at=2030-01-31T12:30:05.5%2B02:00", at("2030-01-31T10:30:05.5Z"));
-        check_begin("at=yesterday", Err("`yesterday` is no time"));
+        check_begin("at=yesterday", Err("`at` is `yesterday`, and takes a time such as 2030-01-31T12:00"));
+        check_begin("from=x", Err("`from` is `x`, and takes the sequence of a message, a whole number"));
+        check_begin("before=-1&from=3", Err("`before` is `-1`"));
+        check_begin("before=5&from=99999999999999999999", Err("`from` is `99999999999999999999`"));
         check_begin("subject=a..b", Err("has an empty token"));
         check_begin("header=%3Da", Err("names no header"));
         check_begin("filter=body.a+%3D+1", Err("the filter is wrong at letter 8"));

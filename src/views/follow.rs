@@ -31,7 +31,7 @@ impl Follow {
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             match &*name {
                 "id" => follow.id = Self::of(&value).id,
-                "from" => follow.is_from_newest = value == "newest",
+                "from" => follow.is_from_newest = value.trim() == "newest",
                 _ => {}
             }
         }

@@ -6,7 +6,7 @@ use super::{
     Look, format,
     page::Page,
     pieces::{Gap, Level, Sign},
-    search::{NoPage, Search},
+    search::{NoPage, Nonsense, Search},
 };
 
 /// Rows of one page.
@@ -64,13 +64,18 @@ impl Pager {
             )
         };
         let pager = Self {
-            wrong: found.err().map(|none| no_page(&none)),
+            wrong: search.nonsense.as_ref().map(not_understood).or_else(|| found.err().map(|none| no_page(&none))),
             said,
             before: page.checked_sub(1).map(link),
             after: (range.end < all).then(|| link(page + 1)),
         };
         (pager, range)
     }
+}
+
+fn not_understood(nonsense: &Nonsense) -> Gap {
+    let shown = format!("{} It is left out.", format::sentence(&nonsense.sentence()));
+    Gap { sign: Sign::new(Level::Idle, "not understood"), sentence: shown }
 }
 
 fn no_page(NoPage { nearest, sentence }: &NoPage) -> Gap {

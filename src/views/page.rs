@@ -3,6 +3,7 @@
 use std::fmt;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use url::form_urlencoded;
 
 use super::{browse::Browse, follow::Follow, map::Wish, payload::Form, search::Search};
 use crate::{
@@ -172,7 +173,8 @@ impl Page {
 
 /// The span that an address asks for with `over=2h`; anything else is the finest.
 pub fn span_of(query: &str) -> Span {
-    query.split('&').find_map(|pair| Span::of_token(pair.strip_prefix("over=")?)).unwrap_or_default()
+    let mut asked = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "over");
+    asked.find_map(|(_, token)| Span::of_token(token.trim())).unwrap_or_default()
 }
 
 /// The span of a trace that an address asks for.

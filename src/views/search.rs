@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::{
     advisory::Kind,
     snapshot::{Label, Severity},
-    words::counted,
+    words::{counted, not_taken},
 };
 
 /// Longest text that is searched for; what is longer is cut.
@@ -37,6 +37,15 @@ pub struct Search {
     pub sort: Sort,
     /// Which stretch of the rows.
     pub page: Stretch,
+    /// The first of what was asked for and not understood.
+    pub nonsense: Option<Nonsense>,
+}
+
+/// A word that stands in an address and is none of those that are known there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Nonsense {
+    name: &'static str,
+    given: String,
 }
 
 /// A page of a list, as it is asked for.
@@ -145,20 +154,20 @@ impl Sort {
 }
 
 impl Search {
-    /// Reads the query of an address. What makes no sense in it is left out.
+    /// Reads the query of an address.
     pub fn of_query(query: &str) -> Self {
         let mut search = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             let value = value.trim();
             match &*name {
                 "q" => search.q = cut(value),
-                "label" => search.label = Label::ALL.into_iter().find(|label| label.token() == value),
-                "severity" => search.severity = severity(value),
-                "kind" => search.kind = Kind::ALL.into_iter().find(|kind| kind.token() == value),
+                "label" => search.label = search.word("label", value, &Label::ALL, Label::token),
+                "severity" => search.severity = search.word("severity", value, &SEVERITIES, Severity::word),
+                "kind" => search.kind = search.word("kind", value, &Kind::ALL, Kind::token),
                 "account" => search.account = cut(value),
                 "stream" => search.stream = cut(value),
                 "consumer" => search.consumer = cut(value),
-                "sort" => search.sort = Sort::ALL.into_iter().find(|sort| sort.token() == value).unwrap_or_default(),
+                "sort" => search.sort = search.word("sort", value, &Sort::ALL, Sort::token).unwrap_or_default(),
                 "page" => search.page = Stretch::of_text(&cut(value)),
                 _ => {}
             }
@@ -166,29 +175,48 @@ impl Search {
         search
     }
 
+    /// What a word stands for, among `all`; that it stands for nothing is kept, to be told.
+    fn word<T: Copy>(&mut self, name: &'static str, given: &str, all: &[T], token: fn(T) -> &'static str) -> Option<T> {
+        let found = all.iter().copied().find(|one| token(*one) == given);
+        if found.is_none() && !given.is_empty() {
+            self.nonsense.get_or_insert_with(|| Nonsense { name, given: cut(given) });
+        }
+        found
+    }
+
+    /// What was asked for by this name and not understood.
+    fn given(&self, name: &str) -> &str {
+        self.nonsense.as_ref().filter(|nonsense| nonsense.name == name).map_or("", |nonsense| &nonsense.given)
+    }
+
+    /// The same from the first row on, as far as it was understood.
+    fn anew(&self) -> Self {
+        Self { page: Stretch::default(), nonsense: None, ..self.clone() }
+    }
+
     /// The same with another verdict, from the first row on.
     pub(super) fn with_label(&self, label: Option<Label>) -> Self {
-        Self { label, page: Stretch::default(), ..self.clone() }
+        Self { label, ..self.anew() }
     }
 
     /// The same in another order, from the first row on.
     pub(super) fn sorted(&self, sort: Sort) -> Self {
-        Self { sort, page: Stretch::default(), ..self.clone() }
+        Self { sort, ..self.anew() }
     }
 
     /// The same of another severity, from the first row on.
     pub(super) fn with_severity(&self, severity: Option<Severity>) -> Self {
-        Self { severity, page: Stretch::default(), ..self.clone() }
+        Self { severity, ..self.anew() }
     }
 
     /// The same of another kind, from the first row on.
     pub(super) fn of_kind(&self, kind: Option<Kind>) -> Self {
-        Self { kind, page: Stretch::default(), ..self.clone() }
+        Self { kind, ..self.anew() }
     }
 
     /// Another stretch of the same rows.
     pub(super) fn at_page(&self, page: usize) -> Self {
-        Self { page: Stretch::Page(page), ..self.clone() }
+        Self { page: Stretch::Page(page), ..self.anew() }
     }
 
     /// All that a stream has.
@@ -231,8 +259,20 @@ fn cut(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(TEXT_MOST).collect()
 }
 
-fn severity(token: &str) -> Option<Severity> {
-    [Severity::Notice, Severity::Warning, Severity::Critical].into_iter().find(|severity| severity.word() == token)
+/// What a finding may be: what is well is none.
+const SEVERITIES: [Severity; 3] = [Severity::Notice, Severity::Warning, Severity::Critical];
+
+impl Nonsense {
+    /// In a sentence without its end.
+    pub(super) fn sentence(&self) -> String {
+        let words = match self.name {
+            "label" => Label::ALL.map(Label::token).join(", "),
+            "severity" => SEVERITIES.map(Severity::word).join(", "),
+            "kind" => Kind::ALL.map(Kind::token).join(", "),
+            _ => Sort::ALL.map(Sort::token).join(", "),
+        };
+        not_taken(self.name, &self.given, &format!("one of {words}"))
+    }
 }
 
 /// The query with its question mark, in one way of writing; nothing for a list that is shown whole.
@@ -241,13 +281,13 @@ impl fmt::Display for Search {
         let page = self.page.to_string();
         let parts = [
             ("q", self.q.as_str()),
-            ("label", self.label.map_or("", Label::token)),
-            ("severity", self.severity.map_or("", Severity::word)),
-            ("kind", self.kind.map_or("", Kind::token)),
+            ("label", self.label.map(Label::token).unwrap_or(self.given("label"))),
+            ("severity", self.severity.map(Severity::word).unwrap_or(self.given("severity"))),
+            ("kind", self.kind.map(Kind::token).unwrap_or(self.given("kind"))),
             ("account", &self.account),
             ("stream", &self.stream),
             ("consumer", &self.consumer),
-            ("sort", if self.sort == Sort::default() { "" } else { self.sort.token() }),
+            ("sort", if self.sort == Sort::default() { self.given("sort") } else { self.sort.token() }),
             ("page", if self.page == Stretch::default() { "" } else { &page }),
         ];
         write_query(&parts, f)
@@ -280,7 +320,9 @@ mod tests {
         check("page=3&q=mail+me&sort=lag", "?q=mail+me&sort=lag&page=3");
         check("label=no_workers&account=%24G&stream=A", "?label=no_workers&account=%24G&stream=A");
         check("consumer=c&stream=A&kind=nak", "?kind=nak&stream=A&consumer=c");
-        check("label=nonsense&kind=nonsense&sort=nonsense&severity=ok&x=y", "");
+        check("label=nonsense&kind=nonsense&sort=nonsense&severity=ok&x=y", "?label=nonsense");
+        check("sort=x&label=&kind=nak", "?kind=nak&sort=x");
+        check("severity=ok", "?severity=ok");
         check("page=1&sort=worst", "");
         check("page=", "");
         check("page=x", "?page=x");
@@ -288,6 +330,17 @@ mod tests {
         check(&format!("page={}", "9".repeat(30)), &format!("?page={}", "9".repeat(24)));
         check("q=%00%0Aa", "?q=a");
         check(&format!("q={}", "x".repeat(300)), &format!("?q={}", "x".repeat(256)));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_once_and_left_out_of_the_next_step() {
+        let search = Search::of_query("severity=bad&sort=odd&page=7");
+        let said = search.nonsense.as_ref().map(Nonsense::sentence);
+        assert_eq!(said.as_deref(), Some("`severity` is `bad`, and takes one of notice, warning, critical"));
+        assert_eq!((search.severity, search.sort), (None, Sort::Worst));
+        for next in [search.sorted(Sort::Lag), search.with_severity(None), search.at_page(0)] {
+            assert_eq!(next.nonsense, None);
+        }
     }
 
     #[test]

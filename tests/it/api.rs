@@ -1,5 +1,7 @@
 //! The API: it answers what the pages show, its answers are what its OpenAPI document says, and its failures are JSON too.
 
+mod asked;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, body::Body, http::Request};
@@ -165,26 +167,6 @@ async fn lists_are_searched_and_paged_as_the_pages_are() {
     }
     let (_, list) = ask(&router, "/api/v1/streams?q=order").await;
     assert_eq!(list["total"], 1);
-}
-
-#[tokio::test]
-async fn a_page_that_a_list_does_not_have_is_a_failure() {
-    let router = router_of(snapshot(), Settings::default());
-    for list in ["consumers", "streams", "findings", "advisories", "dead-letters", "records"] {
-        for (page, status, code, part) in [
-            ("2", 404, "not_found", "there is no page 2: the list has 1 page"),
-            ("0", 400, "unclear", "`0` is no page"),
-            ("-1", 400, "unclear", "`-1` is no page"),
-            ("x", 400, "unclear", "`x` is no page"),
-        ] {
-            let (was, answer) = ask(&router, &format!("/api/v1/{list}?page={page}")).await;
-            assert_eq!((was, &answer["error"]["code"]), (status, &json!(code)), "{list} {page}");
-            assert!(answer["error"]["message"].as_str().unwrap().starts_with(part), "{list}: {answer}");
-        }
-        for page in ["", "1"] {
-            assert_eq!(ask(&router, &format!("/api/v1/{list}?page={page}")).await.0, 200, "{list} {page}");
-        }
-    }
 }
 
 #[tokio::test]

@@ -19,7 +19,8 @@ impl Equivalents {
     ) -> Self {
         let mut rows: Vec<Equivalent> = first.map(|first| get(stream, first)).into_iter().flatten().collect();
         let pattern = Some(browse.subject.as_str()).filter(|subject| !subject.is_empty()).unwrap_or(">");
-        let question = serde_json::json!({ "seq": browse.from.or(first).unwrap_or(1), "next_by_subj": pattern });
+        let question =
+            serde_json::json!({ "seq": browse.from.parse().ok().or(first).unwrap_or(1), "next_by_subj": pattern });
         rows.push(row("the next from a sequence on", "API", request(stream, &question)));
         rows.push(row("as JSON", "API of this program", api(account, stream, browse, look)));
         Self::with(SUMMARY, rows)
@@ -28,7 +29,7 @@ impl Equivalents {
     /// Other ways to a message.
     pub(in crate::views) fn of_message(account: &str, stream: &StreamName, sequence: u64, look: &Look<'_>) -> Self {
         let mut rows: Vec<Equivalent> = get(stream, sequence).into();
-        let only = Browse { from: Some(sequence), ..Browse::default() };
+        let only = Browse { from: sequence.to_string(), ..Browse::default() };
         rows.push(row("as JSON", "API of this program", format!("{}&limit=1", api(account, stream, &only, look))));
         Self::with(SUMMARY, rows)
     }

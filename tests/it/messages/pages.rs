@@ -214,8 +214,21 @@ async fn the_answer_of_the_api_is_what_its_document_says() {
         ("/api/v1/streams/OTHER/ORDERS/messages", 503, "unknown"),
         ("/api/v1/streams/$G/ORDERS/messages?at=soon", 400, "unclear"),
         ("/api/v1/streams/$G/ORDERS/messages?filter=topic+%3D%3D+1", 400, "unclear"),
+        ("/api/v1/streams/$G/ORDERS/messages?limit=x", 400, "unclear"),
+        ("/api/v1/streams/$G/ORDERS/messages?limit=51", 400, "unclear"),
+        ("/api/v1/streams/$G/ORDERS/messages?before=x", 400, "unclear"),
+        ("/api/v1/streams/$G/ORDERS/messages?from=-1", 400, "unclear"),
     ] {
         let (found, answer) = ask(path).await;
         assert_eq!((found, &answer["error"]["code"]), (status, &json!(code)), "{path}");
+    }
+    let (_, wrong) = ask("/api/v1/streams/$G/ORDERS/messages?before=x").await;
+    assert_eq!(wrong["error"]["message"], "`before` is `x`, and takes a whole number from 0 on");
+    for (query, given) in
+        [("from=x", "`from` is `x`"), ("before=-1", "`before` is `-1`"), ("at=soon", "`at` is `soon`")]
+    {
+        let page = stage.page(&format!("/messages/$G/ORDERS?{query}")).await;
+        let said = page.text("#main .panel .gap");
+        assert!(page.status == 200 && said.contains(&format!("{given}, and takes ")), "{query}: {said}");
     }
 }

@@ -57,6 +57,36 @@ async fn a_page_that_is_none_is_told_in_every_list() {
 }
 
 #[tokio::test]
+async fn what_is_not_understood_is_told_in_every_list_and_left_out() {
+    for list in ["/findings", "/streams", "/consumers", "/advisories"] {
+        for (query, takes) in [
+            ("label=odd", "losing, at_risk,"),
+            ("kind=odd", "exhausted, "),
+            ("sort=odd", "worst, lag,"),
+            ("severity=odd", "notice, warning, critical. It is left out."),
+        ] {
+            let page = page_of(snapshot(), &format!("{list}?{query}")).await;
+            let name = query.split('=').next().unwrap();
+            let said = format!("not understood `{name}` is `odd`, and takes one of {takes}");
+            assert_eq!(page.status, 200);
+            assert!(
+                page.texts("section .gap")[0].starts_with(&said),
+                "{list}?{query}: {:?}",
+                page.texts("section .gap")
+            );
+        }
+        assert!(!page_of(snapshot(), &format!("{list}?label=&sort=")).await.html.contains("not understood"), "{list}");
+    }
+    check(
+        "/findings?severity=odd&page=2",
+        "51 to 100 of 120 findings Before Next",
+        "stream S050",
+        &["/findings", "/findings?page=3"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_found_is_said() {
     assert_eq!(page_of(with(0), "/findings").await.text("#findings .gap"), "none The checks found nothing.");
     let page = page_of(with(9), "/findings?q=nobody").await;
