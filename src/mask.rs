@@ -2,7 +2,13 @@
 //!
 //! It is a net and no proof: it knows usual names and forms. What no rule knows is shown.
 
+mod named;
+
 use std::ops::Range;
+
+use named::named;
+
+pub(crate) use named::is_secret_as_written;
 
 /// What made a value one that is not shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,24 +131,38 @@ pub(crate) fn text(text: &str, masked: &mut Masked) -> String {
     shown
 }
 
+/// How often the length of a text may be looked through for the ends of values within values. Where that is not enough, the rest of the text
+/// is left out: somebody wrote it so.
+const LOOKED_MOST: usize = 16;
+
 /// Where secrets stand in a text, in order and none within another.
 pub(crate) fn secrets(text: &str) -> Vec<(Range<usize>, Rule)> {
-    let mut found: Vec<(Range<usize>, Rule)> = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
+    let (mut found, mut left) = (Vec::new(), text.len().saturating_mul(LOOKED_MOST));
+    // Each place is looked at, also within a value: somebody may have written what looks like a name, and hides the next one.
+    for (at, _) in text.char_indices() {
         let here = named(text, at).or_else(|| credentials(text, at)).or_else(|| card(text.as_bytes(), at));
-        match here {
-            Some((range, rule)) => {
-                at = range.end.max(at + 1);
-                found.push((range, rule));
-            }
-            None => at += 1,
+        let Some((range, rule)) = here else { continue };
+        left = left.saturating_sub(range.len());
+        if left == 0 {
+            found.push((at..text.len(), rule));
+            break;
         }
-        while !text.is_char_boundary(at) {
-            at += 1;
+        found.push((range, rule));
+    }
+    joined(found)
+}
+
+/// The same in order, and those that overlap as one.
+fn joined(mut found: Vec<(Range<usize>, Rule)>) -> Vec<(Range<usize>, Rule)> {
+    found.sort_by_key(|(range, _)| range.start);
+    let mut joined: Vec<(Range<usize>, Rule)> = Vec::with_capacity(found.len());
+    for (range, rule) in found {
+        match joined.last_mut().filter(|(last, _)| range.start < last.end) {
+            Some((last, _)) => last.end = last.end.max(range.end),
+            None => joined.push((range, rule)),
         }
     }
-    found
+    joined
 }
 
 fn is_word(byte: u8) -> bool {
@@ -152,51 +172,6 @@ fn is_word(byte: u8) -> bool {
 /// Whether a word begins here.
 fn begins(bytes: &[u8], at: usize) -> bool {
     is_word(bytes[at]) && (at == 0 || !is_word(bytes[at - 1]))
-}
-
-/// The value behind a secret name that begins here: `password=x`, `"password": "x"`, `Authorization: Basic x`.
-fn named(text: &str, at: usize) -> Option<(Range<usize>, Rule)> {
-    let bytes = text.as_bytes();
-    if !begins(bytes, at) {
-        return None;
-    }
-    let length = bytes[at..].iter().take(NAME_MOST + 1).take_while(|byte| is_word(**byte)).count();
-    let name = &text[at..at + length];
-    let mut next = at + length;
-    // The name may stand in quotes, which a text within a text escapes.
-    next += bytes[next..].iter().take(4).take_while(|byte| matches!(byte, b'"' | b'\'' | b'\\')).count();
-    next += blanks(&bytes[next..]);
-    if !matches!(bytes.get(next), Some(b'=' | b':')) || !is_secret(name) {
-        return None;
-    }
-    next += 1;
-    next += blanks(&bytes[next..]);
-    let escapes = bytes[next..].iter().take(4).take_while(|byte| **byte == b'\\').count();
-    let quote = bytes.get(next + escapes).copied().filter(|byte| matches!(byte, b'"' | b'\''));
-    let start = next + quote.map_or(0, |_| escapes + 1);
-    let is_line = is_secret_line(name);
-    let length = bytes[start..].iter().take_while(|byte| !ends(**byte, quote, is_line)).count();
-    (length > 0).then(|| (start..start + length, Rule::Name))
-}
-
-/// Whether the rest of the line is the value: that of an `Authorization` has blanks in it.
-fn is_secret_line(name: &str) -> bool {
-    ["authorization", "cookie"].iter().any(|line| name.to_ascii_lowercase().ends_with(line))
-}
-
-/// Whether the value ends before this byte.
-fn ends(byte: u8, quote: Option<u8>, is_line: bool) -> bool {
-    match quote {
-        Some(quote) => byte == quote || matches!(byte, b'\n' | b'\r' | b'\\'),
-        None if is_line => matches!(byte, b'\n' | b'\r' | b'"'),
-        None => {
-            byte.is_ascii_whitespace() || matches!(byte, b'&' | b';' | b',' | b'"' | b'\'' | b'}' | b')' | b']' | b'<')
-        }
-    }
-}
-
-fn blanks(bytes: &[u8]) -> usize {
-    bytes.iter().take(16).take_while(|byte| matches!(byte, b' ' | b'\t')).count()
 }
 
 /// What follows `Bearer` or `Basic`, and the password of an address with a user.
@@ -272,6 +247,8 @@ fn is_luhn(digits: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[track_caller]
@@ -311,6 +288,155 @@ mod tests {
         check("pin=1234 spinning=1234", "pin=[masked: secret name] spinning=1234");
         check("the password is long", "the password is long");
         check("password=", "password=");
+    }
+
+    #[test]
+    fn the_whole_value_under_a_secret_name_is_left_out() {
+        let m = "[masked: secret name]";
+        let check = |plain: &str, expected: &str| check(plain, &expected.replace('M', m));
+        check(r#"{"token":{"a":["x","}"],"b":{}},"c":1}"#, r#"{"token":M,"c":1}"#);
+        check(r#"{"secrets" : [ {"a":1}, "]" ] , "c":1}"#, r#"{"secrets" : M , "c":1}"#);
+        check("{\n \"token\"\n :\n [1,\n 2],\n \"c\": 1}", "{\n \"token\"\n :\n M,\n \"c\": 1}");
+        check(r#"{"password":"a\"b\\","c":"d"}"#, r#"{"password":"M","c":"d"}"#);
+        check("{\"password\":\"a\nb\",\"c\":1}", "{\"password\":\"M\",\"c\":1}");
+        check(
+            r#"{"p\u0061ssword":"a","pass\nword":"b","the password of it":"c"}"#,
+            r#"{"p\u0061ssword":"M","pass\nword":"M","the password of it":"M"}"#,
+        );
+        check(r#"{"pin":1,"pin":[2],"pin":"3"}"#, r#"{"pin":M,"pin":M,"pin":"M"}"#);
+        check(r#"{'token': {'a': '}', "b": "it's}"}, 'c': 1}"#, r#"{'token': M, 'c': 1}"#);
+        check(r#"{"token"=>["a"], "c"=>1} password=={x}"#, r#"{"token"=>M, "c"=>1} password==M"#);
+        check(r#"token: {"a": it's}, c"#, "token: M");
+        check(r#"{"token":{"a":"it's"},"c":1}"#, r#"{"token":M,"c":1}"#);
+    }
+
+    #[test]
+    fn a_value_that_is_cut_or_malformed_is_left_out_to_the_end() {
+        let m = "[masked: secret name]";
+        let check = |plain: &str, expected: &str| check(plain, &expected.replace('M', m));
+        check(r#"{"a":1,"token":{"b":{"c":"d"},"e"#, r#"{"a":1,"token":M"#);
+        check(r#"{"a":1,"token":["b",["c"],"}]"#, r#"{"a":1,"token":M"#);
+        check(r#"{"a":1,"token":"b\""#, r#"{"a":1,"token":"M"#);
+        check(r#"{"a":1,"token":"b\"#, r#"{"a":1,"token":"M"#);
+        check(r#"{"token":[1},"a":2,"b":3"#, r#"{"token":M"#);
+        check(r#"{"a":"token: {","pin":"}x"}"#, r#"{"a":"token: M"}"#);
+        check(r#"{"a":1,"token""#, r#"{"a":1,"token""#);
+        check(r#"{"a":1,"token" :"#, r#"{"a":1,"token" :"#);
+    }
+
+    #[test]
+    fn a_text_within_a_text_ends_with_that_around_it() {
+        let m = "[masked: secret name]";
+        let check = |plain: &str, expected: &str| check(plain, &expected.replace('M', m));
+        check(r#"{"log":"{\"token\":{\"a\":\"}\"},\"b\":1}","c":1}"#, r#"{"log":"{\"token\":M,\"b\":1}","c":1}"#);
+        check(r#"{"log":"{\"token\":\"a\\\"b\",\"c\":1}"}"#, r#"{"log":"{\"token\":\"M\",\"c\":1}"}"#);
+        check(r#"{"log":"{\"token\":{\"a\":[\"b","c":1}"#, r#"{"log":"{\"token\":M","c":1}"#);
+        check(r#"{"log":"{\"token\"\n :\t[\n1],\n\"c\":1}"}"#, r#"{"log":"{\"token\"\n :\tM,\n\"c\":1}"}"#);
+        check(r#"{"log":"{\"token\":\"a\\","c":1}"#, r#"{"log":"{\"token\":\"M","c":1}"#);
+        check(
+            r#"{"log":"{\u0022token\u0022:[\u0022]\u0022],\u0022b\u0022:1}"}"#,
+            r#"{"log":"{\u0022token\u0022:M,\u0022b\u0022:1}"}"#,
+        );
+        check(
+            r#"{"x":"{\"y\":\"{\\\"pin\\\":[\\\"]\\\"],\\\"b\\\":1}\"}"}"#,
+            r#"{"x":"{\"y\":\"{\\\"pin\\\":M,\\\"b\\\":1}\"}"}"#,
+        );
+    }
+
+    #[test]
+    fn values_within_values_take_no_longer_than_their_length_allows() {
+        let nested = format!("{}1{}", r#"{"token":["#.repeat(50_000), "]}".repeat(50_000));
+        assert_eq!(secrets(&nested), [(9..nested.len(), Rule::Name)].to_vec());
+        for hostile in
+            ["\\", "\"", "\\\"", "password", "\"token\":", "\"token\":{", "'", "\\u0022", "\\\\u0022pin\\u0022:"]
+        {
+            let text = hostile.repeat(100_000);
+            secrets(&text);
+            secrets(&format!("{{\"token\":\"{text}\"}}"));
+        }
+    }
+
+    /// What may stand in a text: all that means something to whoever looks for the end of a value.
+    fn letters(most: usize) -> impl Strategy<Value = String> {
+        let letter = proptest::sample::select(vec![
+            "\"",
+            "'",
+            "\\",
+            "{",
+            "}",
+            "[",
+            "]",
+            ":",
+            ",",
+            "=",
+            " ",
+            "\n",
+            "\t",
+            "u0022",
+            "é",
+            "\u{202e}",
+            "a",
+            "token",
+            "password: ",
+        ]);
+        proptest::collection::vec(letter, 0..most).prop_map(|letters| letters.concat())
+    }
+
+    /// A value that has the secret in all of its texts.
+    fn secret() -> impl Strategy<Value = serde_json::Value> {
+        let leaf = (letters(6), letters(6)).prop_map(|(before, behind)| format!("{before}S3CR3T{behind}").into());
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            let named = (letters(3), inner.clone());
+            prop_oneof![
+                proptest::collection::vec(inner, 0..4).prop_map(Into::into),
+                proptest::collection::vec(named, 0..4)
+                    .prop_map(|all| serde_json::Value::Object(all.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn no_part_of_a_secret_value_is_shown(
+            (before, behind) in (letters(8), letters(8)),
+            name in proptest::sample::select(vec!["token", "my password", "p\\u0061ss\\u0077ord"]),
+            (one, two) in (secret(), secret()),
+            (is_pretty, is_by_number, depth) in (any::<bool>(), any::<bool>(), 0..4_usize),
+            cut in 0.0..1.5_f64,
+        ) {
+            let text = |value: &serde_json::Value| {
+                if is_pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }.unwrap()
+            };
+            let quoted = |text: &str| serde_json::to_string(text).unwrap();
+            // The same name twice, and names of other things that look like it.
+            let mut all = format!(
+                "{{{}: {}, \"{name}\" :\t{},\n\"{name}\":{}, \"z\": {}}}",
+                quoted(&before), quoted(&behind), text(&one), text(&two), quoted(&before)
+            );
+            for _ in 0..depth {
+                let within = quoted(&all);
+                let within = if is_by_number { format!("\"{}\"", within[1..within.len() - 1].replace("\\\"", "\\u0022")) } else { within };
+                all = format!("{{\"log\":{within}}}");
+            }
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a part of a length")]
+            let end = (all.len() as f64 * cut.min(1.0)) as usize;
+            let end = (0..=end).rev().find(|end| all.is_char_boundary(*end)).unwrap();
+            let shown = super::text(&all[..end], &mut Masked::default());
+            prop_assert!(!shown.contains("3CR3T") && !shown.contains("S3C"), "{}\n{}", &all[..end], shown);
+        }
+
+        #[test]
+        fn any_bytes_are_looked_through(bytes in proptest::collection::vec(any::<u8>(), 0..300), hostile in letters(60)) {
+            let lossy = format!("{}{hostile}", String::from_utf8_lossy(&bytes));
+            let mut end = 0;
+            for (range, _) in secrets(&lossy) {
+                prop_assert!(end <= range.start && range.start < range.end && range.end <= lossy.len());
+                prop_assert!(lossy.is_char_boundary(range.start) && lossy.is_char_boundary(range.end));
+                end = range.end;
+            }
+        }
     }
 
     #[test]

@@ -218,9 +218,9 @@ fn letter(byte: u8) -> char {
     if byte.is_ascii_graphic() || byte == b' ' { char::from(byte) } else { '\n' }
 }
 
-/// One letter for each byte, so that where a secret stands is the same in both.
+/// One letter for each byte, so that where a secret stands is the same in both. What may be a part of a letter ends no value.
 pub(super) fn letters(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| letter(*byte)).collect()
+    bytes.iter().map(|byte| if byte.is_ascii() { letter(*byte) } else { '\u{7f}' }).collect()
 }
 
 /// Hex digits with their letters; what is a secret among letters is neither.
@@ -369,6 +369,15 @@ mod tests {
         check(b"\x81\xa3pwd\xa1x", &[], Form::MessagePack, "{\n  \"pwd\": \"[masked: secret name]\"\n}");
         let line = "00000000  ff 00 70 77 64 3d ** ** 00                       ..pwd=**.\n";
         check(b"\xff\x00pwd=ab\x00", &[], Form::Hex, line);
+        let shown = |payload: &[u8], wanted| show(&message(payload.to_vec(), &[]), Some(wanted), 10_000).text;
+        let nested = br#"{"token":{"a":["x\"}","\u00e9"]},"b":1}"#;
+        assert_eq!(shown(nested, Form::Text), r#"{"token":[masked: secret name],"b":1}"#);
+        assert_eq!(shown(b"{\"pin\":\"\xff\xfe1\",\"b\":1}", Form::Text), r#"{"pin":"[masked: secret name]","b":1}"#);
+        assert!(shown(b"pin=\xc3\xa91234", Form::Hex).contains("pin=******"));
+        let deep = format!("{}{{\"token\":{{\"a\":\"x\"}},\"b\":1}}", "[".repeat(70));
+        assert!(shown(deep.as_bytes(), Form::Json).ends_with(r#"[{"token":[masked: secret name],"b":1}"#));
+        let cut = show(&message(format!("{{\"token\":{{\"a\":\"{}", "x1".repeat(9_999)), &[]), None, 100);
+        assert_eq!((cut.form, cut.text.as_str()), (Some(Form::Text), "{\"token\":[masked: secret name]"));
         let card = format!("{} 4111111111111111", "x".repeat(991));
         let cut = show(&message(card, &[]), None, 1_000);
         assert!(!cut.text.contains("4111"), "a card number that would be cut in two is known: {}", cut.text);

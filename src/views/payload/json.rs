@@ -92,17 +92,19 @@ impl Writer<'_> {
         let raw = &self.text[self.at..string_end(bytes, self.at)];
         let end = self.at + raw.len();
         let next = end + blanks(&bytes[end..]);
-        let Ok(plain) = serde_json::from_str::<String>(raw) else {
-            // Half of a pair of surrogates: no text, and shown as it is written.
-            return self.copy(raw.len());
-        };
         if bytes.get(next) == Some(&b':') {
             self.copy(raw.len());
-            if mask::is_secret(&plain) {
+            if mask::is_secret_as_written(&raw[1..raw.len() - 1]) {
                 self.skip_value(next + 1);
             }
             return;
         }
+        let Ok(plain) = serde_json::from_str::<String>(raw) else {
+            // Half of a pair of surrogates: no text, and looked at as it is written.
+            self.shown.text.push_str(&mask::text(raw, &mut self.shown.masked));
+            self.at = end;
+            return;
+        };
         let shown = mask::text(&plain, &mut self.shown.masked);
         if shown == plain {
             return self.copy(raw.len());
@@ -236,6 +238,10 @@ mod tests {
         check(r#"["4111 1111 1111 1111 \"a\""]"#, "[\n  \"[masked: card number] \\\"a\\\"\"\n]");
         let inner = r#"["{\"password\":\"x\"}"]"#;
         check(inner, "[\n  \"{\\\"password\\\":\\\"[masked: secret name]\\\"}\"\n]");
+        let inner = r#"["{\"token\":{\"a\":[\"x\\\"]}\"]},\"b\":1}"]"#;
+        check(inner, "[\n  \"{\\\"token\\\":[masked: secret name],\\\"b\\\":1}\"\n]");
+        check(r#"{"token\ud800":"x"}"#, &format!("{{\n  \"token\\ud800\": {mark}\n}}"));
+        check(r#"["\ud800 pin=1234"]"#, "[\n  \"\\ud800 pin=[masked: secret name]\"\n]");
     }
 
     #[test]
