@@ -41,6 +41,7 @@ pub use journey::followed;
 pub use message::{Wanted, wanted};
 pub use openapi::document;
 pub use parameter::Parameter;
+pub use record::recorded;
 
 /// A question that can be asked.
 #[derive(Debug, Clone, Copy)]
@@ -126,6 +127,7 @@ pub const ROUTES: &[Route] = &[
     service::ROUTE,
     record::ALL,
     record::OF_KIND,
+    record::ONE,
     finding::ROUTE,
     dead_letter::LIST,
     dead_letter::ONE,

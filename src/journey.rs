@@ -7,6 +7,7 @@ mod entry;
 mod facts;
 mod line;
 mod passage;
+mod records;
 mod scope;
 mod spans;
 mod standing;
@@ -17,6 +18,7 @@ pub use clocks::Skew;
 pub use entry::{Death, Entry, Handling, Outcome, Published, What};
 pub use facts::{Facts, How, Kept, Looked, Unlooked};
 pub use passage::{Passage, Place, Replay};
+pub use records::KeptRecord;
 pub use scope::Scope;
 pub use standing::{Standing, Where};
 
@@ -42,16 +44,20 @@ pub struct Journey {
     pub traces: Vec<TraceId>,
     /// Whether spans tell of it.
     pub has_spans: bool,
+    /// The records that tell of it.
+    pub records: Vec<KeptRecord>,
 }
 
 impl Journey {
     /// What is known, as a time line.
     pub fn of(facts: &Facts, snapshot: &Snapshot) -> Self {
         let spans = spans::Spans::of(&facts.traces);
-        let scope = Scope::of(facts, snapshot, &spans);
+        let records = records::known(facts, snapshot);
+        let scope = Scope::of(facts, snapshot, &records, &spans);
+        let records = records::of(records, &scope);
         let passages = passage::Passages::of(facts, &scope, &spans);
         let clocks = clocks::Clocks::of(&passages);
-        let mut entries = line::entries(facts, snapshot, &scope, &passages, &clocks);
+        let mut entries = line::entries(facts, snapshot, &scope, &passages, &clocks, &records);
         let left_out = entries.len().saturating_sub(ENTRIES_MOST);
         entries.truncate(ENTRIES_MOST);
         let standings = standing::of(snapshot, &passages);
@@ -62,6 +68,7 @@ impl Journey {
             left_out,
             standings,
             has_spans,
+            records,
             clocks: clocks.skews(),
             traces: passages.traces(facts),
             passages: passages.rows,

@@ -9,6 +9,7 @@ use crate::{
     clock::Timestamp,
     mask::{self, Masked},
     name::{StreamName, SubjectPattern},
+    words::has,
 };
 
 pub use filter::{Filter, FilterError, Judged};
@@ -27,6 +28,8 @@ pub struct Question {
     pub header: Option<HeaderIs>,
     /// What is asked of each message; `None` for nothing.
     pub filter: Option<Filter>,
+    /// What their subjects have; `None` for anything.
+    pub has: Option<SubjectHas>,
     /// The id that they mention; `None` for any message.
     pub mention: Option<Mention>,
     /// Until when they were stored, on the way towards newer ones; `None` for no end.
@@ -38,8 +41,8 @@ pub struct Question {
 impl Question {
     /// The newest messages of a stream, whatever they say.
     pub fn newest(stream: StreamName, rows: usize) -> Self {
-        let (pattern, header, filter, mention, until) = (None, None, None, None, None);
-        Self { stream, pattern, begin: Begin::Newest, header, filter, mention, until, rows }
+        let (pattern, header, filter, has, mention, until) = (None, None, None, None, None, None);
+        Self { stream, pattern, begin: Begin::Newest, header, filter, has, mention, until, rows }
     }
 }
 
@@ -55,6 +58,22 @@ pub enum Begin {
     From(u64),
     /// At the first message that was stored at this time or later, towards newer ones.
     At(Timestamp),
+}
+
+/// A text that a subject must have somewhere, in letters of either case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectHas {
+    /// What all of the subjects begin with, which is not looked at.
+    pub behind: String,
+    /// The text.
+    pub part: String,
+}
+
+impl SubjectHas {
+    /// Whether the subject has it.
+    pub fn is_in(&self, subject: &str) -> bool {
+        subject.strip_prefix(&self.behind).is_some_and(|rest| has(rest, &self.part))
+    }
 }
 
 /// A header that a message must have, its name in letters of either case.
@@ -214,6 +233,18 @@ mod tests {
         check("card=4111111111111111", &sent, Some(false));
         check("", &sent, None);
         check("=x", &sent, None);
+    }
+
+    #[test]
+    fn a_part_of_a_subject_is_looked_for_behind_what_all_have() {
+        let check = |part: &str, subject: &str, expected| {
+            let has = SubjectHas { behind: "$KV.records.".to_owned(), part: part.to_owned() };
+            assert_eq!(has.is_in(subject), expected, "{part} in {subject}");
+        };
+        check("ORDER.7", "$KV.records.order.77", true);
+        check("", "$KV.records.order.7", true);
+        check("rec", "$KV.records.order.7", false);
+        check("order", "order.7", false);
     }
 
     #[test]

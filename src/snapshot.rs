@@ -20,6 +20,8 @@ mod sample;
 mod series;
 mod server;
 mod stream;
+#[cfg(feature = "dashboard")]
+mod under_key;
 mod verdict;
 mod watched;
 
@@ -52,6 +54,8 @@ pub use sample::{Habits, Mark, Sample};
 pub use series::{Point, Series, Span};
 pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Replica, SILENCE, Server, ServerSetup};
 pub use stream::{Held, OriginState, Retention, Stream, StreamState, StreamTrend};
+#[cfg(feature = "dashboard")]
+pub use under_key::UnderKey;
 pub use verdict::{Label, Verdict};
 pub use watched::Watched;
 

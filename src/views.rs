@@ -34,6 +34,7 @@ mod page;
 mod past;
 mod payload;
 mod pieces;
+mod record;
 mod records;
 mod replicas;
 mod search;
@@ -74,6 +75,7 @@ pub use page::{Page, span_of};
 pub use past::Past;
 pub use payload::Form;
 pub(crate) use payload::show as show_payload;
+pub(crate) use records::records_of;
 pub use search::{NoPage, Nonsense, Search, Sort, Stretch};
 pub use traced::Traced;
 
@@ -132,6 +134,19 @@ pub enum Read {
     One(Reading<One>),
     /// What a journey is made of.
     Journey(Box<Facts>),
+    /// What stands under the key of a record.
+    Record(Reading<Option<Stored>>),
+    /// Records that were looked for.
+    Records(Vec<Searched>),
+}
+
+/// Records of one account that were looked for by their keys.
+#[derive(Debug)]
+pub struct Searched {
+    /// The account.
+    pub account: String,
+    /// What was found, as the messages of the bucket's stream.
+    pub found: Reading<Found>,
 }
 
 /// The whole payload of a message with secrets left out: its bytes, their media type and the end of a file's name.
@@ -187,8 +202,13 @@ pub fn draw(
             (page.title.clone(), page.render()?)
         }
         Page::Services => ("Services".to_owned(), services::ServicesPage::of(&look).render()?),
-        Page::Records(kind) => {
-            let page = records::RecordsPage::of(kind.as_deref(), &look);
+        Page::Records(kind, q) => {
+            let page = records::RecordsPage::of(kind.as_deref(), q, &look);
+            (page.title.clone(), page.render()?)
+        }
+        Page::Record(account, key) => {
+            let page = record::RecordPage::of(account, key, &look);
+            is_there = page.is_there;
             (page.title.clone(), page.render()?)
         }
         Page::DeadLetters => ("Dead letters".to_owned(), dead_letters::DeadLettersPage::of(&look).render()?),

@@ -11,6 +11,7 @@ mod messages;
 pub mod metrics;
 mod pages;
 mod patience;
+mod records;
 mod state;
 
 use std::{net::SocketAddr, time::Duration};

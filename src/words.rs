@@ -33,6 +33,13 @@ pub fn plural(one: &str) -> String {
     }
 }
 
+/// Whether a text has a part, letters of either case taken alike.
+pub fn has(text: &str, part: &str) -> bool {
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    let Some(first) = part.first() else { return true };
+    text.windows(part.len()).any(|window| window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(part))
+}
+
 /// Letters of what was given and is not understood that are told again: enough to know it by.
 const GIVEN_MOST: usize = 24;
 

@@ -99,9 +99,12 @@ impl Messages<'_> {
 
     /// The first message from sequence `from` on, by direct get.
     pub(super) async fn next_direct(&self, from: u64) -> Result<Option<StreamMessage>, AskError> {
+        self.get_direct(&json!({ "seq": from, "next_by_subj": self.pattern })).await
+    }
+
+    async fn get_direct(&self, question: &serde_json::Value) -> Result<Option<StreamMessage>, AskError> {
         let subject = self.direct();
-        let question = json!({ "seq": from, "next_by_subj": self.pattern }).to_string();
-        let request = async_nats::Request::new().payload(question.into()).timeout(Some(LIMIT));
+        let request = async_nats::Request::new().payload(question.to_string().into()).timeout(Some(LIMIT));
         let answer = match self.client.send_request(subject.clone(), request).await {
             Ok(answer) => answer,
             Err(source) => return Err(AskError::of_request(subject, source)),
@@ -115,13 +118,27 @@ impl Messages<'_> {
 
     /// The first message from sequence `from` on, by the API: works on every stream.
     pub(super) async fn next_stored(&self, from: u64) -> Result<Option<StreamMessage>, AskError> {
+        self.get_stored(&json!({ "seq": from, "next_by_subj": self.pattern })).await
+    }
+
+    async fn get_stored(&self, question: &serde_json::Value) -> Result<Option<StreamMessage>, AskError> {
         const NO_MESSAGE_FOUND: u64 = 10_037;
         let subject = format!("$JS.API.STREAM.MSG.GET.{}", self.stream);
-        match ask::<Stored>(self.client, &subject, &json!({ "seq": from, "next_by_subj": self.pattern })).await {
+        match ask::<Stored>(self.client, &subject, question).await {
             Ok(stored) => Ok(StreamMessage::try_from(stored.message).ok()),
             Err(AskError::Refused { code: NO_MESSAGE_FOUND, .. }) => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// The newest message of the pattern, by direct get.
+    pub(super) async fn last_direct(&self) -> Result<Option<StreamMessage>, AskError> {
+        self.get_direct(&json!({ "last_by_subj": self.pattern })).await
+    }
+
+    /// The newest message of the pattern, by the API.
+    pub(super) async fn last_stored(&self) -> Result<Option<StreamMessage>, AskError> {
+        self.get_stored(&json!({ "last_by_subj": self.pattern })).await
     }
 
     fn direct(&self) -> String {

@@ -1,5 +1,6 @@
 //! Reads stored messages for whoever looks at a page. It makes no consumer and acks nothing, so it is safe on every kind of stream.
 
+mod last;
 mod search;
 mod stored;
 mod wanted;
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     clock::{Age, Clock},
     errors::ErrorChain,
-    name::StreamName,
+    name::{StreamName, Subject},
     peek::{Begin, Found, Held, One, Question, Stored},
     snapshot::{Reading, Why},
 };
@@ -124,6 +125,11 @@ impl Reader {
         self.try_several(account, stream, sequences).await.unwrap_or_else(ReadError::into_reading)
     }
 
+    /// The newest message on a subject of a stream in `account`; `None` where it holds none.
+    pub async fn last(&self, account: &str, stream: &StreamName, subject: &Subject) -> Reading<Option<Stored>> {
+        self.try_last(account, stream, subject).await.unwrap_or_else(ReadError::into_reading)
+    }
+
     /// Who is asked, as soon as they are there: one for each account.
     pub fn sources(&self) -> watch::Receiver<Vec<Source>> {
         self.sources.clone()
@@ -143,6 +149,17 @@ impl Reader {
         let mut look = self.begin(account, stream).await?;
         let found = look.search.several(sequences).await?;
         Ok(look.told(found))
+    }
+
+    async fn try_last(
+        &self,
+        account: &str,
+        stream: &StreamName,
+        subject: &Subject,
+    ) -> Result<Reading<Option<Stored>>, ReadError> {
+        let look = self.begin(account, stream).await?;
+        let last = look.search.last(subject).await?;
+        Ok(look.told(last))
     }
 
     async fn try_find(&self, account: &str, question: &Question) -> Result<Reading<Found>, ReadError> {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::spans::{Spans, Told};
+use super::{
+    records::KeptRecord,
+    spans::{Spans, Told},
+};
 use crate::{
     clock::Timestamp,
     name::StreamName,
@@ -27,6 +30,10 @@ pub struct Facts {
     pub traces_searched: (usize, usize),
     /// Whether there may be more traces of it than were taken.
     pub is_cut: bool,
+    /// Records that were found by their keys.
+    pub records: Vec<KeptRecord>,
+    /// Why records could not be looked for, of each account where that is so.
+    pub records_unread: Vec<String>,
 }
 
 impl Facts {

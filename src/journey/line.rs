@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Death, Entry, Facts, Handling, Kept, Outcome, Published, Scope, What,
+    Death, Entry, Facts, Handling, Kept, KeptRecord, Outcome, Published, Scope, What,
     clocks::Clocks,
     passage::{Passages, is_copy},
     scope::letters,
@@ -30,6 +30,7 @@ pub(super) fn entries(
     scope: &Scope,
     passages: &Passages<'_>,
     clocks: &Clocks,
+    records: &[KeptRecord],
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
     entries.extend(passages.roots.iter().map(|(trace, span)| began(span, clocks).at_span(*trace, span)));
@@ -42,7 +43,7 @@ pub(super) fn entries(
     let deaths = deaths(facts, snapshot, scope, passages);
     entries.extend(advised(snapshot, passages, &deaths));
     entries.extend(deaths);
-    entries.extend(told(snapshot, scope, passages));
+    entries.extend(told(records, passages));
     entries.sort_by_key(|entry| (entry.at, rank(&entry.what)));
     entries
 }
@@ -242,9 +243,7 @@ fn advised(snapshot: &Snapshot, passages: &Passages<'_>, deaths: &[Entry]) -> Ve
 }
 
 /// Steps of records that tell of what nothing else does.
-fn told(snapshot: &Snapshot, scope: &Scope, passages: &Passages<'_>) -> Vec<Entry> {
-    let records = snapshot.watched().filter_map(|watched| watched.records.value()).flat_map(|bucket| &bucket.entries);
-    let records = records.map(|entry| &entry.value).filter(|record| scope.is_of(record));
+fn told(records: &[KeptRecord], passages: &Passages<'_>) -> Vec<Entry> {
     let entry = |record: &Record| -> Vec<Entry> {
         let is_news = |step: &&crate::record::Step| {
             !step.message.as_ref().is_some_and(|id| passages.rows.iter().any(|row| row.id.as_deref() == Some(&id.0)))
@@ -256,7 +255,7 @@ fn told(snapshot: &Snapshot, scope: &Scope, passages: &Passages<'_>) -> Vec<Entr
         };
         record.steps.iter().filter(is_news).map(|step| Entry::new(step.at, None, what(step))).collect()
     };
-    records.flat_map(entry).collect()
+    records.iter().flat_map(|one| entry(&one.entry.value)).collect()
 }
 
 fn cut(text: &str) -> String {

@@ -1,6 +1,6 @@
 //! What an id names: a message, what messages belong to, or a trace.
 
-use super::{Facts, spans::Spans};
+use super::{Facts, KeptRecord, spans::Spans};
 use crate::{
     message::header,
     peek::Mention,
@@ -23,7 +23,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    pub(super) fn of(facts: &Facts, snapshot: &Snapshot, spans: &Spans<'_>) -> Self {
+    pub(super) fn of(facts: &Facts, snapshot: &Snapshot, records: &[KeptRecord], spans: &Spans<'_>) -> Self {
         let id = facts.id.as_str();
         let header = |name: &str| facts.messages.iter().any(|kept| kept.message.header(name) == Some(id));
         let told = spans.publishings.iter().map(|one| one.told).chain(spans.handlings.iter().map(|one| one.told));
@@ -33,11 +33,7 @@ impl Scope {
             is_correlation |= told.correlation == Some(id);
         }
         is_message |= letters(snapshot).any(|(_, letter)| letter.message_id.as_deref() == Some(id));
-        is_correlation |= snapshot
-            .watched()
-            .flat_map(|watched| watched.records.value())
-            .flat_map(|bucket| &bucket.entries)
-            .any(|entry| entry.value.id == id);
+        is_correlation |= records.iter().any(|one| one.entry.value.id == id);
         let mention = Mention::of(id);
         let is_traced = |trace: &TraceId| {
             facts.traces.iter().any(|known| known.id == *trace)

@@ -45,7 +45,7 @@ impl Frame<'_> {
             (Page::DeadLetters, "Dead letters"),
             (Page::Advisories(search()), "Advisories"),
             (Page::Services, "Services"),
-            (Page::Records(None), "Records"),
+            (Page::Records(None, String::new()), "Records"),
             (Page::Traces(Query::default()), "Traces"),
             (Page::Servers, "Servers"),
         ];
@@ -67,7 +67,8 @@ impl Frame<'_> {
     /// Where to search from any page that has no search of its own.
     fn search(&self) -> Option<String> {
         let has_own = self.page.is_some_and(|page| {
-            page.search().is_some() || matches!(page, Page::Traces(_) | Page::Journey(_) | Page::Map(_))
+            page.search().is_some()
+                || matches!(page, Page::Traces(_) | Page::Journey(_) | Page::Map(_) | Page::Records(..))
         });
         (!has_own).then(|| self.site.link(&Page::Consumers(Search::default())))
     }

@@ -44,8 +44,10 @@ pub enum Page {
     Servers,
     /// Instances of services with their probes and workers.
     Services,
-    /// Records: of one kind, or of all.
-    Records(Option<String>),
+    /// Records: of one kind, or of all; those with a text in their keys, or the newest where that is empty.
+    Records(Option<String>, String),
+    /// The record under a key, in an account.
+    Record(String, String),
     /// What the checks found.
     Findings(Search),
     /// Traces that services sent.
@@ -58,6 +60,9 @@ pub enum Page {
 
 /// Longest kind of record that has a page.
 const KIND_MOST: usize = 64;
+
+/// Longest key of a record that has a page.
+const KEY_MOST: usize = 512;
 
 /// Longest name of an account that has pages: that of a server's longest name.
 const ACCOUNT_MOST: usize = 255;
@@ -100,8 +105,9 @@ impl Page {
             ["advisories"] => Some(Self::Advisories(search())),
             ["servers"] => Some(Self::Servers),
             ["services"] => Some(Self::Services),
-            ["records"] => Some(Self::Records(None)),
-            ["records", kind] => Some(Self::Records(Some(text(kind, KIND_MOST)?))),
+            ["records"] => Some(Self::Records(None, search().q)),
+            ["records", kind] => Some(Self::Records(Some(text(kind, KIND_MOST)?), search().q)),
+            ["records", account, key] => Some(Self::Record(text(account, ACCOUNT_MOST)?, text(key, KEY_MOST)?)),
             ["findings"] => Some(Self::Findings(search())),
             ["journey"] => Some(Self::Journey(Follow::of_query(query))),
             ["traces"] => Some(Self::Traces(Query::of_query(query))),
@@ -121,7 +127,7 @@ impl Page {
             Self::Advisories(_) => "/advisories",
             Self::Servers => "/servers",
             Self::Services => "/services",
-            Self::Records(_) => "/records",
+            Self::Records(..) | Self::Record(..) => "/records",
             Self::Findings(_) => "/findings",
             Self::Traces(_) | Self::Trace(..) | Self::Journey(_) => "/traces",
         }
@@ -131,7 +137,8 @@ impl Page {
     /// and what was at a moment that has passed does not move.
     pub fn is_live(&self) -> bool {
         match self {
-            Self::Messages(..) | Self::Message(..) | Self::Journey(_) => false,
+            Self::Messages(..) | Self::Message(..) | Self::Journey(_) | Self::Record(..) => false,
+            Self::Records(_, q) => q.is_empty(),
             Self::Map(wish) => wish.at.is_none(),
             _ => true,
         }
@@ -236,7 +243,11 @@ impl fmt::Display for Page {
                 Search { account: account.clone(), ..Search::default() }.fmt(f)
             }
             Self::Map(wish) => wish.fmt(f),
-            Self::Records(Some(kind)) => write!(f, "/{}", encoded(kind)),
+            Self::Records(kind, q) => {
+                kind.iter().try_for_each(|kind| write!(f, "/{}", encoded(kind)))?;
+                Search { q: q.clone(), ..Search::default() }.fmt(f)
+            }
+            Self::Record(account, key) => write!(f, "/{}/{}", encoded(account), encoded(key)),
             Self::Traces(query) => {
                 let query = query.to_string();
                 if query.is_empty() { Ok(()) } else { write!(f, "?{query}") }
@@ -289,6 +300,10 @@ mod tests {
         check("/messages/A/ORDERS/42?as=hex", Some("/messages/A/ORDERS/42?as=hex"));
         check("/messages/A/ORDERS/42?as=x", Some("/messages/A/ORDERS/42"));
         check("/records/dead%20end", Some("/records/dead%20end"));
+        check("/records/order?q=a%26b&x=1", Some("/records/order?q=a%26b"));
+        check("/records?q=+7+", Some("/records?q=7"));
+        check("/records/$G/order.7", Some("/records/$G/order.7"));
+        check("/records/A/a%2Fb%20%3C?x=1", Some("/records/A/a%2Fb%20%3C"));
         check("/consumers/A/ORDERS/mail?over=24h", Some("/consumers/A/ORDERS/mail?over=24h"));
         check("/streams/A/ORDERS?x=1&over=2h", Some("/streams/A/ORDERS?over=2h"));
         check("/streams/A/ORDERS?over=10m", Some("/streams/A/ORDERS"));
@@ -328,12 +343,14 @@ mod tests {
             "/dead-letters/ORDERS/mail/x",
             "/records/%00",
             "/records/%ff",
-            "/records/a/b",
+            "/records/a/",
+            "/records/a/b/c",
             "/traces/x",
             "/traces/00000000000000000000000000000000",
         ] {
             check(address, None);
         }
         check(&format!("/records/{}", "x".repeat(65)), None);
+        check(&format!("/records/A/{}", "x".repeat(513)), None);
     }
 }

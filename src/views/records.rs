@@ -1,6 +1,6 @@
 //! Records: things with a life that services tell of, by kind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use askama::{Template, filters::HtmlSafe};
 
@@ -14,8 +14,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    peek::{End, Found},
     record::{Phase, Record},
-    snapshot::{Entry, Watched},
+    snapshot::{Entry, UnderKey, Watched},
+    views::{Read, Searched},
 };
 
 /// Steps shown of one record, the first ones.
@@ -35,6 +37,8 @@ pub(super) struct RecordList {
     gap: Option<Gap>,
     stamp: Option<Stamp>,
     note: Option<String>,
+    /// How much was searched, where something was.
+    said: Option<String>,
     has_more: bool,
     /// Whether those shown are not the newest: there was more to read than a round reads.
     lacks_newest: bool,
@@ -49,6 +53,8 @@ struct RecordRow {
     id_on_page: String,
     short: String,
     id: String,
+    /// Its own page, where it is shown elsewhere.
+    href: Option<String>,
     sign: Sign,
     summary: String,
     reason: Option<String>,
@@ -74,22 +80,26 @@ struct StepRow {
 #[template(path = "pages/records.html")]
 pub(super) struct RecordsPage {
     pub(super) title: String,
+    action: String,
+    q: String,
     lists: Vec<RecordList>,
 }
 
 impl RecordsPage {
-    pub(super) fn of(kind: Option<&str>, look: &Look<'_>) -> Self {
+    pub(super) fn of(kind: Option<&str>, q: &str, look: &Look<'_>) -> Self {
         let title = kind.map_or_else(|| "Records".to_owned(), |kind| format::capital(&format::kinds(kind)));
-        let lists = match kind {
-            Some(kind) => {
+        let lists = match (look.read, kind) {
+            (Read::Records(all), _) => all.iter().map(|searched| RecordList::found(searched, kind, look)).collect(),
+            (_, Some(kind)) => {
                 let accounts = look.telling(|watched| &watched.records).into_iter();
                 let lists = accounts.map(|watched| (watched, of_kind(kind, watched)));
                 lists.map(|(watched, rows)| RecordList::of_kind(kind, rows, watched, look, usize::MAX)).collect()
             }
-            None => RecordList::all(look, usize::MAX),
+            (_, None) => RecordList::all(look, usize::MAX),
         };
         let lists = lists.into_iter().map(|list| RecordList { is_page: true, ..list }).collect();
-        Self { title, lists }
+        let action = look.link(&Page::Records(kind.map(str::to_owned), String::new()));
+        Self { title, action, q: q.to_owned(), lists }
     }
 }
 
@@ -122,17 +132,115 @@ impl RecordList {
         Self {
             account: look.account_of(watched),
             id: look.anchor(watched, kind),
-            href: look.link(&Page::Records(Some(kind.to_owned()))),
+            href: look.link(&page_of_kind(kind)),
             heading: if kind.is_empty() { "Records".to_owned() } else { format!("Recent {what}") },
             gap: gap.or_else(|| is_empty.then(|| Gap::empty(&format!("No service has told of {what} yet.")))),
             stamp: Stamp::of(records, look),
             note: unreadable(records.value().map_or(0, |bucket| bucket.malformed)),
+            said: None,
             has_more: !lacks_newest && (entries.len() > most || is_cut),
             lacks_newest,
             is_page: false,
             rows: entries.into_iter().take(most).map(|entry| RecordRow::of(entry, watched, look)).collect(),
         }
     }
+}
+
+impl RecordList {
+    /// What was found by a search.
+    fn found(searched: &Searched, kind: Option<&str>, look: &Look<'_>) -> Self {
+        let watched = look.snapshot.account(&searched.account).unwrap_or(&look.snapshot.app);
+        let what = format::kinds(kind.unwrap_or("record"));
+        let found = searched.found.value();
+        let (entries, malformed) = found.map(records_of).unwrap_or_default();
+        let gap = Gap::of(&searched.found, &what);
+        Self {
+            account: look.account_of(watched),
+            id: look.anchor(watched, "found"),
+            href: look.link(&Page::Records(kind.map(str::to_owned), String::new())),
+            heading: format!("Found {what}"),
+            gap: gap.or_else(|| found.filter(|_| entries.is_empty()).map(|found| Gap::empty(none(found)))),
+            stamp: Stamp::of(&searched.found, look),
+            note: unreadable(malformed),
+            said: found.map(|found| said(found, entries.len())),
+            has_more: false,
+            lacks_newest: false,
+            is_page: true,
+            rows: entries.iter().map(|entry| RecordRow::of(entry, watched, look)).collect(),
+        }
+    }
+
+    /// One record by itself.
+    pub(super) fn one(entry: &Entry<Record>, watched: &Watched, look: &Look<'_>) -> Self {
+        let row = RecordRow::of(entry, watched, look);
+        Self {
+            account: None,
+            id: "one".to_owned(),
+            href: String::new(),
+            heading: "State and steps".to_owned(),
+            gap: None,
+            stamp: None,
+            note: None,
+            said: None,
+            has_more: false,
+            lacks_newest: false,
+            is_page: true,
+            rows: vec![RecordRow { href: None, ..row }],
+        }
+    }
+}
+
+/// The records among messages of the bucket, each once as it was written last, and how many values are none.
+pub(crate) fn records_of(found: &Found) -> (Vec<Entry<Record>>, usize) {
+    let (mut seen, mut entries, mut malformed) = (HashSet::new(), Vec::new(), 0);
+    // The newest come first.
+    for message in found.rows.iter().filter(|message| seen.insert(message.subject.as_str())) {
+        match UnderKey::of(message) {
+            UnderKey::Record(entry) => entries.push(*entry),
+            UnderKey::Deleted(_) => {}
+            UnderKey::NoRecord => malformed += 1,
+        }
+    }
+    (entries, malformed)
+}
+
+/// How much was searched of how much there is.
+fn said(found: &Found, records: usize) -> String {
+    let sequences = found.held.sequences();
+    let end = match found.end {
+        End::All => "",
+        End::Rows => ", until as many were found as are shown",
+        End::Looked => ", which is as many as one search looks into",
+        End::Bytes => ", which is as many bytes as one search reads",
+        End::Time => ", then time was up",
+    };
+    format!(
+        "{}; searched {} of {} of the bucket{end}.",
+        format::counted(records, "record"),
+        format::count(found.searched.min(sequences)),
+        format::counted_u64(sequences, "sequence"),
+    )
+}
+
+fn none(found: &Found) -> &'static str {
+    match found.end {
+        End::All => "No record has this in its key.",
+        _ => {
+            "No record like that is among those that were searched. One whose whole id or key is given is always found."
+        }
+    }
+}
+
+fn page_of_kind(kind: &str) -> Page {
+    Page::Records(Some(kind.to_owned()), String::new())
+}
+
+/// The page of a record; that of its kind where the account has no name.
+pub(super) fn page_of(account: &str, entry: &Entry<Record>, look: &Look<'_>) -> String {
+    look.link(&match account {
+        "" => page_of_kind(&entry.value.kind),
+        account => Page::Record(account.to_owned(), entry.key.clone()),
+    })
 }
 
 fn entries(watched: &Watched) -> impl Iterator<Item = &Entry<Record>> {
@@ -162,6 +270,7 @@ impl RecordRow {
             id_on_page: look.anchor(watched, &entry.key),
             short: short(&record.id),
             id: format::cut(&record.id),
+            href: Some(page_of(watched.name(), entry, look)),
             sign: Sign::new(level, format::cut(&record.state)),
             summary: format::cut(&record.summary),
             reason: record.reason.as_deref().map(format::cut),

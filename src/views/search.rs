@@ -7,7 +7,7 @@ use url::form_urlencoded;
 use crate::{
     advisory::Kind,
     snapshot::{Label, Severity},
-    words::{counted, not_taken},
+    words::{counted, has, not_taken},
 };
 
 /// Longest text that is searched for; what is longer is cut.
@@ -246,13 +246,6 @@ impl Search {
         let may = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         may(&self.account, account) && may(&self.stream, stream)
     }
-}
-
-/// Whether a text has a part, letters of either case taken alike.
-pub(super) fn has(text: &str, part: &str) -> bool {
-    let (text, part) = (text.as_bytes(), part.as_bytes());
-    let Some(first) = part.first() else { return true };
-    text.windows(part.len()).any(|window| window[0].eq_ignore_ascii_case(first) && window.eq_ignore_ascii_case(part))
 }
 
 fn cut(text: &str) -> String {

@@ -34,9 +34,10 @@ async fn answer(State(web): State<Web>, method: Method, uri: Uri) -> Response {
         Some(wanted) => {
             messages::find(web.reader(), &wanted.account, &wanted.stream, &wanted.browse, wanted.rows).await
         }
-        None => match api::followed(path, query) {
-            Some(follow) => web.journey(&follow).await,
-            None => Read::Nothing,
+        None => match (api::followed(path, query), api::recorded(path, query)) {
+            (Some(follow), _) => web.journey(&follow).await,
+            (None, Some(page)) => web.records(&page).await,
+            (None, None) => Read::Nothing,
         },
     };
     match aside(|| web.answer(path, query, &read)) {

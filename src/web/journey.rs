@@ -7,19 +7,21 @@ use std::{cmp::Reverse, collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use super::records;
 use crate::{
     advisory,
     broker::Reader,
     clock::Timestamp,
-    journey::{Facts, How, Kept, Looked, Unlooked},
+    journey::{Facts, How, Kept, KeptRecord, Looked, Unlooked},
     message::header,
     name::StreamName,
     peek::{Begin, Mention, Question},
-    snapshot::{Snapshot, Stream, StreamConfig},
+    record,
+    snapshot::{Reading, Snapshot, Stream, StreamConfig, Why},
     tasks::aside,
     trace::TraceId,
     traces::{Query, Store},
-    views::Follow,
+    views::{Follow, records_of},
 };
 
 /// Traces at the most: what belongs together is rarely in more.
@@ -33,6 +35,9 @@ const STREAMS_MOST: usize = 24;
 
 /// Messages that are kept at the most: more are not read on a page.
 const MESSAGES_MOST: usize = 200;
+
+/// Ids of which records are looked for at the most, beside the one that was asked for: messages of a trace belong to few things.
+const CORRELATIONS_MOST: usize = 3;
 
 /// How long reading may take in all: somebody waits for the page.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -56,6 +61,7 @@ pub(super) async fn gather(reader: &Reader, store: &Store, snapshot: &Snapshot, 
         if follow.is_from_newest { Start::Newest } else { gathering.when() }
     });
     gathering.read_named().await;
+    gathering.find_records(vec![follow.id.clone()]).await;
     gathering.search(from).await;
     let is_untimely = gathering.facts.messages.is_empty() && matches!(from, Start::Time(_, None));
     if is_untimely && Instant::now() < until {
@@ -63,6 +69,7 @@ pub(super) async fn gather(reader: &Reader, store: &Store, snapshot: &Snapshot, 
         gathering.search(Start::Newest).await;
     }
     aside(|| gathering.find_traces_of_messages());
+    gathering.find_records(gathering.correlations()).await;
     gathering.facts
 }
 
@@ -141,6 +148,42 @@ impl Gathering<'_> {
                 self.facts.keep(Kept::of(&account, stream, message.clone()));
             }
         }
+    }
+
+    /// What the messages of a trace belong to, as far as records of that were not looked for yet.
+    fn correlations(&self) -> Vec<String> {
+        let mut ids: Vec<&str> = Vec::new();
+        let told = self.facts.messages.iter().filter_map(|kept| kept.message.header(header::CORRELATION_ID));
+        for id in told.filter(|id| self.mention.trace().is_some() && **id != self.facts.id) {
+            if !ids.contains(&id) && ids.len() < CORRELATIONS_MOST {
+                ids.push(id);
+            }
+        }
+        ids.into_iter().map(str::to_owned).collect()
+    }
+
+    /// The records of these ids, by their keys: a round reads the newest of each kind alone.
+    async fn find_records(&mut self, ids: Vec<String>) {
+        let has_bucket = |stream: &&Stream| stream.name.as_str() == record::STREAM;
+        let accounts: Vec<String> =
+            self.streams().filter(has_bucket).map(|stream| stream.account.to_string()).collect();
+        for pattern in ids.iter().filter_map(|id| record::subjects_with(id)) {
+            for account in &accounts {
+                let question = records::with_id(pattern.clone());
+                let found = match timeout_at(self.until, self.reader.find(account, &question)).await {
+                    Ok(reading) => reading,
+                    Err(_) => Reading::unknown(Why::Failed, "time was up before they were read"),
+                };
+                match found.value().map(records_of) {
+                    Some((entries, _)) => {
+                        let kept = |entry| KeptRecord { account: account.clone(), entry };
+                        self.facts.records.extend(entries.into_iter().map(kept));
+                    }
+                    None => self.facts.records_unread.extend(found.reason().map(str::to_owned)),
+                }
+            }
+        }
+        self.facts.records_unread.dedup();
     }
 
     /// The account of a stream that a span names: a span names no account, so where several could be meant none is guessed.

@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{access::Access, assets, journey, messages};
+use super::{access::Access, assets, journey, messages, records};
 use crate::{
     api::{self, Failure, Known},
     broker::Reader,
@@ -156,6 +156,7 @@ impl Web {
         }
         let read = match page {
             Page::Journey(follow) => self.read_journey(follow, &snapshot).await,
+            Page::Records(..) | Page::Record(..) => records::read(self.reader(), &snapshot, page).await,
             page => messages::read(self.reader(), page).await,
         };
         let now = self.0.clock.now();
@@ -173,6 +174,12 @@ impl Web {
             self.keep(page, drawing.clone());
         }
         Ok(drawing)
+    }
+
+    /// The records that an answer tells of beside the newest.
+    pub(super) async fn records(&self, page: &Page) -> Read {
+        let snapshot = self.0.snapshots.borrow().clone();
+        records::read(self.reader(), &snapshot, page).await
     }
 
     /// What a journey is made of, as an answer or a page needs it.

@@ -88,7 +88,13 @@ fn paths() -> Vec<(&'static str, String)> {
             .replace("{account}", "A")
             .replace("{stream}", "ORDERS")
             .replace("{consumer}", "reserve");
-        format!("/api/v1{}", path.replace("{kind}", "order").replace("{trace_id}", TRACE).replace("{sequence}", "42"))
+        format!(
+            "/api/v1{}",
+            path.replace("{kind}", "order")
+                .replace("{key}", "order.7")
+                .replace("{trace_id}", TRACE)
+                .replace("{sequence}", "42")
+        )
     };
     ROUTES.iter().map(|route| (route.path, fill(route.path))).collect()
 }

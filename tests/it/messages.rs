@@ -3,9 +3,10 @@
 mod journey;
 mod pages;
 mod reading;
+mod records;
 mod untouched;
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use async_nats::{
     HeaderMap,
@@ -93,11 +94,18 @@ async fn orders(jetstream: &jetstream::Context, config: stream::Config) -> strea
 
 /// Publishes messages on the subjects that `subject` gives by their numbers, counted from 1.
 async fn publish(jetstream: &jetstream::Context, count: u64, subject: impl Fn(u64) -> String) {
+    publish_all(jetstream, usize::try_from(count).unwrap(), |number| {
+        (subject(number as u64), format!("{{\"number\":{number}}}").into_bytes())
+    })
+    .await;
+}
+
+/// Publishes what is given by its number, counted from 1.
+async fn publish_all(jetstream: &jetstream::Context, count: usize, message: impl Fn(usize) -> (String, Vec<u8>)) {
     let mut confirmed = Vec::new();
     for number in 1..=count {
-        let mut payload = String::new();
-        write!(payload, "{{\"number\":{number}}}").unwrap();
-        confirmed.push(jetstream.publish(subject(number), payload.into()).await.unwrap());
+        let (subject, payload) = message(number);
+        confirmed.push(jetstream.publish(subject, payload.into()).await.unwrap());
         if confirmed.len() == 256 {
             for one in confirmed.drain(..) {
                 one.await.unwrap();

@@ -42,7 +42,7 @@ const ANY: &str = ">";
 
 /// How messages are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(super) enum Way {
     /// Direct get, many at once.
     Batches,
     /// Direct get, one by one: the server knows no batches.
@@ -53,23 +53,23 @@ enum Way {
 
 impl Way {
     /// Whether the server tells of a message in headers that it adds to those of the message.
-    fn adds_headers(self) -> bool {
+    pub(super) fn adds_headers(self) -> bool {
         self != Self::Api
     }
 }
 
 /// A reading.
 pub(super) struct Search<'a> {
-    client: Client,
-    stream: &'a StreamName,
+    pub(super) client: Client,
+    pub(super) stream: &'a StreamName,
     pattern: String,
     wanted: Wanted,
     rows: usize,
-    way: Way,
+    pub(super) way: Way,
     held: Held,
     /// What a message of the stream has in bytes, on average.
     size: u64,
-    until: Instant,
+    pub(super) until: Instant,
     bytes: u64,
     looked: u64,
     was_heard: bool,

@@ -2,7 +2,7 @@
 
 use crate::{
     clock::Timestamp,
-    peek::{Filter, HeaderIs, Judged, Mention, Question, Stored, Unclear},
+    peek::{Filter, HeaderIs, Judged, Mention, Question, Stored, SubjectHas, Unclear},
 };
 
 /// What messages are asked.
@@ -10,6 +10,7 @@ use crate::{
 pub(super) struct Wanted {
     header: Option<HeaderIs>,
     filter: Option<Filter>,
+    has: Option<SubjectHas>,
     mention: Option<Mention>,
     until: Option<Timestamp>,
     unclear: Option<Unclear>,
@@ -17,19 +18,20 @@ pub(super) struct Wanted {
 
 impl Wanted {
     pub(super) fn of(question: &Question) -> Self {
-        let Question { header, filter, mention, until, .. } = question.clone();
-        Self { header, filter, mention, until, unclear: None }
+        let Question { header, filter, has, mention, until, .. } = question.clone();
+        Self { header, filter, has, mention, until, unclear: None }
     }
 
     /// Whether messages have to be looked into.
     pub(super) fn looks_inside(&self) -> bool {
-        self.header.is_some() || self.filter.is_some() || self.mention.is_some()
+        self.header.is_some() || self.filter.is_some() || self.has.is_some() || self.mention.is_some()
     }
 
     /// Whether a message is wanted. One that the filter cannot judge is not, and is counted.
     pub(super) fn is(&mut self, message: &Stored) -> bool {
         let has_header = self.header.as_ref().is_none_or(|header| header.is_of(message));
-        if !has_header || !self.mention.as_ref().is_none_or(|mention| mention.is_in(message)) {
+        let has_part = self.has.as_ref().is_none_or(|has| has.is_in(&message.subject));
+        if !has_header || !has_part || !self.mention.as_ref().is_none_or(|mention| mention.is_in(message)) {
             return false;
         }
         match self.filter.as_ref().map(|filter| filter.judge(message)) {

@@ -34,7 +34,8 @@ impl Equivalents {
             Page::Consumers(search) => Some(Self::of_consumers(search, look)),
             Page::Servers => Some(Self::of_servers(look)),
             Page::Services => Some(Self::of_services(look)),
-            Page::Records(kind) => Some(Self::of_records(kind.as_deref(), look)),
+            Page::Records(kind, q) => Some(Self::of_records(kind.as_deref(), q, look)),
+            Page::Record(_, key) => Some(Self::of_record(key, page, look)),
             Page::DeadLetters => Some(Self::of_dead_letters(look)),
             Page::Findings(search) => Some(Self::of_findings(search, look)),
             Page::Traces(_) => Some(Self::of_traces(page, look)),
@@ -138,13 +139,22 @@ impl Equivalents {
         Self::with("The same from nats and the API", rows)
     }
 
-    fn of_records(kind: Option<&str>, look: &Look<'_>) -> Self {
-        let (keys, path) = match kind {
-            Some(kind) => (shell(&format!("{kind}.>")), Page::Records(Some(kind.to_owned())).to_string()),
-            None => (String::new(), "/records".to_owned()),
-        };
+    fn of_records(kind: Option<&str>, q: &str, look: &Look<'_>) -> Self {
+        let keys = kind.map(|kind| shell(&format!("{kind}.>"))).unwrap_or_default();
+        let path = Page::Records(kind.map(str::to_owned), q.to_owned()).to_string();
         let watch = format!("nats kv watch {} {keys}", record::BUCKET);
         let rows = vec![row("as they are written", "nats", watch.trim_end().to_owned()), all_of_it(look, &path)];
+        Self::with("The same from nats and the API", rows)
+    }
+
+    fn of_record(key: &str, page: &Page, look: &Look<'_>) -> Self {
+        let question = serde_json::json!({ "last_by_subj": format!("{}{key}", record::PREFIX) }).to_string();
+        let get = format!("nats request '$JS.API.STREAM.MSG.GET.{}' {}", record::STREAM, shell(&question));
+        let rows = vec![
+            row("the record", "nats", format!("nats kv get {} {}", record::BUCKET, shell(key))),
+            row("the message that holds it", "API", get),
+            all_of_it(look, &page.to_string()),
+        ];
         Self::with("The same from nats and the API", rows)
     }
 

@@ -8,13 +8,14 @@ use super::{
         follow::Follow,
         format,
         pieces::{Level, Moment},
+        records,
         waterfall::took,
     },
     rows, shown,
 };
 use crate::{
     clock::Timestamp,
-    journey::{Entry, Facts, Handling, Journey, Outcome, Passage, Place, Standing, What, Where},
+    journey::{Entry, Facts, Handling, Journey, KeptRecord, Outcome, Passage, Place, Standing, What, Where},
     record::{Phase, Record},
     snapshot::Snapshot,
 };
@@ -313,26 +314,22 @@ fn links(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, Strin
     }
     let traces = journey.traces.iter().filter(|_| look.site.shows_traces).take(LINKS_MOST);
     links.extend(traces.map(|id| (look.link(&Page::Trace(*id, None)), "Trace", id.to_string())));
-    links.extend(records(journey, look));
+    links.extend(records_of(journey, look));
     links
 }
 
 /// The records that tell of it.
-fn records(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, String)> {
-    let mut found = Vec::new();
-    for watched in look.snapshot.watched() {
-        let entries = watched.records.value().into_iter().flat_map(|bucket| &bucket.entries);
-        for entry in entries.filter(|entry| journey.scope.is_of(&entry.value)).take(LINKS_MOST) {
-            let Record { kind, id, state, phase, .. } = &entry.value;
-            let end = match phase {
-                Phase::Open => "",
-                Phase::Succeeded | Phase::Failed => ", which is its end",
-            };
-            let text = format!("{} {} is {}{end}", shown(kind), shown(id), shown(state));
-            found.push((look.link(&Page::Records(Some(kind.clone()))), "Record", text));
-        }
-    }
-    found
+fn records_of(journey: &Journey, look: &Look<'_>) -> Vec<(String, &'static str, String)> {
+    let link = |KeptRecord { account, entry }: &KeptRecord| {
+        let Record { kind, id, state, phase, .. } = &entry.value;
+        let end = match phase {
+            Phase::Open => "",
+            Phase::Succeeded | Phase::Failed => ", which is its end",
+        };
+        let text = format!("{} {} is {}{end}", shown(kind), shown(id), shown(state));
+        (records::page_of(account, entry, look), "Record", text)
+    };
+    journey.records.iter().take(LINKS_MOST).map(link).collect()
 }
 
 #[cfg(test)]

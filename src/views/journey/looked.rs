@@ -80,7 +80,16 @@ pub(super) fn notes(facts: &Facts, look: &Look<'_>) -> Vec<String> {
         ));
     }
     notes.extend(unknown(look));
-    notes.push("Key-value buckets, object stores and the stream of advisories are not searched.".to_owned());
+    notes.extend(facts.records_unread.iter().map(|why| {
+        format!(
+            "Records could not be looked for by their keys, and those of the last round alone are known: {}.",
+            format::cut(why)
+        )
+    }));
+    notes.push(
+        "Records are found by their keys. Other key-value buckets, object stores and the stream of advisories are not searched."
+            .to_owned(),
+    );
     notes
 }
 
@@ -115,6 +124,7 @@ pub(super) fn may_search_newest(facts: &Facts) -> bool {
 /// Nothing is known of the id.
 pub(super) fn nothing(facts: &Facts) -> Gap {
     let is_all = facts.unlooked.is_none()
+        && facts.records_unread.is_empty()
         && facts.looked.iter().all(|looked| matches!(looked.how, How::Searched { end: End::All, from: None, .. }));
     let sentence = if facts.looked.is_empty() {
         "Nothing is known of it: no trace mentions it, and no stream could be searched."

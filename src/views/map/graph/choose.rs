@@ -8,9 +8,9 @@ use crate::{
     traces::{Act, Flows},
     views::{
         map::wish::{Thing, Wish},
-        search::has,
         standing,
     },
+    words::has,
 };
 
 /// Streams of a map: more are no picture.

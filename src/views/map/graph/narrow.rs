@@ -6,10 +6,8 @@ use std::collections::HashSet;
 use super::{Column, Edge, Node};
 use crate::{
     name::subjects_overlap,
-    views::{
-        map::wish::{Thing, Wish},
-        search::has,
-    },
+    views::map::wish::{Thing, Wish},
+    words::has,
 };
 
 /// The way of one message backwards or forwards.
