@@ -33,6 +33,15 @@ pub fn plural(one: &str) -> String {
     }
 }
 
+/// A word for a shell, quoted where it has more than plain letters.
+pub fn shell(word: &str) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/' | '=' | ':');
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// Whether a text has a part, letters of either case taken alike.
 pub fn has(text: &str, part: &str) -> bool {
     let (text, part) = (text.as_bytes(), part.as_bytes());
@@ -54,6 +63,23 @@ pub fn not_taken(name: &str, given: &str, takes: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_with_other_letters_is_one_word_to_a_shell() {
+        let check = |word, expected: &str| assert_eq!(shell(word), expected);
+        check("ORDERS", "ORDERS");
+        check("a b", "'a b'");
+        check("it's", r"'it'\''s'");
+        check("$(rm)", "'$(rm)'");
+        check("", "''");
+    }
+
+    #[test]
+    fn what_is_not_taken_is_told_in_part() {
+        assert_eq!(not_taken("limit", "x", "a number"), "`limit` is `x`, and takes a number");
+        let long = not_taken("q", &"é\n".repeat(99), "less");
+        assert_eq!(long, format!("`q` is `{}…`, and takes less", "é".repeat(24)));
+    }
 
     #[test]
     fn counts_have_groups_of_three() {

@@ -1,6 +1,6 @@
 //! `streamgauge fault`: switches a fault on in a service of the order mesh, or off.
 
-use std::{io::Write, time::Duration};
+use std::{io::Write, path::PathBuf, time::Duration};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
@@ -11,6 +11,7 @@ use crate::{
     fault::{BUCKET, Fault, Kind, LONGEST},
     nats,
     state::Documents,
+    words::shell,
 };
 
 /// Settings of `streamgauge fault`.
@@ -71,11 +72,11 @@ impl FaultCommand {
         let set = |fault: Option<&Fault>| switched(fault, service, kind, (now, now.after(last)));
         bucket.change(service, set).await?;
         let said = match kind {
-            Some(kind) => format!(
-                "{service}: {} is on for {}, or until `streamgauge fault {service} clear`",
-                kind.token(),
-                Age(last)
-            ),
+            Some(kind) => {
+                let kept = std::env::var("NATS_PASSWORD").ok();
+                let (kind, clear) = (kind.token(), clearing(service, &self.nats, kept.as_deref()));
+                format!("{service}: {kind} is on for {}, or until {clear}", Age(last))
+            }
             None => format!("{service}: no fault is on"),
         };
         match writeln!(std::io::stdout(), "{said}") {
@@ -83,6 +84,31 @@ impl FaultCommand {
             _ => Ok(()),
         }
     }
+}
+
+/// How the fault is ended, as the same user: a command to paste, unless that would have to tell a secret. `kept` is the password that
+/// whoever pastes it has in the environment.
+fn clearing(service: &str, nats: &NatsConfig, kept: Option<&str>) -> String {
+    // A user in an address comes with a password, or is a token.
+    let is_told = nats.url.as_deref().is_some_and(|url| url.contains('@'));
+    if is_told || nats.password.as_deref() != kept.filter(|_| nats.password.is_some()) {
+        return "the same command with `clear` for the fault".to_owned();
+    }
+    let program = std::env::current_exe().map_or_else(|_| "streamgauge".to_owned(), |path| path.display().to_string());
+    let file = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+    let flags = [
+        ("--nats", nats.url.clone()),
+        ("--context", nats.context.clone()),
+        ("--user", nats.user.clone()),
+        ("--creds", file(&nats.creds)),
+        ("--nkey", file(&nats.nkey)),
+        ("--tls-ca", file(&nats.tls_ca)),
+        ("--tls-cert", file(&nats.tls_cert)),
+        ("--tls-key", file(&nats.tls_key)),
+        ("--inbox-prefix", nats.inbox_prefix.clone()),
+    ];
+    let flags = flags.into_iter().filter_map(|(flag, value)| Some(format!(" {flag} {}", shell(&value?))));
+    format!("`{} fault {service} clear{}`", shell(&program), flags.collect::<String>())
 }
 
 /// The document that makes it so; `None` where nothing is to be changed.
@@ -150,6 +176,39 @@ mod tests {
         assert!(!off.is_on(now));
         assert_eq!(switched(Some(&off), "payments", None, moments()), None, "there is nothing to clear");
         assert_eq!(switched(None, "payments", None, moments()), None);
+    }
+
+    #[test]
+    fn how_a_fault_is_ended_can_be_pasted_and_tells_no_secret() {
+        let check = |nats: &NatsConfig, kept: Option<&str>, expected: &str| {
+            let said = clearing("payments", nats, kept);
+            let end = said.split_once(" fault payments clear").map_or(said.as_str(), |(_, end)| end);
+            assert_eq!(end, expected, "{said}");
+            assert!(!said.contains("hunter2"), "{said}");
+        };
+        let nats = NatsConfig::default;
+        let text = |text: &str| Some(text.to_owned());
+        let same = "the same command with `clear` for the fault";
+        check(&nats(), None, "`");
+        check(&nats(), text("hunter2").as_deref(), "`");
+        let all = NatsConfig {
+            url: text("nats://a:4222,nats://b:4222"),
+            context: text("my shop"),
+            creds: Some("/etc/it's.creds".into()),
+            inbox_prefix: text("_INBOX_operator"),
+            ..nats()
+        };
+        let flags = r" --nats 'nats://a:4222,nats://b:4222' --context 'my shop' --creds '/etc/it'\''s.creds' --inbox-prefix _INBOX_operator`";
+        check(&all, None, flags);
+        let login = NatsConfig { user: text("operator"), password: text("hunter2"), ..nats() };
+        check(&login, None, same);
+        check(&login, Some("another"), same);
+        check(&login, Some("hunter2"), " --user operator`");
+        for url in ["nats://operator:hunter2@a:4222", "nats://hunter2@a:4222", "a:4222,operator:hunter2@b:4222"] {
+            check(&NatsConfig { url: text(url), ..nats() }, None, same);
+        }
+        let files = NatsConfig { nkey: Some("n.nk".into()), tls_ca: Some("ca.pem".into()), ..nats() };
+        check(&files, None, " --nkey n.nk --tls-ca ca.pem`");
     }
 
     #[test]

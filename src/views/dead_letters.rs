@@ -5,7 +5,6 @@ use askama::Template;
 use super::{
     Look,
     consumer::Crumb,
-    equivalent::shell,
     follow::Follow,
     format, letter,
     page::Page,
@@ -16,6 +15,7 @@ use crate::{
     dead_letter::Place,
     mask::{self, Masked},
     snapshot::{Letter, Letters, Watched},
+    words::shell,
 };
 
 /// Letters of a reason that are shown on a page of its own.

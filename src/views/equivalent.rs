@@ -9,6 +9,7 @@ use super::{Look, Page, consumers::page_of, search::Search};
 use crate::{
     advisory,
     snapshot::{Consumer, Span, Stream},
+    words::shell,
 };
 
 /// Ways to the same numbers, folded away until somebody wants them.
@@ -124,15 +125,6 @@ fn row(what: &'static str, by: &'static str, text: String) -> Equivalent {
     Equivalent { what, by, text }
 }
 
-/// A word for a shell, quoted where it has more than plain letters.
-pub(super) fn shell(word: &str) -> String {
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/' | '=' | ':');
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
 /// A value of a label.
 fn quoted(value: &str) -> String {
     format!("\"{}\"", value.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n"))
@@ -141,16 +133,6 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_with_other_letters_is_one_word_to_a_shell() {
-        let check = |word, expected: &str| assert_eq!(shell(word), expected);
-        check("ORDERS", "ORDERS");
-        check("a b", "'a b'");
-        check("it's", r"'it'\''s'");
-        check("$(rm)", "'$(rm)'");
-        check("", "''");
-    }
 
     #[test]
     fn a_value_of_a_label_ends_where_it_should() {

@@ -2,8 +2,8 @@
 
 use askama::{Template, filters::HtmlSafe};
 
-use super::{Look, equivalent::shell, format, pieces::Moment};
-use crate::{fault::Fault, snapshot::Watched};
+use super::{Look, format, pieces::Moment};
+use crate::{fault::Fault, snapshot::Watched, words::shell};
 
 /// Faults that the banner names; it says how many more there are.
 const NAMED_MOST: usize = 10;
