@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::{
     Ask, Failure, Parameter, Route, json,
-    known::Moment,
+    known::{Moment, said},
     list::{ACCOUNT, LIMIT, List, PAGE},
 };
 use crate::{
-    mask::{self, Masked},
     snapshot::{Letter, Letters, Watched},
     views::{self, Form},
 };
@@ -151,9 +150,4 @@ impl LetterDetail {
             masked: said.masked.told(),
         }
     }
-}
-
-/// What somebody wrote, with secrets left out.
-fn said(text: &str) -> String {
-    mask::text(text, &mut Masked::default())
 }

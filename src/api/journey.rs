@@ -7,14 +7,13 @@ use serde::Serialize;
 
 use super::{
     Ask, Failure, Parameter, Route, json,
-    known::{Moment, seconds},
+    known::{self, Moment, seconds},
     parameter,
 };
 use step::StepAnswer;
 
 use crate::{
     journey::{Facts, How, Journey, Looked, Passage, Place, Standing, Where},
-    mask::{self, Masked},
     peek::End,
     views::{Follow, Read},
 };
@@ -182,9 +181,9 @@ struct LookedAnswer {
     is_cut_short: bool,
 }
 
-/// What somebody wrote, with secrets left out.
+/// What somebody wrote, with secrets left out; `None` where that is nothing.
 fn said(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| mask::text(text, &mut Masked::default()))
+    (!text.is_empty()).then(|| known::said(text))
 }
 
 impl JourneyAnswer {

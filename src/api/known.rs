@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     clock::Timestamp,
+    mask::{self, Masked},
     snapshot::{Cluster, Reading, Why},
 };
 
@@ -28,6 +29,11 @@ impl JsonSchema for Moment {
 /// So many nanoseconds in seconds.
 pub(super) fn seconds(nanos: u64) -> f64 {
     Duration::from_nanos(nanos).as_secs_f64()
+}
+
+/// What somebody wrote, with secrets left out.
+pub(super) fn said(text: &str) -> String {
+    mask::text(text, &mut Masked::default())
 }
 
 /// Whether a fact may be relied on.

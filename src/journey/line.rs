@@ -7,7 +7,7 @@ use super::{
     clocks::Clocks,
     passage::{Passages, is_copy},
     scope::letters,
-    spans::{Handled, number, text},
+    spans::Handled,
 };
 use crate::{
     advisory::{Advisory, Kind},
@@ -102,20 +102,20 @@ fn handling(handled: &Handled<'_>, index: usize, passages: &Passages<'_>, clocks
     let handling = Handling {
         consumer: handled.told.consumer.unwrap_or_default().to_owned(),
         service: span.origin.service.clone(),
-        attempt: number(span, "streamgauge.attempt").filter(|attempt| *attempt > 0),
-        deliveries: number(span, "messaging.nats.delivery_count"),
+        attempt: span.number("streamgauge.attempt").filter(|attempt| *attempt > 0),
+        deliveries: span.number("messaging.nats.delivery_count"),
         waited,
         took: span.duration(),
         outcome: outcome(span),
         why: failure(span).unwrap_or_default(),
-        settled: handled.settle.and_then(|settle| text(settle, "messaging.operation.name")).map(cut),
+        settled: handled.settle.and_then(|settle| settle.text("messaging.operation.name")).map(cut),
     };
     let entry = Entry::new(at, Some(index), What::Handled(handling));
     Entry { is_corrected: clocks.is_off(span), ..entry }.at_span(handled.trace, span)
 }
 
 fn outcome(span: &Span) -> Outcome {
-    match (text(span, "messaging.nats.outcome"), span.status) {
+    match (span.text("messaging.nats.outcome"), span.status) {
         (Some("skipped"), _) => Outcome::Skipped,
         (Some("reject"), _) => Outcome::Rejected,
         (Some("retry"), _) | (_, SpanStatus::Error) => Outcome::Failed,
@@ -125,7 +125,7 @@ fn outcome(span: &Span) -> Outcome {
 
 /// Why a span failed, in words; `None` where it did not.
 fn failure(span: &Span) -> Option<String> {
-    let kind = text(span, "error.type").unwrap_or("it does not say why");
+    let kind = span.text("error.type").unwrap_or("it does not say why");
     (span.status == SpanStatus::Error).then(|| cut(if span.message.is_empty() { kind } else { &span.message }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::trace::{Link, Span, SpanId, SpanKind, Trace, TraceId, Value};
+use crate::trace::{Link, Span, SpanId, SpanKind, Trace, TraceId};
 
 /// How far up a span is followed for what caused it: deeper ones are no code that people write.
 const DEPTH_MOST: usize = 64;
@@ -54,7 +54,7 @@ pub(super) struct Told<'a> {
 
 impl<'a> Told<'a> {
     fn of(span: &'a Span) -> Self {
-        let text = |key| text(span, key);
+        let text = |key| span.text(key);
         Self {
             id: text("messaging.message.id"),
             correlation: text("messaging.message.conversation_id"),
@@ -62,7 +62,7 @@ impl<'a> Told<'a> {
             subject: text("messaging.destination.name"),
             template: text("messaging.destination.template"),
             stream: text("messaging.nats.stream"),
-            sequence: number(span, "messaging.nats.stream_sequence"),
+            sequence: span.number("messaging.nats.stream_sequence"),
             consumer: text("messaging.nats.consumer").or_else(|| text("messaging.consumer.group.name")),
         }
     }
@@ -92,11 +92,11 @@ impl<'a> Spans<'a> {
     }
 
     fn add(&mut self, trace: &'a Trace) {
-        let is_settle = |span: &&Span| text(span, "messaging.operation.type") == Some("settle");
+        let is_settle = |span: &&Span| span.text("messaging.operation.type") == Some("settle");
         let settles = trace.spans.iter().filter(is_settle);
         let settles: HashMap<SpanId, &'a Span> = settles.filter_map(|span| Some((span.parent?, span))).collect();
         let ids: HashSet<SpanId> = trace.spans.iter().map(|span| span.id).collect();
-        let is_request = |span: &&Span| text(span, "messaging.operation.name") == Some("request");
+        let is_request = |span: &&Span| span.text("messaging.operation.name") == Some("request");
         let requests: HashSet<SpanId> = trace.spans.iter().filter(is_request).map(|span| span.id).collect();
         let mut seen = HashSet::with_capacity(ids.len());
         // A span may have come more than once.
@@ -129,22 +129,5 @@ impl<'a> Spans<'a> {
             }
         }
         None
-    }
-}
-
-/// The text of an attribute.
-pub(super) fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
-    match span.attribute(key) {
-        Some(Value::Text(text)) if !text.is_empty() => Some(text),
-        _ => None,
-    }
-}
-
-/// The number of an attribute, which some write as text.
-pub(super) fn number(span: &Span, key: &str) -> Option<u64> {
-    match span.attribute(key)? {
-        Value::Number(number) => u64::try_from(*number).ok(),
-        Value::Text(text) => text.parse().ok(),
-        _ => None,
     }
 }

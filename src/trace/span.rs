@@ -276,6 +276,23 @@ impl Span {
         self.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)
     }
 
+    /// The text of an attribute; `None` where it is empty, or no text.
+    pub fn text(&self, key: &str) -> Option<&str> {
+        match self.attribute(key) {
+            Some(Value::Text(text)) if !text.is_empty() => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The number of an attribute, which some write as text; `None` where it is negative, or no number.
+    pub fn number(&self, key: &str) -> Option<u64> {
+        match self.attribute(key)? {
+            Value::Number(number) => u64::try_from(*number).ok(),
+            Value::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// How long it took, in nanoseconds.
     pub fn duration(&self) -> u64 {
         self.end.saturating_sub(self.start)

@@ -39,6 +39,11 @@ pub(super) fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
+/// What a service is called, also where it does not say its name.
+pub(super) fn service(name: &str) -> &str {
+    if name.is_empty() { "a service without a name" } else { name }
+}
+
 /// A text with each number tied to what stands behind it, which is its unit.
 pub(super) fn tied(text: &str) -> String {
     let mut last = ' ';
@@ -53,6 +58,11 @@ pub(super) fn tied(text: &str) -> String {
 /// A length of time: `350 ms`, `2 min 5 s`, `3 d`.
 pub(super) fn age(length: Duration) -> String {
     tied(&Age(length).to_string())
+}
+
+/// The same, and `0 s` of less than a second.
+fn whole_seconds(length: Duration) -> String {
+    if length.as_secs() == 0 { tied("0 s") } else { age(length) }
 }
 
 /// `1.2 MB`: powers of 1000, two figures at least.
@@ -96,10 +106,7 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 
 /// `3 s`; `0 s` within the second.
 pub(super) fn length(at: Timestamp, now: Timestamp) -> String {
-    match at.age(now) {
-        Age(length) if length.as_secs() == 0 => tied("0 s"),
-        Age(length) => age(length),
-    }
+    whole_seconds(at.age(now).0)
 }
 
 /// A text that somebody else wrote, cut where it would take over the page.
@@ -139,8 +146,7 @@ pub(super) fn took(seconds: f64) -> String {
 /// An age that somebody else told: `3 s`.
 pub(super) fn since_seconds(seconds: f64) -> String {
     match Duration::try_from_secs_f64(seconds) {
-        Ok(length) if length.as_secs() == 0 => tied("0 s"),
-        Ok(length) => age(length),
+        Ok(length) => whole_seconds(length),
         Err(_) => "?".to_owned(),
     }
 }

@@ -315,10 +315,11 @@ fn all_is_well(snapshot: &Snapshot) -> Finding {
             let of = if unknown == all { String::new() } else { format!("{} of ", format::count(unknown as u64)) };
             (Level::Unknown, format!("How {of}{} {stand} is not known", format::counted(all, "consumer")))
         }
-        (_, all) => (
-            Level::Ok,
-            format!("{keep_up} of {} keep up, nothing is wrong with the others", format::counted(all, "consumer")),
-        ),
+        (_, all) => {
+            let (count, all) = (format::count(keep_up as u64), format::counted(all, "consumer"));
+            let keep = format::agree(keep_up as u64, "keeps", "keep");
+            (Level::Ok, format!("{count} of {all} {keep} up, nothing is wrong with the others"))
+        }
     };
     Finding { level, sentence, since: None, details: Vec::new() }
 }

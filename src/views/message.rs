@@ -13,7 +13,6 @@ use super::{
     page::{Page, encoded},
     payload::{self, Form, Shown, tame},
     pieces::{Gap, Moment, Stamp, TraceLink},
-    waterfall,
 };
 use crate::{
     mask::{self, Masked},
@@ -21,7 +20,7 @@ use crate::{
     name::StreamName,
     peek::{One, Stored},
     snapshot::Reading,
-    trace::{Span, TraceParent, Value},
+    trace::{Span, TraceParent},
 };
 
 /// Bytes of a payload that are shown: more is to be taken away, not read on a page.
@@ -114,13 +113,8 @@ fn page_of(stream: &StreamName, sequence: u64, look: &Look<'_>) -> Option<String
 
 /// The page of the message that a span is about, where it says which one that is.
 pub(super) fn page_of_span(span: &Span, look: &Look<'_>) -> Option<String> {
-    let number = |value: &Value| match value {
-        Value::Number(number) => u64::try_from(*number).ok(),
-        Value::Text(text) => text.parse().ok(),
-        _ => None,
-    };
-    let stream = waterfall::text(span, "messaging.nats.stream")?.parse().ok()?;
-    page_of(&stream, span.attribute("messaging.nats.stream_sequence").and_then(number)?, look)
+    let stream = span.text("messaging.nats.stream")?.parse().ok()?;
+    page_of(&stream, span.number("messaging.nats.stream_sequence")?, look)
 }
 
 /// What the page is called.
@@ -187,7 +181,7 @@ pub(crate) fn trace(message: &Stored) -> Option<String> {
 /// The journey of the message, and that of all that it belongs to; of its trace where it has no id.
 fn journeys(message: &Stored, look: &Look<'_>) -> Vec<(String, &'static str)> {
     let link = |id: &str| look.link(&Page::Journey(Follow::of(id)));
-    let is_shown = |id: &&str| mask::text(id, &mut Masked::default()) == **id;
+    let is_shown = |id: &&str| mask::secrets(id).is_empty();
     let header = |name: &str| message.header(name).filter(is_shown);
     let (id, correlation) = (header(header::MESSAGE_ID), header(header::CORRELATION_ID));
     let mut journeys: Vec<_> = id.map(|id| (link(id), "of this message")).into_iter().collect();

@@ -11,7 +11,7 @@ use super::{
     message,
     pieces::{Gap, Level, Moment, Sign},
     traces::place,
-    waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, text, took},
+    waterfall::{Hop, NAME_MOST, Placed, Waterfall, has_failed, took},
 };
 use crate::{
     clock::Timestamp,
@@ -217,13 +217,13 @@ fn notes(fall: &Waterfall<'_>, trace: &Trace) -> Vec<String> {
 }
 
 fn service_of(span: &Span) -> String {
-    if span.origin.service.is_empty() { "a service without a name".to_owned() } else { span.origin.service.clone() }
+    format::service(&span.origin.service).to_owned()
 }
 
 fn kind_of(span: &Span) -> &'static str {
     match span.kind {
         // A settlement is a question to the server, and no news to whoever reads.
-        _ if text(span, "messaging.operation.type") == Some("settle") => "settles",
+        _ if span.text("messaging.operation.type") == Some("settle") => "settles",
         SpanKind::Server => "answers",
         SpanKind::Client => "asks",
         SpanKind::Producer => "publishes",
@@ -234,7 +234,7 @@ fn kind_of(span: &Span) -> &'static str {
 
 impl Failure {
     fn of(span: &Span, href: String) -> Self {
-        let kind = text(span, "error.type").unwrap_or("it does not say why");
+        let kind = span.text("error.type").unwrap_or("it does not say why");
         let why = if span.message.is_empty() { kind } else { &span.message };
         Self {
             name: format::cut_at(&span.name, NAME_MOST),
@@ -249,7 +249,7 @@ impl HopRow {
     fn of(hop: &Hop<'_>, href: String) -> Self {
         let unknown = || "?".to_owned();
         let process = hop.process;
-        let first = |keys: &[&str]| keys.iter().find_map(|key| text(process, key)).unwrap_or(&process.name);
+        let first = |keys: &[&str]| keys.iter().find_map(|key| process.text(key)).unwrap_or(&process.name);
         let sign = match (has_failed(process), hop.deliveries) {
             (true, _) => Some(Sign::new(Level::Critical, "failed")),
             (false, 0 | 1) => None,
@@ -287,7 +287,7 @@ impl SpanRow {
         if span.origin.is_broker() {
             tags.push("told by the broker".to_owned());
         }
-        if let Some(stream) = text(span, "messaging.nats.stream") {
+        if let Some(stream) = span.text("messaging.nats.stream") {
             tags.push(stream.to_owned());
         }
         Self {

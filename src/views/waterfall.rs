@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::format;
-use crate::trace::{Span, SpanId, SpanKind, SpanStatus, Trace, Value};
+use crate::trace::{Span, SpanId, SpanKind, SpanStatus, Trace};
 
 /// Letters of a span's name that are shown.
 pub(super) const NAME_MOST: usize = 200;
@@ -36,7 +36,7 @@ impl<'a> Placed<'a> {
 
 /// Whoever asks waits for the answer, and no stream holds the question.
 fn is_request(span: &Span) -> bool {
-    text(span, "messaging.operation.name") == Some("request")
+    span.text("messaging.operation.name") == Some("request")
 }
 
 /// A trace in the order in which it is shown.
@@ -105,7 +105,7 @@ impl<'a> Waterfall<'a> {
 
     /// The ways of messages in it: from each that was published to each handler of it.
     pub(super) fn hops(&self) -> Vec<Hop<'a>> {
-        let is_settle = |span: &Span| text(span, "messaging.operation.type") == Some("settle");
+        let is_settle = |span: &Span| span.text("messaging.operation.type") == Some("settle");
         let settles = self.rows.iter().map(|row| row.span).filter(|span| is_settle(span));
         let settles: HashMap<SpanId, &'a Span> = settles.filter_map(|span| Some((span.parent?, span))).collect();
         self.rows.iter().filter_map(|row| Self::hop(row, &settles)).collect()
@@ -122,10 +122,7 @@ impl<'a> Waterfall<'a> {
             publish,
             waiting: publish.map(|publish| process.start.saturating_sub(publish.end)),
             settle: settles.get(&process.id).copied(),
-            deliveries: match process.attribute("messaging.nats.delivery_count") {
-                Some(Value::Number(count)) => u64::try_from(*count).unwrap_or(1),
-                _ => 1,
-            },
+            deliveries: process.number("messaging.nats.delivery_count").unwrap_or(1),
         })
     }
 }
@@ -153,14 +150,6 @@ pub(super) struct Hop<'a> {
     pub(super) settle: Option<&'a Span>,
     /// How often it had been delivered by then.
     pub(super) deliveries: u64,
-}
-
-/// The text of an attribute.
-pub(super) fn text<'a>(span: &'a Span, key: &str) -> Option<&'a str> {
-    match span.attribute(key) {
-        Some(Value::Text(text)) => Some(text),
-        _ => None,
-    }
 }
 
 pub(super) fn has_failed(span: &Span) -> bool {

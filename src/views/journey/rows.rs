@@ -266,5 +266,5 @@ pub(super) fn who(handling: &Handling) -> String {
 }
 
 fn service_of(service: &str) -> String {
-    if service.is_empty() { "a service without a name".to_owned() } else { shown(service) }
+    shown(format::service(service))
 }
