@@ -122,7 +122,7 @@ impl LetterAnswer {
             subject: letter.subject.clone(),
             message_id: letter.message_id.as_deref().map(said),
             reason: said(&letter.reason),
-            class: letter.class.clone(),
+            class: said(&letter.class),
             attempts: letter.attempts,
             deliveries: letter.deliveries,
             published: letter.published.map(Moment),

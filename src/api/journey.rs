@@ -202,7 +202,7 @@ impl JourneyAnswer {
                 .clocks
                 .iter()
                 .map(|skew| ClockAnswer {
-                    service: skew.service.clone(),
+                    service: known::said(&skew.service),
                     ahead_seconds: seconds(skew.ahead_nanos.unsigned_abs())
                         * if skew.ahead_nanos < 0 { -1.0 } else { 1.0 },
                 })
@@ -222,14 +222,14 @@ impl PassageAnswer {
         Self {
             message_id: text(&passage.id),
             kind: text(&passage.kind),
-            subject: passage.subject.clone(),
+            subject: known::said(&passage.subject),
             publisher: text(&passage.publisher),
             correlation_id: text(&passage.correlation),
             causation_id: text(&passage.causation),
             cause: passage.cause,
             trace_id: passage.trace.map(|trace| trace.to_string()),
             replay_of: passage.replay.as_ref().and_then(|replay| said(&replay.of)),
-            replay_for: passage.replay.as_ref().and_then(|replay| replay.durable.clone()),
+            replay_for: passage.replay.as_ref().and_then(|replay| text(&replay.durable)),
             places: passage.places.iter().map(PlaceAnswer::of).collect(),
         }
     }

@@ -8,7 +8,7 @@ use super::{
     follow::Follow,
     format, letter,
     page::Page,
-    payload::tame,
+    payload::{line, tame},
     pieces::{Gap, Moment, Stamp, TraceLink},
 };
 use crate::{
@@ -140,8 +140,8 @@ impl LetterRow {
             href: look.link(&page(letter.place.clone(), watched, look)),
             place: letter.place.to_string(),
             subject: tame(&format::cut(&letter.subject)),
-            class: letter::line(&letter.class, LINE_MOST),
-            reason: letter::line(&letter.reason, LINE_MOST),
+            class: line(&letter.class, LINE_MOST),
+            reason: line(&letter.reason, LINE_MOST),
             attempts: letter.attempts.map_or_else(|| "?".to_owned(), |attempts| format::count(attempts.into())),
             died: Moment::ago(letter.died, look),
             repeat: letter.repeat.as_ref().map(|repeat| format!("came back from replay {}", repeat.generation)),
@@ -182,8 +182,8 @@ impl Body {
             (said, repeat.first.parse().ok().and_then(|first| page_in(first, watched, look)))
         });
         Self {
-            reason: format::sentence(&letter::line(&letter.reason, REASON_MOST)),
-            class_word: format::capital(&letter::line(&letter.class, LINE_MOST)),
+            reason: format::sentence(&line(&letter.reason, REASON_MOST)),
+            class_word: format::capital(&line(&letter.class, LINE_MOST)),
             died: Moment::ago(letter.died, look),
             repeat,
             lines: lines(letter, look.account_of(watched)),
@@ -252,7 +252,7 @@ fn lines(letter: &Letter, account: Option<String>) -> Vec<(&'static str, String)
     ];
     let mut add = |name, text: Option<String>| lines.extend(text.map(|text| (name, text)));
     add("In", account);
-    add("Message id", letter.message_id.as_deref().map(|id| letter::line(id, LINE_MOST)));
+    add("Message id", letter.message_id.as_deref().map(|id| line(id, LINE_MOST)));
     add("Attempts", letter.attempts.map(|attempts| format!("{attempts}, counted by its worker")));
     add("Deliveries", letter.deliveries.map(|deliveries| format!("{deliveries}, counted by the server")));
     add("Published", letter.published.map(|at| at.to_string()));

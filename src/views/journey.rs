@@ -10,12 +10,11 @@ use super::{
     Look, Page, Read,
     follow::Follow,
     format,
-    payload::tame,
+    payload::line,
     pieces::{Gap, Level, Moment, Sign},
 };
 use crate::{
     journey::{Facts, Journey, Standing, Where},
-    mask::{self, Masked},
     snapshot::Span,
     traces::Query,
 };
@@ -90,7 +89,7 @@ impl JourneyPage {
 
 /// What somebody else wrote, as it is shown: secrets left out, short, and on a line.
 fn shown(text: &str) -> String {
-    tame(&mask::text(&format::cut_at(text, TEXT_MOST), &mut Masked::default()))
+    line(text, TEXT_MOST)
 }
 
 /// What one should know before one believes the drawing.

@@ -71,11 +71,6 @@ fn packed_by(message: &Stored) -> Option<String> {
     is_packed.then(|| tame(&format::cut_at(name, 32)))
 }
 
-/// A text of a dead letter on a line, secrets left out.
-pub(super) fn line(text: &str, letters: usize) -> String {
-    tame(&mask::text(&format::cut_at(text, letters), &mut Masked::default()))
-}
-
 impl Said {
     /// As what the payload is shown, and how much of it.
     pub(super) fn told(&self, letter: &Letter) -> String {

@@ -30,6 +30,9 @@ const SHOWN_MOST: usize = 128 << 10;
 const HEADERS_MOST: usize = 128;
 const VALUE_MOST: usize = 2_048;
 
+/// Letters of an id that are shown.
+const ID_MOST: usize = 240;
+
 /// The page of one message.
 #[derive(Template)]
 #[template(path = "pages/message.html")]
@@ -201,7 +204,7 @@ fn lines(message: &Stored) -> Vec<(&'static str, String)> {
         ("Causation id", header::CAUSATION_ID),
     ];
     let found = named.into_iter().filter_map(|(what, name)| Some((what, message.header(name)?)));
-    lines.extend(found.map(|(what, value)| (what, tame(&mask::text(&format::cut(value), &mut Masked::default())))));
+    lines.extend(found.map(|(what, value)| (what, payload::line(value, ID_MOST))));
     lines.push(("Size", format::bytes(message.payload.len() as u64)));
     lines
 }

@@ -273,6 +273,13 @@ pub(super) fn tame(text: &str) -> String {
     tamed
 }
 
+/// What somebody else wrote, on a line of at most so many letters, with secrets left out.
+pub(super) fn line(text: &str, most: usize) -> String {
+    // A secret that is cut in two would be known no more, so that more is looked at than is shown.
+    let looked = format::cut_at(text, most.saturating_mul(2));
+    tame(&format::cut_at(&mask::text(&looked, &mut Masked::default()), most))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;
@@ -290,6 +297,13 @@ mod tests {
             headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
             payload: payload.into(),
         }
+    }
+
+    #[test]
+    fn secrets_are_left_out_of_a_line_before_it_is_cut() {
+        assert_eq!(line("paid by 4111111111111111", 20), "paid by [masked: car…");
+        assert_eq!(line("as Bearer abcdefghijkl", 14), "as Bearer [mas…");
+        assert_eq!(line("paid\u{202e}", 20), "paid\\u202e");
     }
 
     #[track_caller]

@@ -138,7 +138,7 @@ impl StepAnswer {
                 Outcome::Rejected => OutcomeAnswer::Rejected,
                 Outcome::Skipped => OutcomeAnswer::Skipped,
             }),
-            settled: handling.settled.clone(),
+            settled: handling.settled.as_deref().and_then(said),
             reason: said(&handling.why),
             ..self
         }

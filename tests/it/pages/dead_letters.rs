@@ -76,6 +76,7 @@ async fn secrets_are_left_out_on_the_page_and_in_the_api_and_that_is_said() {
     let mut all = letters();
     let letter = &mut all.rows[0];
     letter.reason = "refused: password=hunter2".to_owned();
+    letter.class = "pin=hunter2".to_owned();
     letter.headers.push(("Authorization".to_owned(), "Bearer abcdefghijk".to_owned()));
     letter.head = br#"{"item":"soap","password":{"is":"hunter2"},"paid":4111111111111111}"#.to_vec();
     letter.size = letter.head.len() as u64;
