@@ -87,19 +87,16 @@ impl Untold {
         })
     }
 
-    /// What is known then, where so many consumers are past it.
-    fn fate(self, past: usize) -> (Level, String) {
-        let though = |said: &str| match past {
-            0 => said.to_owned(),
-            _ => {
-                let are = format::agree(past as u64, "is", "are");
-                format!("{said}, though {} {are} past it", format::counted(past, "consumer"))
-            }
+    /// What is known then, where consumers are past it: so many, with their verb.
+    fn fate(self, past: Option<String>) -> (Level, String) {
+        let though = |said: &str| match &past {
+            None => said.to_owned(),
+            Some(consumers_are) => format!("{said}, though {consumers_are} past it"),
         };
         match self {
             Self::ForNobody => (Level::Idle, "no consumer of its stream is to get it".to_owned()),
             Self::NoHandlerYet => (Level::Unknown, though("no handler's span has come yet")),
-            Self::NoHandler if past == 0 => (Level::Idle, "no handler is known to have run".to_owned()),
+            Self::NoHandler if past.is_none() => (Level::Idle, "no handler is known to have run".to_owned()),
             Self::NoHandler => (Level::Unknown, though("no handler's span is here")),
             Self::NoTraces => (Level::Unknown, "who handled it is not known, for no span tells".to_owned()),
             Self::NotYet => (Level::Unknown, "who handled it is not known yet, for its spans have not come".to_owned()),
@@ -185,21 +182,27 @@ fn fate(journey: &Journey, untold: Option<Untold>) -> (Level, String) {
         let (times, next) = (times(entry, handling, journey), next(entry, handling, journey));
         return (Level::Warning, format!("{who} failed on {name}{times}{next}"));
     }
-    let (past, waits): (Vec<_>, Vec<_>) = journey.standings.iter().partition(|standing| standing.at == Where::Past);
-    let waits = waits.len();
-    if waits > 0 {
-        let consumers = format::counted(waits, "consumer");
-        let are = format::agree(waits as u64, "is", "are");
-        return (Level::Busy, format!("{consumers} {are} not done with it yet"));
+    if let Some(consumers_are) = are(journey, &[Where::Delivered, Where::Waiting]) {
+        return (Level::Busy, format!("{consumers_are} not done with it yet"));
+    }
+    if let Some(consumers_are) = are(journey, &[Where::Unknown]) {
+        return (Level::Unknown, format!("how far {consumers_are} with it is not known"));
     }
     if let Some(untold) = untold {
-        let past: HashSet<_> = past.iter().map(|standing| (&standing.stream, &standing.consumer)).collect();
-        return untold.fate(past.len());
+        return untold.fate(are(journey, &[Where::Past]));
     }
     match handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count() {
         0 => (Level::Idle, "no handling is known to have ended well".to_owned()),
         done => (Level::Ok, format!("{} ended well", format::counted(done, "handling"))),
     }
+}
+
+/// Such as `1 consumer is` or `2 consumers are`, of those that are so far with any of its messages; `None` where none is.
+fn are(journey: &Journey, so_far: &[Where]) -> Option<String> {
+    let found = journey.standings.iter().filter(|standing| so_far.contains(&standing.at));
+    let whose = found.map(|Standing { account, stream, consumer, .. }| (account, stream, consumer));
+    let count = whose.collect::<HashSet<_>>().len();
+    (count > 0).then(|| format!("{} {}", format::counted(count, "consumer"), format::agree(count as u64, "is", "are")))
 }
 
 /// What the message of a step is called.
@@ -440,6 +443,16 @@ mod tests {
         check(None, 540, (Level::Idle, "no handler is known to have run"));
         check(past, 540, (Level::Unknown, "no handler's span is here, though 1 consumer is past it"));
         check(Some((Where::Waiting, None)), 2, (Level::Busy, "1 consumer is not done with it yet"));
+        check(Some((Where::Unknown, None)), 2, (Level::Unknown, "how far 1 consumer is with it is not known"));
+    }
+
+    #[test]
+    fn a_consumer_of_several_messages_is_counted_once() {
+        let mut journey = journey(vec![published()], Some((Where::Waiting, None)));
+        journey.standings.push(Standing { at: Where::Delivered, ..journey.standings[0].clone() });
+        assert_eq!(fate(&journey, None).1, "1 consumer is not done with it yet");
+        journey.standings.push(Standing { consumer: "mail".to_owned(), ..journey.standings[0].clone() });
+        assert_eq!(fate(&journey, None).1, "2 consumers are not done with it yet");
     }
 
     #[test]
