@@ -25,6 +25,9 @@ use rows::Row;
 /// Letters of a name or a reason that are shown.
 const TEXT_MOST: usize = 400;
 
+/// Clocks that are told of one by one: each instance of a service has one.
+const CLOCKS_MOST: usize = 10;
+
 /// The page of a journey.
 #[derive(Template)]
 #[template(path = "pages/journey.html")]
@@ -97,6 +100,7 @@ fn notes(journey: &Journey) -> Vec<String> {
     let mut notes: Vec<String> = journey
         .clocks
         .iter()
+        .take(CLOCKS_MOST)
         .map(|skew| {
             let by = super::waterfall::took(skew.ahead_nanos.unsigned_abs());
             let side = if skew.ahead_nanos > 0 { "ahead of" } else { "behind" };
@@ -106,6 +110,14 @@ fn notes(journey: &Journey) -> Vec<String> {
             )
         })
         .collect();
+    let more = journey.clocks.len() - notes.len();
+    if more > 0 {
+        notes.push(format!(
+            "{} {}.",
+            format::counted(more, "more clock"),
+            format::agree(more as u64, "differs", "differ")
+        ));
+    }
     if journey.left_out > 0 {
         notes.push(format!("{} more are not shown.", format::counted(journey.left_out, "step")));
     }
@@ -139,5 +151,23 @@ impl StandingRow {
             sentence,
             seen: standing.seen.map(|at| Moment::ago(at, look)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journey::Skew;
+
+    #[test]
+    fn of_many_clocks_that_differ_it_is_said_how_many_more_there_are() {
+        let skew = |number: u8| Skew { service: format!("mail-{number}"), ahead_nanos: 2_000_000 };
+        let told = |clocks: u8| {
+            let clocks = (0..clocks).map(skew).collect();
+            notes(&Journey { clocks, ..Journey::default() })
+        };
+        assert_eq!(told(10).len(), 10);
+        assert_eq!((told(11).len(), told(11)[10].as_str()), (11, "1 more clock differs."));
+        assert_eq!((told(30).len(), told(30)[10].as_str()), (11, "20 more clocks differ."));
     }
 }
