@@ -211,6 +211,9 @@ async fn hung(play: &Play) {
     play.reserve(2 * HANDLERS as u64).await;
     play.sees("all that it may have in hand hangs", |info| info.num_ack_pending == HANDLERS).await;
     play.watch.turns(&[Label::Stopped, Label::Stuck]).await;
+    let delivered = play.stream.consumer_info(DURABLE).await.unwrap().delivered.last_active;
+    play.sees("the leases are extended", |info| info.delivered.last_active > delivered).await;
+    play.watch.stays(&[Label::Stopped, Label::Stuck]).await;
     play.mesh.switch("payments", "clear").await;
     play.watch.recovers().await;
 }

@@ -51,6 +51,20 @@ impl Watch {
         self.within(&format!("{right:?}"), |verdict| right.contains(&verdict.label)).await
     }
 
+    /// What was said of what is wrong is said on.
+    pub async fn stays(&self, right: &[Label]) {
+        let mut rest = self.rounds();
+        for _ in 0..ROUNDS {
+            let verdict = rest.next().await;
+            assert!(
+                right.contains(&verdict.label),
+                "{}: it is wrong still, but it is said: {}",
+                self.name,
+                said(&verdict)
+            );
+        }
+    }
+
     /// What was done just now mends it, and the observer has to stop saying what it said.
     pub async fn recovers(&self) {
         self.within("no trouble any more", is_well).await;
