@@ -1,10 +1,15 @@
 //! What a page is told of traces.
 
+use std::time::Duration;
+
 use super::Page;
 use crate::{
     trace::{Trace, TraceLogs},
     traces::{Found, Intake, Taking, Traces},
 };
+
+/// How long spans may take to come: services send some together, and one of what lasts when it has ended.
+pub(super) const SPANS_COME_WITHIN: Duration = Duration::from_secs(30);
 
 /// Traces on a page of a list.
 pub(super) const ROWS: usize = 50;

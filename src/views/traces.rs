@@ -9,7 +9,7 @@ use super::{
     follow::Follow,
     format,
     pieces::{Gap, Level, Moment, Sign},
-    traced::Listed,
+    traced::{Listed, SPANS_COME_WITHIN},
     waterfall,
 };
 use crate::{
@@ -231,6 +231,7 @@ impl TraceRow {
         services.truncate(SERVICES_NAMED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let sign = match row.errors {
+            0 if row.is_headless && is_young(row, look) => Some(Sign::new(Level::Busy, "still coming")),
             0 if row.is_headless => Some(Sign::new(Level::Unknown, "beginning missing")),
             0 => None,
             errors => Some(Sign::new(Level::Critical, format!("{} failed", format::count(errors.into())))),
@@ -251,6 +252,12 @@ impl TraceRow {
             },
         }
     }
+}
+
+/// Whether more of a trace may well come.
+fn is_young(row: &Row, look: &Look<'_>) -> bool {
+    Timestamp::of_nanos(row.start.saturating_add(row.duration))
+        .is_some_and(|ended| ended.age(look.now).0 < SPANS_COME_WITHIN)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{
         format,
         pieces::{Level, Moment},
         records,
+        traced::SPANS_COME_WITHIN,
         waterfall::took,
     },
     rows, shown,
@@ -19,9 +20,6 @@ use crate::{
     record::{Phase, Record},
     snapshot::Snapshot,
 };
-
-/// How long the spans of a step may take to come: services send some together, and a handler's when it has ended.
-const SPANS_COME_WITHIN: Duration = Duration::from_secs(30);
 
 /// Ids that are led to.
 const LINKS_MOST: usize = 8;

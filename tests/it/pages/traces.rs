@@ -146,6 +146,17 @@ async fn what_began_last_comes_first_in_whatever_order_spans_come() {
 }
 
 #[tokio::test]
+async fn a_beginning_is_missing_only_once_it_would_have_come() {
+    let headless = |trace: u8, millis| Span {
+        trace_id: vec![trace; 16],
+        ..made(2, 1, "process orders.placed.*", 5, (millis, millis + 1), Vec::new())
+    };
+    let sent = [headless(1, 0), headless(2, 29_000), headless(3, 31_000)].map(|span| request("payments", vec![span]));
+    let page = page_of(traces(sent.to_vec()).await, "/traces").await;
+    assert_eq!(page.texts("#traces tbody .sign"), ["still coming", "beginning missing", "beginning missing"]);
+}
+
+#[tokio::test]
 async fn a_broker_is_no_service() {
     let traces = of_an_order().await;
     told_by_the_broker(&traces, 5);
