@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{snapshot::Span, traces::Query};
 use draw::Picture;
-use words::{of_then, part, sentence, traced, waiting};
+use words::{misread, of_then, part, sentence, traced, waiting};
 
 pub use graph::{Column, Edge, Graph, Kind, Node, Sources};
 pub use wish::{Thing, Wish};
@@ -38,8 +38,10 @@ pub(super) struct MapPage {
     sentence: String,
     /// Of which time the numbers are, where that is not now.
     then: Option<String>,
-    /// The time as a field takes it that asks for one.
+    /// The time as a field takes it that asks for one, or what was given for it.
     at: String,
+    /// That what was given for a time is none.
+    misread: Option<String>,
     /// That not all of it is shown, and what helps.
     part: Option<String>,
     focus: Option<Focus>,
@@ -103,7 +105,8 @@ impl MapPage {
             sign,
             sentence,
             then: of_then(wish, look.now),
-            at: wish.at.map(field).unwrap_or_default(),
+            at: wish.at.map(field).unwrap_or_else(|| wish.misread.clone()),
+            misread: misread(wish),
             part: graph.and_then(part),
             focus: wish.focus.as_ref().map(|thing| Focus::of(thing, graph, look)),
             picture: graph.map(|graph| Picture::of(graph, wish, look)),

@@ -14,6 +14,9 @@ use crate::{
 /// Longest text that is searched for; what is longer is cut.
 const TEXT_MOST: usize = 256;
 
+/// Longest text for a moment; what is longer is cut.
+const MOMENT_MOST: usize = 40;
+
 /// Longest name of something that is looked at; a longer one is none.
 const NAME_MOST: usize = 1_024;
 
@@ -45,10 +48,12 @@ pub struct Wish {
     pub over: Option<Span>,
     /// At which moment that has passed.
     pub at: Option<Timestamp>,
+    /// What was given for a moment and is none; empty where nothing was.
+    pub(super) misread: String,
 }
 
 impl Wish {
-    /// Reads the query of an address. What makes no sense in it is left out.
+    /// Reads the query of an address. What makes no sense in it is left out; of a moment, which people write themselves, that is told.
     pub fn of_query(query: &str) -> Self {
         let mut wish = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
@@ -56,7 +61,10 @@ impl Wish {
                 "focus" => wish.focus = Thing::of_token(&value),
                 "q" => wish.q = value.trim().chars().take(TEXT_MOST).collect(),
                 "over" => wish.over = Span::of_token(&value),
-                "at" => wish.at = moment(value.trim()),
+                "at" => {
+                    wish.at = moment(value.trim());
+                    wish.misread = if wish.at.is_none() { given(&value) } else { String::new() };
+                }
                 _ => {}
             }
         }
@@ -73,12 +81,12 @@ impl Wish {
 
     /// The same of another thing, or of all.
     pub(super) fn with_focus(&self, focus: Option<Thing>) -> Self {
-        Self { focus, q: String::new(), ..self.clone() }
+        Self { focus, q: String::new(), misread: String::new(), ..self.clone() }
     }
 
     /// The same over another time.
     pub(super) fn with_over(&self, over: Option<Span>) -> Self {
-        Self { over, at: None, ..self.clone() }
+        Self { over, at: None, misread: String::new(), ..self.clone() }
     }
 
     /// The past that is asked for: how far back to look, and whether at one moment of it.
@@ -96,12 +104,18 @@ impl Wish {
     }
 }
 
+/// What was given for a moment, as long as such a field takes it.
+fn given(text: &str) -> String {
+    text.trim().chars().filter(|letter| !letter.is_control()).take(MOMENT_MOST).collect()
+}
+
 /// The query with its `?`; nothing where nothing is asked for.
 impl fmt::Display for Wish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let focus = self.focus.as_ref().map(Thing::token);
         let over = self.over.map(|over| over.token().to_owned());
-        let at = self.at.map(|at| at.to_string());
+        let at =
+            self.at.map(|at| at.to_string()).or_else(|| Some(self.misread.clone()).filter(|given| !given.is_empty()));
         let q = Some(self.q.clone()).filter(|q| !q.is_empty());
         let mut mark = '?';
         for (name, value) in [("focus", focus), ("q", q), ("over", over), ("at", at)] {
@@ -201,7 +215,9 @@ mod tests {
         check("q=+mail+&over=week", "?q=mail");
         check("q=a%26b", "?q=a%26b");
         check("at=2030-01-31T12:00&over=2h", "?at=2030-01-31T12:00:00.000Z");
-        check("at=yesterday&focus=service:pay&q=mail", "?q=mail");
+        check("at=yesterday&focus=service:pay&q=mail", "?q=mail&at=yesterday");
+        check("at=+&q=mail", "?q=mail");
+        check(&format!("at=%00{}", "9".repeat(50)), &format!("?at={}", "9".repeat(40)));
     }
 
     #[test]

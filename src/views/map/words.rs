@@ -7,9 +7,11 @@ use crate::{
     clock::Timestamp,
     snapshot::Span,
     views::{
+        browse::MOMENT,
         format,
         pieces::{Level, Sign},
     },
+    words::not_taken,
 };
 
 /// Of which time the numbers are, where that is not now.
@@ -26,6 +28,12 @@ pub(super) fn of_then(wish: &Wish, now: Timestamp) -> Option<String> {
         )),
         (None, None) => None,
     }
+}
+
+/// That what was given for a time is none.
+pub(super) fn misread(wish: &Wish) -> Option<String> {
+    let given = wish.misread.as_str();
+    (!given.is_empty()).then(|| format!("{}. It is left out.", not_taken("at", given, MOMENT)))
 }
 
 /// How many of what there are, and who is behind.

@@ -318,6 +318,14 @@ async fn a_moment_that_has_passed_is_told_by_what_was_kept_of_it() {
         assert_eq!(page.attributes("#search-form [name=at]", "value"), [format!("{at}:00")]);
         assert_eq!(page.count("body[data-live]"), 0, "what has passed does not change");
     }
+    let page = Page::of(&router, "/map?at=2030-02-31+12:00").await;
+    assert_eq!(
+        page.text("#misread"),
+        "`at` is `2030-02-31 12:00`, and takes a time such as 2030-01-31T12:00, in UTC, or with a zone as RFC 3339 writes it. It is left \
+         out."
+    );
+    assert_eq!(page.attributes("#search-form [name=at]", "value"), ["2030-02-31 12:00"]);
+    assert_eq!(page.count("body[data-live]"), 1);
 }
 
 #[tokio::test]
