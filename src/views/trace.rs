@@ -338,7 +338,7 @@ impl Chosen {
         };
         let began = Timestamp::of_nanos(span.start).map(|at| at.to_string()).unwrap_or_default();
         let left_out = if span.left_out > 0 {
-            format::counted_u64(span.left_out, "attribute, event or link")
+            format!("{} of its attributes, events and links", format::count(span.left_out))
         } else {
             String::new()
         };

@@ -189,9 +189,13 @@ fn fate(journey: &Journey, untold: Option<Untold>) -> (Level, String) {
     if let Some(untold) = untold {
         return untold.fate(are(journey, &[Where::Past]));
     }
-    match handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count() {
-        0 => (Level::Idle, "no handling is known to have ended well".to_owned()),
-        done => (Level::Ok, format!("{} ended well", format::counted(done, "handling"))),
+    let done = handlings(journey).filter(|(_, handling)| handling.outcome == Outcome::Done).count();
+    let ended = format!("{} ended well", format::counted(done, "handling"));
+    match (done, journey.left_out) {
+        (0, _) => (Level::Idle, "no handling is known to have ended well".to_owned()),
+        (_, 0) => (Level::Ok, ended),
+        // What is not shown may have failed.
+        _ => (Level::Unknown, format!("of the steps shown {ended}")),
     }
 }
 
@@ -459,5 +463,16 @@ mod tests {
         let waits = Entry { what: waits, ..published() };
         let (_, said) = fate(&journey(vec![published(), handled(1, 1, "ack"), waits], None), None);
         assert_eq!(said, "no handling is known to have ended well");
+    }
+
+    #[test]
+    fn all_is_well_only_where_all_is_shown() {
+        let mut done = handled(1, 1, "ack");
+        if let What::Handled(handling) = &mut done.what {
+            handling.outcome = Outcome::Done;
+        }
+        let said = |left_out| fate(&Journey { left_out, ..journey(vec![done.clone()], None) }, None);
+        assert_eq!(said(0), (Level::Ok, "1 handling ended well".to_owned()));
+        assert_eq!(said(7), (Level::Unknown, "of the steps shown 1 handling ended well".to_owned()));
     }
 }
