@@ -8,13 +8,23 @@ use super::{
     Look, ages,
     follow::Follow,
     format,
-    lists::{Choice, Entry, Pager, ROWS, accounts},
+    lists::{Choice, Entry, Pager, ROWS, accounts, sorts},
     page::Page,
     pieces::{Dotted, Gap, Level, Moment, Number, Sign, Stamp},
     search::{Search, Sort},
     standing,
 };
 use crate::snapshot::{Consumer, Label, Mode, Span, Stream};
+
+/// The orders that the list can have, and their words.
+const SORTS: [(Sort, &str); 6] = [
+    (Sort::Worst, "worst first"),
+    (Sort::Lag, "longest lag first"),
+    (Sort::Age, "oldest message first"),
+    (Sort::AckPending, "most in flight first"),
+    (Sort::Rate, "busiest first"),
+    (Sort::Name, "by name"),
+];
 
 /// A table of consumers.
 #[derive(Template)]
@@ -104,7 +114,7 @@ impl ConsumersPage {
             journey: (!search.q.is_empty()).then(|| look.link(&Page::Journey(Follow::of(&search.q)))),
             whole: look.link(&Page::Consumers(Search::default())),
             accounts: accounts(look, search),
-            sorts: sorts(search.sort),
+            sorts: sorts(&SORTS, search.sort),
             labels,
             table: ConsumerTable::sortable(&shown[range], search, look),
             pager,
@@ -182,23 +192,6 @@ pub(super) fn choices(found: &[&Consumer], search: &Search, look: &Look<'_>) -> 
         })
     });
     std::iter::once(all).chain(of_label).collect()
-}
-
-fn sorts(chosen: Sort) -> Vec<Entry> {
-    let all = [
-        (Sort::Worst, "worst first"),
-        (Sort::Lag, "longest lag first"),
-        (Sort::Age, "oldest message first"),
-        (Sort::AckPending, "most in flight first"),
-        (Sort::Rate, "busiest first"),
-        (Sort::Name, "by name"),
-    ];
-    let entry = |(sort, text): (Sort, &str)| Entry {
-        value: sort.token().to_owned(),
-        text: text.to_owned(),
-        is_chosen: sort == chosen,
-    };
-    all.into_iter().map(entry).collect()
 }
 
 /// Consumers that exist and of which no leader gave an account.

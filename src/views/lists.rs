@@ -6,7 +6,7 @@ use super::{
     Look, format,
     page::Page,
     pieces::{Gap, Level, Sign},
-    search::{NoPage, Nonsense, Search},
+    search::{NoPage, Nonsense, Search, Sort},
 };
 
 /// Rows of one page.
@@ -81,6 +81,16 @@ fn not_understood(nonsense: &Nonsense) -> Gap {
 fn no_page(NoPage { nearest, sentence }: &NoPage) -> Gap {
     let shown = format!("{} What is shown is page {}.", format::sentence(sentence), nearest + 1);
     Gap { sign: Sign::new(Level::Idle, "no such page"), sentence: shown }
+}
+
+/// The orders that a list can have.
+pub(super) fn sorts(all: &[(Sort, &str)], chosen: Sort) -> Vec<Entry> {
+    let entry = |(sort, text): &(Sort, &str)| Entry {
+        value: sort.token().to_owned(),
+        text: (*text).to_owned(),
+        is_chosen: *sort == chosen,
+    };
+    all.iter().map(entry).collect()
 }
 
 /// The accounts that there are; none where there is but one.

@@ -7,7 +7,7 @@ use askama::{Template, filters::HtmlSafe};
 use super::{
     Look, format,
     limits::Fill,
-    lists::{Entry, Pager, accounts},
+    lists::{Entry, Pager, accounts, sorts},
     page::Page,
     pieces::{Dotted, Gap, Moment, Number, Sign, Stamp},
     replicas::leader,
@@ -16,6 +16,15 @@ use super::{
     standing,
 };
 use crate::snapshot::{Held, Span, Stream, limit};
+
+/// The orders that the list can have, and their words.
+const SORTS: [(Sort, &str); 5] = [
+    (Sort::Worst, "worst first"),
+    (Sort::Size, "largest first"),
+    (Sort::Messages, "most messages first"),
+    (Sort::Rate, "busiest first"),
+    (Sort::Name, "by name"),
+];
 
 /// A table of streams.
 #[derive(Template)]
@@ -88,7 +97,7 @@ impl StreamsPage {
             more: 0,
             action: look.link(&Page::Streams(Search::default())),
             accounts: accounts(look, search),
-            sorts: sorts(search.sort),
+            sorts: sorts(&SORTS, search.sort),
             table: StreamTable::of(&shown[range], look),
             pager,
             search: search.clone(),
@@ -134,22 +143,6 @@ pub(super) fn sorted(mut rows: Vec<&Stream>, sort: Sort) -> Vec<&Stream> {
 
 fn consumers(stream: &Stream) -> impl Iterator<Item = &crate::snapshot::Consumer> {
     stream.consumers.value().into_iter().flat_map(|list| &list.rows)
-}
-
-fn sorts(chosen: Sort) -> Vec<Entry> {
-    let all = [
-        (Sort::Worst, "worst first"),
-        (Sort::Size, "largest first"),
-        (Sort::Messages, "most messages first"),
-        (Sort::Rate, "busiest first"),
-        (Sort::Name, "by name"),
-    ];
-    let entry = |(sort, text): (Sort, &str)| Entry {
-        value: sort.token().to_owned(),
-        text: text.to_owned(),
-        is_chosen: sort == chosen,
-    };
-    all.into_iter().map(entry).collect()
 }
 
 impl StreamRow {
