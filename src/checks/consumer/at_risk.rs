@@ -13,12 +13,18 @@ pub(super) const RULE: Rule = Rule {
     severity: "critical",
     rule: "The limits of its stream will remove messages before it processes them.",
     evidence: "`max_age` against the oldest unprocessed message and the time that the lag takes; `max_msgs` and `max_bytes` against growth",
-    threshold: "within an hour, or within the last quarter of `max_age` where that is shorter",
+    threshold: "within an hour, or within the last quarter of `max_age` where that is shorter; growth counts for a hundred times as long as it was seen, and for twenty minutes in any case",
     look,
 };
 
 /// What is further away than this may still change, and is not told of.
 const HORIZON: Duration = Duration::from_secs(60 * 60);
+
+/// For how many times as long as growth was seen it is taken to go on: a burst of seconds tells nothing of the next hour.
+const FORESEEN: u32 = 100;
+
+/// What is as near as this is told of however short growth was seen: there is no time to wait and see.
+const NEAR: Duration = Duration::from_secs(20 * 60);
 
 fn look(facts: &Facts<'_>) -> Option<Found> {
     if facts.stream.config.is_bucket() || facts.is_left_behind() || facts.state.lag() == 0 {
@@ -99,7 +105,8 @@ fn by_size(facts: &Facts<'_>, outlook: &Outlook<'_>) -> Option<Risk> {
             pace.passed
         ),
     ];
-    (left <= HORIZON).then_some(Risk { left, evidence })
+    let foreseen = pace.over.saturating_mul(FORESEEN).clamp(NEAR, HORIZON);
+    (left <= foreseen).then_some(Risk { left, evidence })
 }
 
 #[cfg(test)]
@@ -158,6 +165,7 @@ mod tests {
     #[test]
     fn a_stream_that_fills_up_behind_its_consumer_puts_it_at_risk() {
         check(&sized(&[100, 200, 300], 10, 10_000), Label::AtRisk);
+        check(&sized(&[100, 200, 300], 10, 33_000), Label::FallingBehind);
         check(&sized(&[100, 200, 300], 10, 1_000_000), Label::FallingBehind);
         check(&sized(&[100, 200, 300], 0, 1_000), Label::AtRisk);
         check(&sized(&[300, 300, 300], 10, 1_000), Label::Ok);
