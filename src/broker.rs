@@ -39,6 +39,8 @@ use crate::{
     },
 };
 
+#[cfg(feature = "dashboard")]
+use crate::snapshot::without_secrets;
 use account::Account;
 use ask::Deadline;
 
@@ -258,7 +260,7 @@ impl Broker {
         deadline: Deadline,
     ) -> Reading<Bucket<Record>> {
         let reading = self.bucket(account, streams, record::BUCKET, RECORDS_READ, deadline).await;
-        reading.map(|bucket| Bucket { entries: newest_of_each_kind(bucket.entries), ..bucket })
+        reading.map(|bucket| Bucket { entries: shown(newest_of_each_kind(bucket.entries)), ..bucket })
     }
 
     async fn letters(
@@ -316,6 +318,14 @@ fn traffic(connection: &Connection) -> (u64, u64) {
     let counts = connection.client.statistics();
     let moved = counts.in_bytes.load(Ordering::Relaxed) + counts.out_bytes.load(Ordering::Relaxed);
     (counts.out_messages.load(Ordering::Relaxed), moved)
+}
+
+/// Without secrets, where there are pages to show them.
+fn shown(entries: Vec<Entry<Record>>) -> Vec<Entry<Record>> {
+    #[cfg(feature = "dashboard")]
+    let entries =
+        entries.into_iter().map(|entry| Entry { value: without_secrets(entry.value), ..entry }).collect::<Vec<_>>();
+    entries
 }
 
 /// Keeps the newest of each kind; `entries` come newest first and stay so.

@@ -131,6 +131,11 @@ pub(crate) fn text(text: &str, masked: &mut Masked) -> String {
     shown
 }
 
+/// A text with secrets left out, where nobody asks how many.
+pub(crate) fn shown(text: &str) -> String {
+    self::text(text, &mut Masked::default())
+}
+
 /// How often the length of a text may be looked through for the ends of values within values. Where that is not enough, the rest of the text
 /// is left out: somebody wrote it so.
 const LOOKED_MOST: usize = 16;

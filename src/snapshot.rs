@@ -56,6 +56,8 @@ pub use server::{Cluster, Gateway, Health, JetStreamUse, LeafNode, MetaGroup, Re
 pub use stream::{Held, OriginState, Retention, Stream, StreamState, StreamTrend};
 #[cfg(feature = "dashboard")]
 pub use under_key::UnderKey;
+#[cfg(feature = "dashboard")]
+pub(crate) use under_key::without_secrets;
 pub use verdict::{Label, Verdict};
 pub use watched::Watched;
 

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    mask::{self, Masked},
     trace::{Attribute, Event, Link, Log, LogLevel, Span, SpanKind, SpanStatus, TraceId},
     traces::{Found, Query, Row},
 };
@@ -155,7 +156,7 @@ enum LevelAnswer {
     Fatal,
 }
 
-/// One piece of work.
+/// One piece of work. Values that look secret are masked.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Span")]
 struct SpanAnswer {
@@ -229,7 +230,11 @@ fn moment(nanos: u64) -> Option<Moment> {
 }
 
 fn pairs(attributes: &[Attribute]) -> Vec<PairAnswer> {
-    attributes.iter().map(|pair| PairAnswer { key: pair.key.clone(), value: pair.value.to_string() }).collect()
+    let pair = |Attribute { key, value }: &Attribute| PairAnswer {
+        key: key.clone(),
+        value: mask::header(key, &value.to_string(), &mut Masked::default()),
+    };
+    attributes.iter().map(pair).collect()
 }
 
 impl FoundAnswer {

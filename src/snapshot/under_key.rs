@@ -3,8 +3,9 @@
 use super::Entry;
 use crate::{
     clock::Timestamp,
+    mask,
     peek::Stored,
-    record::{PREFIX, Record},
+    record::{PREFIX, Record, Step},
 };
 
 /// A value larger than this is not read as a record.
@@ -31,7 +32,7 @@ impl UnderKey {
         if message.payload.len() > VALUE_MOST {
             return Self::NoRecord;
         }
-        let Ok(value) = serde_json::from_slice(&message.payload) else { return Self::NoRecord };
+        let Ok(value) = serde_json::from_slice(&message.payload).map(without_secrets) else { return Self::NoRecord };
         let key = message.subject.strip_prefix(PREFIX).unwrap_or(&message.subject).to_owned();
         Self::Record(Box::new(Entry { key, revision: message.sequence, written: message.stored, value }))
     }
@@ -42,6 +43,19 @@ impl UnderKey {
             Self::Record(entry) => Some(*entry),
             Self::Deleted(_) | Self::NoRecord => None,
         }
+    }
+}
+
+/// A record as it is shown: what a rule of `mask` knows as secret is left out of what services say in their own words.
+pub(crate) fn without_secrets(record: Record) -> Record {
+    let steps =
+        record.steps.into_iter().map(|step| Step { name: mask::shown(&step.name), by: mask::shown(&step.by), ..step });
+    Record {
+        state: mask::shown(&record.state),
+        summary: mask::shown(&record.summary),
+        reason: record.reason.as_deref().map(mask::shown),
+        steps: steps.collect(),
+        ..record
     }
 }
 
@@ -76,5 +90,23 @@ mod tests {
         check(None, "", "none");
         check(None, "{\"kind\":1}", "none");
         check(None, &format!("{record}{}", " ".repeat(VALUE_MOST)), "none");
+    }
+
+    #[test]
+    fn what_services_say_in_their_own_words_is_shown_without_secrets() {
+        let message = Stored {
+            sequence: 7,
+            stored: Timestamp::parse("2030-01-31T12:00:00Z").unwrap(),
+            subject: "$KV.records.order.7".to_owned(),
+            headers: Vec::new(),
+            payload: r#"{"kind":"order","id":"7","state":"open","phase":"open","started":"2030-01-31T12:00:00Z",
+                "since":"2030-01-31T12:00:00Z","summary":"password=hunter2","reason":"token: hunter2",
+                "steps":[{"name":"pin=hunter2","at":"2030-01-31T12:00:00Z","by":"Bearer hunter2hunter2"}]}"#
+                .to_owned()
+                .into(),
+        };
+        let record = UnderKey::of(&message).record().unwrap().value;
+        let said = format!("{} {:?} {} {}", record.summary, record.reason, record.steps[0].name, record.steps[0].by);
+        assert!(!said.contains("hunter2") && said.matches("[masked: ").count() == 4, "{said}");
     }
 }

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
+    mask::{self, Masked},
     trace::{Attribute, Link, Span, SpanId, SpanKind, SpanStatus, Trace, TraceId, TraceLogs},
     traces::{Query, Taking},
 };
@@ -380,7 +381,8 @@ fn linked(other: &Link, trace: TraceId, look: &Look<'_>) -> (String, String) {
 
 fn pairs(attributes: &[Attribute]) -> Vec<(String, String)> {
     let pair = |Attribute { key, value }: &Attribute| {
-        (format::cut_at(key, NAME_MOST), format::cut_at(&value.to_string(), VALUE_MOST))
+        let value = mask::header(key, &value.to_string(), &mut Masked::default());
+        (format::cut_at(key, NAME_MOST), format::cut_at(&value, VALUE_MOST))
     };
     attributes.iter().map(pair).collect()
 }

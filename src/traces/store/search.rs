@@ -13,6 +13,7 @@ use super::{
     sign::Sign,
 };
 use crate::{
+    mask,
     name::SubjectPattern,
     trace::{SpanStatus, TraceId},
     traces::query::{Query, Wanted},
@@ -262,7 +263,7 @@ fn row(kept: &Kept, dictionary: &Dictionary) -> Row {
     let services: BTreeSet<&str> = makers.map(|origin| origin.service.as_str()).collect();
     Row {
         id: kept.id,
-        name: root.map(|head| head.name.text(dictionary).to_owned()).unwrap_or_default(),
+        name: root.map(|head| mask::shown(head.name.text(dictionary))).unwrap_or_default(),
         service: root.map(|head| service(head.origin)).unwrap_or_default(),
         start: kept.start,
         duration: kept.end.saturating_sub(kept.start),

@@ -157,6 +157,20 @@ async fn a_beginning_is_missing_only_once_it_would_have_come() {
 }
 
 #[tokio::test]
+async fn secrets_are_left_out_of_what_spans_say() {
+    let refused = Some(Status { message: "postgres://a:hunter2@db password=hunter2".to_owned(), code: 2 });
+    let told = vec![text("password", "hunter2"), text("url.full", "https://x/?token=hunter2"), text("order", "o-1")];
+    let span = Span { status: refused, ..made(1, 0, "GET /x?token=hunter2", 2, (0, 9), told) };
+    let traces = traces(vec![request("shop", vec![span])]).await;
+    for path in
+        ["/traces".to_owned(), format!("/traces/{TRACE}?span=0101010101010101"), format!("/api/v1/traces/{TRACE}")]
+    {
+        let page = page_of(traces.clone(), &path).await;
+        assert!(!page.html.contains("hunter2") && page.html.contains("[masked: "), "{path}: {}", page.html);
+    }
+}
+
+#[tokio::test]
 async fn a_broker_is_no_service() {
     let traces = of_an_order().await;
     told_by_the_broker(&traces, 5);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{HAS_EVENTS_OR_LINKS, HAS_MORE, HAS_PARENT, tag};
 use crate::{
+    mask,
     trace::{Attribute, Event, Link, Origin, Span, SpanId, SpanKind, SpanStatus, TraceId, Value},
     traces::store::dictionary::Dictionary,
 };
@@ -87,13 +88,14 @@ impl<'a> Head<'a> {
         Some(())
     }
 
-    /// The whole span.
+    /// The whole span. What a rule of `mask` knows as secret is left out of its name and of why it failed; its attributes are as they came,
+    /// for ids are read from them.
     pub(in crate::traces::store) fn whole(&self, dictionary: &Dictionary, origins: &[Arc<Origin>]) -> Option<Span> {
         let mut reader = self.rest;
         let mut span = Span {
             id: self.id,
             parent: self.parent,
-            name: self.name.text(dictionary).to_owned(),
+            name: mask::shown(self.name.text(dictionary)),
             kind: self.kind,
             start: self.start,
             end: self.start.saturating_add(self.duration),
@@ -107,7 +109,7 @@ impl<'a> Head<'a> {
             origin: origins.get(self.origin)?.clone(),
         };
         if self.flags & HAS_MORE != 0 {
-            span.message = reader.owned(dictionary)?;
+            span.message = mask::shown(&reader.owned(dictionary)?);
             span.state = reader.owned(dictionary)?;
             span.left_out = reader.varint()?;
         }
